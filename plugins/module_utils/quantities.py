@@ -1,0 +1,49 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sizes and durations as people and systemd write them."""
+
+from __future__ import annotations
+
+import re
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_POWER = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+# systemd.time(7); a bare number is seconds.
+_UNIT = {
+    1e-3: ("ms", "msec"),
+    1: ("", "s", "sec", "second", "seconds"),
+    60: ("m", "min", "minute", "minutes"),
+    3600: ("h", "hr", "hour", "hours"),
+    86400: ("d", "day", "days"),
+    604800: ("w", "week", "weeks"),
+}
+_SECONDS = {name: seconds for seconds, names in _UNIT.items() for name in names}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
+
+
+def parse_size(text: object) -> int:
+    """Bytes of a size such as 500M, 2G, 1.5GiB or 1048576: powers of 1024, as systemd and mkswap count."""
+    found = _SIZE.fullmatch(str(text).strip())
+    if not found:
+        raise ValueError(f"{text!r} is not a size: write a number with K, M, G or T, such as 500M or 2G")
+    number, unit = found.groups()
+    return int(float(number) * 1024 ** _POWER[unit.upper()])
+
+
+def parse_duration(text: object) -> float:
+    """Seconds of a duration such as 30m, 5min, '1h 30min' or 300, in the grammar of systemd.time(7)."""
+    rest = str(text).strip()
+    parts = _DURATION.findall(rest)
+    if not parts or _DURATION.sub("", rest) or any(unit not in _SECONDS for number, unit in parts):
+        raise ValueError(f"{text!r} is not a duration: write 300 (seconds), 30s, 5min, 2h or '1h 30min'")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def format_size(size: int) -> str:
+    """The shortest exact way to write a number of bytes: 2G, 500M, 1500K or 12345."""
+    for unit in "TGMK":
+        if size and size % 1024 ** _POWER[unit] == 0:
+            return f"{size // 1024 ** _POWER[unit]}{unit}"
+    return str(size)

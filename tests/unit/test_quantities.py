@@ -1,0 +1,50 @@
+import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import (
+    format_size,
+    parse_duration,
+    parse_size,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("500M", 500 * 2**20), ("2G", 2**31), ("2GiB", 2**31), ("1.5k", 1536), (4096, 4096), (" 1 T ", 2**40), ("0", 0)],
+)
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("300", 300),
+        (300, 300),
+        ("30m", 1800),
+        ("5min", 300),
+        ("1h 30min", 5400),
+        ("1h30m", 5400),
+        ("250ms", 0.25),
+        ("2 d", 172800),
+    ],
+)
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "M", "-1G", "2X", "1 2", "infinity", None, "2G; rm"])
+def test_bad_sizes_are_named(text):
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["", "s", "-5", "5 parsecs", "1h!", None])
+def test_bad_durations_are_named(text):
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
+
+
+@given(st.integers(min_value=0, max_value=2**60))
+def test_formatting_loses_nothing(size):
+    assert parse_size(format_size(size)) == size
