@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _POWER = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -29,7 +30,7 @@ def parse_size(text: object) -> int:
     if not found:
         raise ValueError(f"{text!r} is not a size: write a number with K, M, G or T, such as 500M or 2G")
     number, unit = found.groups()
-    return int(float(number) * 1024 ** _POWER[unit.upper()])
+    return int(Decimal(number) * 1024 ** _POWER[unit.upper()])
 
 
 def parse_duration(text: object) -> float:
