@@ -1,0 +1,47 @@
+# make check | test | demo | clean        (make help lists all)
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+
+help: ## List the targets
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+setup: $(VENV)/ready ## Make the virtual environment (.venv) and let evenkeel.celery resolve to this checkout
+$(VENV)/ready: requirements.txt rig/setup
+	rig/setup $(VENV)
+	touch $@
+
+lint: setup ## ansible-lint (production, with yamllint) and ruff
+	ruff check .
+	ruff format --check .
+	ansible-lint --offline
+
+unit: setup ## Unit tests
+	pytest -n auto
+
+check: lint unit ## The quick loop: lint and unit tests
+
+sanity: setup ## ansible-test sanity, on a copy of the tracked files
+	rig/sanity
+
+images: setup ## A Docker engine and the images of the hosts
+	ansible-playbook rig/images.yml
+
+molecule-%: images ## One Molecule scenario
+	molecule --no-color test --scenario-name $*
+
+test: check sanity images ## Everything: check, sanity, every Molecule scenario
+	$(MAKE) --no-print-directory --output-sync=target --jobs=2 $(addprefix molecule-,$(SCENARIOS))
+
+demo: images ## A sick server, healed before your eyes
+	rig/demo
+
+clean: ## Remove what the demo and the tests made
+	rig/clean
+
+.PHONY: help setup lint unit check sanity images test demo clean
