@@ -111,7 +111,10 @@ def unit(instance: Instance) -> str:
             ("Group", instance["group"]),
             ("WorkingDirectory", specifiers(instance["directory"])),
             # A hung worker's traceback goes to the journal when the watchdog ends it.
-            ("Environment", f"PYTHONPATH={program_directory(instance['name'])} PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1"),
+            (
+                "Environment",
+                f"PYTHONPATH={program_directory(instance['name'])} PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1",
+            ),
             ("EnvironmentFile", environment_path(instance["name"])),
             # + : as root, because leftovers may be another user's
             ("ExecStartPre", "+" + command_line(stale_workers_command(instance))),

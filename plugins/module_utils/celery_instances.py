@@ -1,0 +1,138 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of a worker's instance, and what can be said of them without looking at the host."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any, Iterator
+
+from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import Instance, node_name
+from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import format_size, parse_duration, parse_size
+
+INSTANCE_SPEC: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "description": {"type": "str"},
+    "app": {"type": "str", "required": True},
+    "directory": {"type": "str", "required": True},
+    "executable": {"type": "str"},
+    "user": {"type": "str"},
+    "group": {"type": "str"},
+    "queues": {"type": "list", "elements": "str"},
+    "concurrency": {"type": "int"},
+    "pool": {"type": "str", "choices": ["prefork", "threads", "solo", "gevent", "eventlet"]},
+    "node_name": {"type": "str"},
+    "log_level": {"type": "str", "choices": ["debug", "info", "warning", "error", "critical"]},
+    "max_memory_per_child": {"type": "str"},
+    "max_tasks_per_child": {"type": "int"},
+    "prefetch_multiplier": {"type": "int"},
+    "soft_time_limit": {"type": "str"},
+    "time_limit": {"type": "str"},
+    "settings": {"type": "dict"},
+    "environment": {"type": "dict"},
+    "memory_high": {"type": "str"},
+    "memory_max": {"type": "str"},
+    "memory_swap_max": {"type": "str"},
+    "oom_policy": {"type": "str", "choices": ["continue", "stop", "kill"]},
+    "oom_score_adj": {"type": "int"},
+    "restart": {
+        "type": "str",
+        "choices": ["no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always"],
+    },
+    "restart_sec": {"type": "str"},
+    "start_limit_burst": {"type": "int"},
+    "start_limit_interval": {"type": "str"},
+    "watchdog": {"type": "str"},
+    "start_timeout": {"type": "str"},
+    "stop_timeout": {"type": "str"},
+    "after": {"type": "list", "elements": "str"},
+    "stale_workers": {"type": "str", "choices": ["report", "stop", "kill"]},
+    "stale_workers_users": {"type": "list", "elements": "str"},
+    "stale_workers_timeout": {"type": "str"},
+    "writable_paths": {"type": "list", "elements": "path"},
+    "sandbox": {"type": "dict"},
+}
+INSTANCES_SPEC = {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC}
+
+_SIZES = ("max_memory_per_child", "memory_high", "memory_max", "memory_swap_max")
+_DURATIONS = (
+    *("soft_time_limit", "time_limit", "restart_sec", "start_limit_interval", "watchdog"),
+    *("start_timeout", "stop_timeout", "stale_workers_timeout"),
+)
+# Celery's only settings without a section: its command line can't name them.
+_NOT_ON_THE_COMMAND_LINE = ("imports", "include", "timezone")
+
+
+def merged(instance: Instance) -> Instance:
+    """The instance with something in place of each option that was not said."""
+    empty = {"list": list, "dict": dict}
+    return {
+        name: value if value is not None else empty.get(INSTANCE_SPEC[name]["type"], lambda: None)()
+        for name, value in instance.items()
+    }
+
+
+def mistakes(instances: list[Instance]) -> Iterator[str]:
+    """What is wrong with the instances by themselves, each in a sentence that names option, value and what is accepted."""
+    for option, values in (("name", [i["name"] for i in instances]), ("node_name", list(map(node_name, instances)))):
+        for value, count in Counter(values).items():
+            if count > 1:
+                yield f"{option} {value!r} is given to {count} workers. Give each its own."
+    for instance in instances:
+        for mistake in _mistakes_of(instance):
+            yield f"{instance['name']}: {mistake}"
+
+
+def _mistakes_of(instance: Instance) -> Iterator[str]:
+    if not re.fullmatch(r"[A-Za-z0-9:_.@-]{1,200}", instance["name"]) or instance["name"].endswith(".service"):
+        yield "name is not a unit's name: use letters, digits, '-', '_', '.', ':' and '@', without '.service'."
+    for option in ("directory", "executable", *(["writable_paths"] if instance["writable_paths"] else [])):
+        for path in instance[option] if isinstance(instance[option], list) else [instance[option]]:
+            if not str(path).startswith("/"):
+                yield f"{option} {path!r} is not an absolute path. Write it from / on."
+    if instance["concurrency"] is not None and instance["concurrency"] < 1:
+        yield f"concurrency {instance['concurrency']} is below 1."
+    quantities: dict[str, float] = {}
+    for options, parse in ((_SIZES, parse_size), (_DURATIONS, parse_duration)):
+        for option in options:
+            if instance[option] is not None:
+                try:
+                    quantities[option] = parse(instance[option])
+                except ValueError as error:
+                    yield f"{option} {error}."
+    for lower, higher in (("memory_high", "memory_max"), ("soft_time_limit", "time_limit")):
+        if quantities.get(lower, 0) >= quantities.get(higher, float("inf")):
+            yield f"{lower} {instance[lower]} must be below {higher} {instance[higher]}."
+    if 0 < quantities.get("watchdog", 0) < 1:
+        yield f"watchdog {instance['watchdog']} is shorter than a second. Use 0 to switch it off, or 10s and more."
+    if instance["max_memory_per_child"] is not None and instance["pool"] != "prefork":
+        yield f"max_memory_per_child works in the prefork pool only, and pool is {instance['pool']}. Leave it out."
+    per_child, fence = quantities.get("max_memory_per_child"), quantities.get("memory_max")
+    if per_child and fence and per_child > fence:
+        yield f"max_memory_per_child {instance['max_memory_per_child']} is above memory_max {instance['memory_max']}."
+    for setting in instance["settings"]:
+        if setting in _NOT_ON_THE_COMMAND_LINE or "_" not in setting:
+            yield f"settings: {setting!r} can't be set on Celery's command line. Set it in the application."
+    for variable in instance["environment"]:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+            yield f"environment: {variable!r} is no name of a variable: use letters, digits and '_'."
+
+
+def memory_budget(instances: list[Instance], reserved: int, total: int) -> str | None:
+    """The table of who may use how much, if that is more than the machine has; None if all fits."""
+    fences = [(i["name"], parse_size(i["memory_max"])) for i in instances if i["memory_max"] is not None]
+    rows = [*fences, ("reserved for the rest", reserved)]
+    needed = sum(size for _, size in rows)
+    if not fences or needed <= total:
+        return None
+    width = max(len(name) for name, _ in rows)
+    table = [
+        f"  {name:<{width}}  {_mebi(size):>8}" for name, size in [*rows, ("needed", needed), ("the machine has", total)]
+    ]
+    return "The workers' memory_max and what is reserved are more than the machine's memory:\n" + "\n".join(table)
+
+
+def _mebi(size: int) -> str:
+    return format_size(size // 2**20 * 2**20) if size < 2**30 else f"{size / 2**30:.1f}G"

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The few words that we have with systemd."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterable
+
+
+class SystemdError(Exception):
+    """What systemd refused, in its own words."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit as systemd has it now."""
+
+    load_state: str  # loaded, not-found, masked, …
+    active_state: str
+    unit_file_state: str  # enabled, disabled, static, … or empty
+    fragment: str  # the unit file's path, or empty
+    drop_ins: tuple[str, ...]
+    stale: bool  # the file is newer than what systemd has read
+
+    @property
+    def active(self) -> bool:
+        return self.active_state in ("active", "activating", "reloading")
+
+
+def run(*command: str) -> str:
+    # pylint: disable=subprocess-run-check
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if result.returncode != 0:
+        raise SystemdError(result.stdout.strip() or f"{' '.join(command)} ended with {result.returncode}")
+    return result.stdout
+
+
+def look(names: Iterable[str]) -> dict[str, Unit]:
+    """The services of these names, asked for in one call."""
+    names = list(names)
+    if not names:
+        return {}
+    properties = "LoadState,ActiveState,UnitFileState,FragmentPath,DropInPaths,NeedDaemonReload"
+    blocks = run("systemctl", "show", "--property", properties, *(f"{name}.service" for name in names)).split("\n\n")
+    return {name: _unit(block) for name, block in zip(names, blocks)}
+
+
+def _unit(block: str) -> Unit:
+    found = dict(line.split("=", 1) for line in block.strip().splitlines())
+    return Unit(
+        load_state=found["LoadState"],
+        active_state=found["ActiveState"],
+        unit_file_state=found.get("UnitFileState", ""),
+        fragment=found.get("FragmentPath", ""),
+        drop_ins=tuple(found.get("DropInPaths", "").split()),
+        stale=found.get("NeedDaemonReload") == "yes",
+    )
+
+
+def verify(units: dict[str, str]) -> dict[str, str]:
+    """What `systemd-analyze verify` finds wrong in these texts, by name, before any of them is in place."""
+    complaints = {}
+    with tempfile.TemporaryDirectory(prefix="evenkeel-") as directory:
+        for name, text in units.items():
+            path = Path(directory, f"{name}.service")
+            path.write_text(text, encoding="utf-8")
+            result = subprocess.run(
+                ["systemd-analyze", "verify", "--man=no", str(path)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            # An option that it does not know is a warning to systemd, and lost.
+            about = [line for line in result.stdout.splitlines() if path.name in line and "is marked executable" not in line]
+            if about:
+                complaints[name] = "\n".join(line.replace(str(path), path.name) for line in about)
+    return complaints
+
+
+def journal(name: str, since: float, lines: int = 20) -> str:
+    """The last lines that a service wrote since then (seconds since the epoch)."""
+    unit = f"{name}.service"
+    try:
+        return run("journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--lines", str(lines), "--no-pager", "-o", "cat")
+    except SystemdError as error:
+        return str(error)
