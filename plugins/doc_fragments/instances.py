@@ -61,7 +61,7 @@ options:
         type: str
         choices: [debug, info, warning, error, critical]
       max_memory_per_child:
-        description: 'A pool child that has grown to this size is replaced after its task, Celery''s C(worker_max_memory_per_child).'
+        description: A child that has grown to this size is replaced after its task, C(worker_max_memory_per_child).
         type: str
       max_tasks_per_child:
         description: 'A pool child is replaced after this many tasks, Celery''s C(worker_max_tasks_per_child).'
@@ -79,8 +79,8 @@ options:
         description: 'Any other Celery setting by its lower-case name.'
         type: dict
       environment:
-        description: 'Environment variables, kept in a file that only root reads. Their values are never shown.'
-        type: dict
+        description: Environment variables as a JSON object, kept in a file that only root reads, and never shown.
+        type: json
       memory_high:
         description: 'C(MemoryHigh=): above this the kernel slows the worker down.'
         type: str

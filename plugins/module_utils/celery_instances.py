@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from typing import Any, Iterator
@@ -31,7 +32,7 @@ INSTANCE_SPEC: dict[str, dict[str, Any]] = {
     "soft_time_limit": {"type": "str"},
     "time_limit": {"type": "str"},
     "settings": {"type": "dict"},
-    "environment": {"type": "dict"},
+    "environment": {"type": "json", "no_log": True},
     "memory_high": {"type": "str"},
     "memory_max": {"type": "str"},
     "memory_swap_max": {"type": "str"},
@@ -54,6 +55,7 @@ INSTANCE_SPEC: dict[str, dict[str, Any]] = {
     "writable_paths": {"type": "list", "elements": "path"},
     "sandbox": {"type": "dict"},
 }
+SHORTEST_SECRET = 8
 INSTANCES_SPEC = {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC}
 
 _SIZES = ("max_memory_per_child", "memory_high", "memory_max", "memory_swap_max")
@@ -67,15 +69,24 @@ _NOT_ON_THE_COMMAND_LINE = ("imports", "include", "timezone")
 
 def merged(instance: Instance) -> Instance:
     """The instance with something in place of each option that was not said."""
-    empty = {"list": list, "dict": dict}
-    return {
-        name: value if value is not None else empty.get(INSTANCE_SPEC[name]["type"], lambda: None)()
-        for name, value in instance.items()
+    empty: dict[str, Any] = {"list": [], "dict": {}, "json": "{}"}
+    said = {
+        name: empty.get(INSTANCE_SPEC[name]["type"]) if value is None else value for name, value in instance.items()
     }
+    return {**said, "environment": json.loads(said["environment"])}
+
+
+def without_secrets(text: str, instances: list[Instance]) -> str:
+    """The text with the environment's values struck out, but for those too short to be a secret."""
+    values = {str(value) for instance in instances for value in instance["environment"].values()}
+    for value in sorted(values, key=len, reverse=True):
+        if len(value) >= SHORTEST_SECRET:
+            text = text.replace(value, "********")
+    return text
 
 
 def mistakes(instances: list[Instance]) -> Iterator[str]:
-    """What is wrong with the instances by themselves, each in a sentence that names option, value and what is accepted."""
+    """What is wrong with the instances by themselves, each in a sentence with option, value and what is accepted."""
     for option, values in (("name", [i["name"] for i in instances]), ("node_name", list(map(node_name, instances)))):
         for value, count in Counter(values).items():
             if count > 1:
@@ -88,36 +99,44 @@ def mistakes(instances: list[Instance]) -> Iterator[str]:
 def _mistakes_of(instance: Instance) -> Iterator[str]:
     if not re.fullmatch(r"[A-Za-z0-9:_.@-]{1,200}", instance["name"]) or instance["name"].endswith(".service"):
         yield "name is not a unit's name: use letters, digits, '-', '_', '.', ':' and '@', without '.service'."
-    for option in ("directory", "executable", *(["writable_paths"] if instance["writable_paths"] else [])):
-        for path in instance[option] if isinstance(instance[option], list) else [instance[option]]:
-            if not str(path).startswith("/"):
-                yield f"{option} {path!r} is not an absolute path. Write it from / on."
+    for option in ("directory", "executable"):
+        yield from _not_absolute(option, [instance[option]])
+    yield from _not_absolute("writable_paths", instance["writable_paths"])
     if instance["concurrency"] is not None and instance["concurrency"] < 1:
         yield f"concurrency {instance['concurrency']} is below 1."
-    quantities: dict[str, float] = {}
-    for options, parse in ((_SIZES, parse_size), (_DURATIONS, parse_duration)):
-        for option in options:
-            if instance[option] is not None:
-                try:
-                    quantities[option] = parse(instance[option])
-                except ValueError as error:
-                    yield f"{option} {error}."
-    for lower, higher in (("memory_high", "memory_max"), ("soft_time_limit", "time_limit")):
-        if quantities.get(lower, 0) >= quantities.get(higher, float("inf")):
-            yield f"{lower} {instance[lower]} must be below {higher} {instance[higher]}."
-    if 0 < quantities.get("watchdog", 0) < 1:
-        yield f"watchdog {instance['watchdog']} is shorter than a second. Use 0 to switch it off, or 10s and more."
-    if instance["max_memory_per_child"] is not None and instance["pool"] != "prefork":
-        yield f"max_memory_per_child works in the prefork pool only, and pool is {instance['pool']}. Leave it out."
-    per_child, fence = quantities.get("max_memory_per_child"), quantities.get("memory_max")
-    if per_child and fence and per_child > fence:
-        yield f"max_memory_per_child {instance['max_memory_per_child']} is above memory_max {instance['memory_max']}."
+    yield from _wrong_quantities(instance)
     for setting in instance["settings"]:
         if setting in _NOT_ON_THE_COMMAND_LINE or "_" not in setting:
             yield f"settings: {setting!r} can't be set on Celery's command line. Set it in the application."
     for variable in instance["environment"]:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
             yield f"environment: {variable!r} is no name of a variable: use letters, digits and '_'."
+
+
+def _not_absolute(option: str, paths: list[str]) -> Iterator[str]:
+    for path in paths:
+        if not str(path).startswith("/"):
+            yield f"{option} {path!r} is not an absolute path. Write it from / on."
+
+
+def _wrong_quantities(instance: Instance) -> Iterator[str]:
+    said: dict[str, float] = {}
+    for options, parse in ((_SIZES, parse_size), (_DURATIONS, parse_duration)):
+        for option in options:
+            if instance[option] is not None:
+                try:
+                    said[option] = parse(instance[option])
+                except ValueError as error:
+                    yield f"{option} {error}."
+    for lower, higher in (("memory_high", "memory_max"), ("soft_time_limit", "time_limit")):
+        if said.get(lower, 0) >= said.get(higher, float("inf")):
+            yield f"{lower} {instance[lower]} must be below {higher} {instance[higher]}."
+    if 0 < said.get("watchdog", 0) < 1:
+        yield f"watchdog {instance['watchdog']} is shorter than a second. Use 0 to switch it off, or 10s and more."
+    if "max_memory_per_child" in said and instance["pool"] != "prefork":
+        yield f"max_memory_per_child works in the prefork pool only, and pool is {instance['pool']}. Leave it out."
+    if said.get("max_memory_per_child", 0) > said.get("memory_max", float("inf")):
+        yield f"max_memory_per_child {instance['max_memory_per_child']} is above memory_max {instance['memory_max']}."
 
 
 def memory_budget(instances: list[Instance], reserved: int, total: int) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Dict, Iterable, List
+from typing import Any, Dict, Iterable
 
 from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import parse_duration, parse_size
 
@@ -173,7 +173,7 @@ def _escape(value: str) -> str:
     return re.sub(r'(["\\`$])', r"\\\1", value)
 
 
-def _lines(settings: Iterable[tuple[str, Any]]) -> List[str]:
+def _lines(settings: Iterable[tuple[str, Any]]) -> list[str]:
     return [f"{name}={_value(value)}\n" for name, value in settings if value not in (None, "") or name in _EMPTY_MEANS]
 
 

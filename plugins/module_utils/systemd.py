@@ -77,7 +77,9 @@ def verify(units: dict[str, str]) -> dict[str, str]:
                 check=False,
             )
             # An option that it does not know is a warning to systemd, and lost.
-            about = [line for line in result.stdout.splitlines() if path.name in line and "is marked executable" not in line]
+            about = [
+                line for line in result.stdout.splitlines() if path.name in line and "is marked executable" not in line
+            ]
             if about:
                 complaints[name] = "\n".join(line.replace(str(path), path.name) for line in about)
     return complaints
@@ -87,6 +89,8 @@ def journal(name: str, since: float, lines: int = 20) -> str:
     """The last lines that a service wrote since then (seconds since the epoch)."""
     unit = f"{name}.service"
     try:
-        return run("journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--lines", str(lines), "--no-pager", "-o", "cat")
+        return run(
+            "journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--lines", str(lines), "--no-pager", "-o", "cat"
+        )
     except SystemdError as error:
         return str(error)

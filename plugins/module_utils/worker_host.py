@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +16,13 @@ from pathlib import Path
 from typing import Iterable, Mapping
 
 from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, systemd
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers import Change, File, Found, Original, is_ours
+from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers import (
+    Change,
+    File,
+    Found,
+    Original,
+    is_ours,
+)
 
 # One directory for each worker: what is deployed, and the unit that was there before us.
 STATE = Path("/var/lib/evenkeel/workers")
@@ -117,10 +124,8 @@ def _switch(name: str, files: Mapping[str, File | None], run: bool, enabled: boo
 
 def _forget_failures(service: str) -> None:
     """Earlier crashes must not count against this start (StartLimitBurst=); a unit that is gone has none."""
-    try:
+    with contextlib.suppress(systemd.SystemdError):
         systemd.run("systemctl", "reset-failed", service)
-    except systemd.SystemdError:
-        pass
 
 
 # What we remember ------------------------------------------------------------------------------------------------
