@@ -5,6 +5,7 @@
 
 Plans first, as data, and then acts on that very plan. This one file needs nothing but Python's standard library:
 the module sqlite_stuck_jobs imports it, and the role job_cleanup copies it beside cleanup_stuck_jobs.py.
+A copy in /usr/local/lib/evenkeel is: Managed by evenkeel.celery.
 """
 
 # ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
@@ -243,6 +244,7 @@ class Report:
     skipped: list[Note] = field(default_factory=list)
     moved_on: list[Note] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    owner: str = ""
     backup: str = ""
     error: str = ""
 
@@ -279,7 +281,7 @@ class Report:
             "name": self.database.name, "path": self.database.path, "action": self.database.action,
             "dry_run": self.dry_run, "counts": self.counts, "changes": [row.as_data() for row in self.rows],
             "skipped": [asdict(note) for note in self.skipped], "moved_on": [asdict(note) for note in self.moved_on],
-            "unknown": self.unknown, "backup": self.backup, "error": self.error, "summary": self.sentence(),
+            "unknown": self.unknown, "owner": self.owner, "backup": self.backup, "error": self.error, "summary": self.sentence(),
         }  # fmt: skip
 
 
@@ -304,6 +306,7 @@ def clean_up(databases: Iterable[Database], dry_run: bool = False, now: float | 
 def _clean_up_one(database: Database, dry_run: bool, now: float) -> Report:
     report = Report(database, dry_run)
     try:
+        report.owner = user_name(owner_of(database).st_uid)
         if database.action == "delete" and not dry_run:
             make_backup_directory(database)
         with as_owner(database), connect(database, write=not dry_run) as connection:

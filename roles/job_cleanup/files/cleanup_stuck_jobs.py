@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# Managed by evenkeel.celery
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put back (or give up, or delete) the jobs that a crash left stuck.
+
+examples:
+  cleanup_stuck_jobs.py --dry-run                         what would happen; writes nothing
+  cleanup_stuck_jobs.py                                   what the configuration says
+  cleanup_stuck_jobs.py --action fail --threshold 2h      fail what is stuck for two hours
+  cleanup_stuck_jobs.py --action delete --job 77cfa3cd    delete one job, by the beginning of its id
+  cleanup_stuck_jobs.py --restore FILE                    put deleted rows back
+
+Run it as root or as the databases' owner. Deleted rows are kept in /var/lib/evenkeel/job_cleanup/.
+
+exit codes:
+  0  nothing is stuck, or what was stuck is dealt with
+  1  something is wrong (configuration, database, an ambiguous id); the message says what
+  2  the command line is wrong
+  3  dry run: something is stuck
+  4  a given job was not found, or a row was skipped: see the output
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+# Leave no compiled copy of the engine behind in /usr/local/lib/evenkeel.
+sys.dont_write_bytecode = True
+
+from stuck_jobs import (  # noqa: E402
+    ACTIONS,
+    Database,
+    Report,
+    StuckJobsError,
+    clean_up,
+    parse_threshold,
+    read_options,
+    restore,
+    show,
+)
+
+CONFIG = "/etc/evenkeel/job_cleanup.json"
+
+
+def arguments() -> argparse.Namespace:
+    summary, epilog = (__doc__ or "").split("\n\n", 1)
+    parser = argparse.ArgumentParser(
+        description=summary, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--action", choices=ACTIONS, help="instead of the configured one")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would happen")
+    parser.add_argument("--threshold", metavar="AGE", help="30m, 2h, 1d or minutes: younger jobs are left alone")
+    parser.add_argument(
+        "--job",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="only this job (or the beginning of its id), whatever its age unless --threshold is given; repeatable",
+    )
+    parser.add_argument(
+        "--database", metavar="NAME", action="append", default=[], help="only this configured database; repeatable"
+    )
+    parser.add_argument("--config", metavar="FILE", default=CONFIG, help=f"default: {CONFIG}")
+    parser.add_argument("--json", action="store_true", help="print the plan, or what was done, as JSON")
+    parser.add_argument("--restore", metavar="FILE", help="put the rows of a deletion back, and do nothing else")
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = arguments()
+    try:
+        if args.restore:
+            print(restore(args.restore, args.dry_run))
+            return 0
+        databases = [asked_for(database, args) for database in configured(args)]
+    except StuckJobsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    reports = clean_up(databases, dry_run=args.dry_run)
+    # A given id belongs to one of the databases; it is only unknown where none of them knows it.
+    missing = [job for job in args.job if reports and all(job in report.unknown for report in reports)]
+    for report in reports:
+        report.unknown.clear()
+    if args.json:
+        print(json.dumps({"databases": [report.as_data() for report in reports], "unknown": missing}, indent=2))
+    else:
+        tell(reports, missing)
+    return exit_code(reports, missing, args.dry_run)
+
+
+def configured(args: argparse.Namespace) -> list[Database]:
+    try:
+        content = json.loads(Path(args.config).read_text(encoding="utf-8"))
+        databases = [read_options(options) for options in content["databases"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StuckJobsError(f"{args.config} can't be read: {error}.") from error
+    names = [database.name for database in databases]
+    for name in args.database:
+        if name not in names:
+            raise StuckJobsError(f"{args.config} has no database {name!r}. It has: {', '.join(names) or 'none'}.")
+    return [database for database in databases if not args.database or database.name in args.database]
+
+
+def asked_for(database: Database, args: argparse.Namespace) -> Database:
+    """The configured database with what the command line says instead."""
+    if args.threshold is not None:
+        try:
+            parse_threshold(args.threshold)
+        except ValueError as error:
+            raise StuckJobsError(f"--threshold: {error}.") from None
+        database = replace(database, threshold=args.threshold, respect_age=True)
+    if not all(args.job):
+        raise StuckJobsError("--job: an empty id is the beginning of every id. Write the job's.")
+    return replace(database, action=args.action or database.action, jobs=tuple(args.job))
+
+
+def tell(reports: list[Report], missing: list[str]) -> None:
+    rows = [
+        (row.table, show(row.id), f"{row.before} -> {'deleted' if row.action == 'delete' else row.after}", row.why)
+        for report in reports
+        for row in report.rows
+    ]
+    for report in reports:
+        rows += [(note.table, note.id, "left alone", note.why) for note in (*report.moved_on, *report.skipped)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    for report in reports:
+        print(report.sentence(), file=sys.stderr if report.error else sys.stdout)
+    for job in missing:
+        print(f"No job begins with {job!r}.", file=sys.stderr)
+    if not reports:
+        print("No database is configured.")
+
+
+def exit_code(reports: list[Report], missing: list[str], dry_run: bool) -> int:
+    if any(report.error for report in reports):
+        return 1
+    if missing or any(report.skipped for report in reports):
+        return 4
+    return 3 if dry_run and any(report.changes for report in reports) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,454 @@
+"""The stuck-job engine against a plain model, other writers and awkward databases."""
+
+# ruff: noqa: S608, PLR0913, PLR0917
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import stat
+import threading
+import time
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils import stuck_jobs
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
+    StuckJobsError,
+    clean_up,
+    parse_threshold,
+    parse_time,
+    read_options,
+    restore,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+NOW = datetime(2026, 1, 18, 12, tzinfo=timezone.utc).timestamp()
+HOUR = 3600
+
+
+def iso(age: float) -> str:
+    return datetime.fromtimestamp(NOW - age, timezone.utc).isoformat()
+
+
+@pytest.fixture(params=["wal", "delete"])
+def path(request, tmp_path):
+    """A database as the slideshow has it, in either journal mode."""
+    file = tmp_path / "jobs.db"
+    with closing(sqlite3.connect(file)) as db:
+        db.execute(f"PRAGMA journal_mode = {request.param}")
+        db.executescript("""
+            CREATE TABLE batches (id TEXT PRIMARY KEY, status TEXT, updated_at TEXT, error TEXT);
+            CREATE TABLE links (id INTEGER PRIMARY KEY, batch_id TEXT REFERENCES batches, status TEXT, data BLOB);
+        """)
+        for key, status, age in (("old", "processing", HOUR), ("young", "processing", 60), ("done", "completed", HOUR)):
+            db.execute("INSERT INTO batches VALUES (?, ?, ?, NULL)", (key, status, iso(age)))
+            for state in ("processing", "completed", "pending"):
+                db.execute("INSERT INTO links (batch_id, status, data) VALUES (?, ?, ?)", (key, state, b"\0\xff"))
+        db.commit()
+    return file
+
+
+def options(path, /, **more):
+    return {
+        "name": "batches",
+        "path": str(path),
+        "table": "batches",
+        "children": [{"table": "links", "foreign_key": "batch_id"}],
+        "backup_directory": str(Path(path).parent / "backups"),
+        **more,
+    }
+
+
+def run(path, /, dry_run=False, **more):
+    (report,) = clean_up([read_options(options(path, **more))], dry_run=dry_run, now=NOW)
+    return report
+
+
+def dump(path):
+    with closing(sqlite3.connect(path)) as db:
+        return "\n".join(db.iterdump())
+
+
+def rows(path, sql):
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(sql).fetchall()
+
+
+# Actions
+
+
+@pytest.mark.parametrize(("action", "status"), [("reset", "pending"), ("fail", "failed")])
+def test_only_what_is_old_and_stuck_changes_with_its_stuck_children(path, action, status):
+    report = run(path, action=action, error_column="error", error_message="gone")
+
+    assert report.counts == {"batches": 1, "links": 1}
+    error = "gone" if action == "fail" else None
+    assert rows(path, "SELECT id, status, error FROM batches ORDER BY id") == [
+        ("done", "completed", None),
+        ("old", status, error),
+        ("young", "processing", None),
+    ]
+    states = rows(path, "SELECT batch_id, group_concat(status) FROM links GROUP BY batch_id ORDER BY batch_id")
+    assert states == [
+        ("done", "processing,completed,pending"),
+        ("old", f"{status},completed,pending"),
+        ("young", "processing,completed,pending"),
+    ]
+    assert not run(path, action=action).changes, "a second run finds nothing"
+
+
+def test_delete_takes_all_children_and_restore_puts_every_byte_back(path):
+    before = dump(path)
+    report = run(path, action="delete")
+
+    assert report.counts == {"batches": 1, "links": 3}
+    assert rows(path, "SELECT id FROM batches ORDER BY id") == [("done",), ("young",)]
+    assert stat.S_IMODE(Path(report.backup).stat().st_mode) == 0o600
+    assert report.backup in report.sentence()
+    restore(report.backup, dry_run=True)
+    assert dump(path) != before
+    assert restore(report.backup) == f"batches: 4 rows are back in {path}."
+    assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
+    with pytest.raises(StuckJobsError, match=r"UNIQUE.*Nothing was changed"):
+        restore(report.backup)
+
+
+def test_a_dry_run_tells_the_same_plan_and_touches_no_file(path):
+    before = {file: file.read_bytes() for file in path.parent.iterdir()}
+    planned = run(path, action="delete", dry_run=True)
+
+    assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
+    assert planned.sentence() == "batches: 1 in batches and 3 in links would be deleted."
+    assert planned.rows == run(path, action="delete").rows
+
+
+def test_a_dry_run_sees_what_a_writer_has_committed_to_the_wal(path):
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("UPDATE batches SET updated_at = ? WHERE id = 'young'", (iso(2 * HOUR),))
+        writer.commit()
+        assert [change.id for change in run(path, dry_run=True).changes] == ["old", "young"]
+
+
+def test_a_delete_leaves_no_orphans_in_tables_that_nobody_named(path):
+    report = run(path, action="delete", children=[])
+
+    assert not report.changes
+    assert "rows of links refer to it by batch_id" in report.skipped[0].why
+    assert run(path, action="reset", children=[]).counts == {"batches": 1}
+
+
+# Given ids
+
+
+def test_a_given_job_may_be_young_unless_its_age_is_asked_for(path):
+    asked = run(path, jobs=["you"], respect_age=True)
+    assert not asked.changes
+    assert asked.skipped[0].why == "processing for only 1 min"
+    assert [change.id for change in run(path, jobs=["you"]).changes] == ["young"]
+
+
+def test_a_given_job_has_to_be_stuck_and_an_unknown_one_is_reported(path):
+    report = run(path, jobs=["done", "nobody", "100%", "ol_"])
+    assert not report.changes
+    assert report.unknown == ["nobody", "100%", "ol_"]
+    assert report.skipped[0].why == "it is completed, which is not stuck"
+
+
+def test_an_ambiguous_beginning_is_refused_but_an_exact_id_is_not(path):
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("INSERT INTO batches VALUES ('old-2', 'processing', NULL, NULL)")
+        db.commit()
+    assert "'ol' is the beginning of several ids: old, old-2. Write more of it." in run(path, jobs=["ol"]).error
+    assert [change.id for change in run(path, jobs=["old"], dry_run=True).changes] == ["old"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids", "job", "found"),
+    [
+        ("INTEGER", [7, 70], "7", [7]),
+        ("INTEGER", [70], "7", []),
+        ("BLOB", [b"\x77\xcf", b"\x77\xd0"], "77c", [b"\x77\xcf"]),
+        ("TEXT", ["a'b\"%", "x"], "a'b\"", ["a'b\"%"]),
+    ],
+)
+def test_ids_of_every_kind(tmp_path, kind, ids, job, found):
+    path = tmp_path / "jobs.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"CREATE TABLE batches (id {kind} PRIMARY KEY, status, updated_at) WITHOUT ROWID")
+        db.executemany("INSERT INTO batches VALUES (?, 'processing', 'x')", [(key,) for key in ids])
+        db.commit()
+    report = run(path, jobs=[job], children=[])
+    assert [change.id for change in report.changes] == found
+    assert rows(path, "SELECT id FROM batches WHERE status = 'pending'") == [(key,) for key in found]
+
+
+# Other processes
+
+
+def between_plan_and_act(monkeypatch, path, sql):
+    def act(connection, report):
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute(sql)
+        original(connection, report)
+
+    original = stuck_jobs.act
+    monkeypatch.setattr(stuck_jobs, "act", act)
+
+
+@pytest.mark.parametrize("action", ["reset", "fail", "delete"])
+@pytest.mark.parametrize(
+    "moved",
+    [
+        "UPDATE batches SET status = 'completed' WHERE id = 'old'",
+        "UPDATE batches SET updated_at = '2026-01-18T12:00:00' WHERE id = 'old'",
+        "UPDATE batches SET updated_at = NULL WHERE id = 'old'",
+        "DELETE FROM batches WHERE id = 'old'",
+    ],
+)
+def test_a_job_that_moves_on_after_the_plan_is_left_alone(path, monkeypatch, action, moved):
+    between_plan_and_act(monkeypatch, path, moved)
+    report = run(path, action=action)
+
+    assert not report.changes
+    assert [note.id for note in report.moved_on] == ["old"]
+    assert "1 moved on" in report.sentence()
+    assert not report.backup
+    assert rows(path, "SELECT count(*) FROM links") == [(9,)]
+    assert rows(path, "SELECT count(*) FROM links WHERE status = 'processing'") == [(3,)]
+
+
+def test_a_child_that_comes_after_the_plan_goes_with_its_parent(path, monkeypatch):
+    between_plan_and_act(monkeypatch, path, "INSERT INTO links (batch_id, status) VALUES ('old', 'pending')")
+    assert run(path, action="delete").counts == {"batches": 1, "links": 4}
+
+
+def test_a_database_that_stays_busy_is_an_error_and_unchanged(path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE batches SET error = 'x' WHERE id = 'done'")
+        report = run(path, busy_timeout=0.1, action="delete")
+        other.execute("COMMIT")
+    assert "another process held the database for more than 0.1 s. Nothing was changed" in report.error
+    assert rows(path, "SELECT status FROM batches WHERE id = 'old'") == [("processing",)]
+    assert not list((path.parent / "backups").glob("*/*"))
+
+
+def test_a_writer_that_finishes_in_time_is_waited_for(path):
+    locked = threading.Event()
+
+    def write():
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            locked.set()
+            time.sleep(0.3)
+            other.execute("COMMIT")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    locked.wait()
+    report = run(path, busy_timeout=10)
+    thread.join()
+    assert report.counts == {"batches": 1, "links": 1}
+
+
+def test_a_failing_write_rolls_everything_back_and_leaves_no_backup(path):
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TRIGGER no BEFORE DELETE ON links BEGIN SELECT raise(ABORT, 'links stay'); END")
+        db.commit()
+    before = dump(path)
+    report = run(path, action="delete")
+    assert "SQLite says: links stay. Nothing was changed." in report.error
+    assert dump(path) == before
+    assert not list((path.parent / "backups").glob("*/*"))
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ({"table": "batchs"}, "there is no table 'batchs'. Did you mean 'batches'?"),
+        ({"time_column": "update_at"}, "has no column 'update_at'. Did you mean 'updated_at'?"),
+        ({"time_column": "xyz"}, "There are: error, id, status, updated_at."),
+        ({"children": [{"table": "links", "foreign_key": "batch"}]}, "foreign_key: table links has no column 'batch'."),
+        ({"id_column": "status"}, "batches.status is not unique. Unique are: id."),
+        ({"path": "/nowhere/jobs.db"}, "there is no such file"),
+    ],
+)
+def test_a_mistake_names_what_there_is(path, mistake, message):
+    report = run(path, **mistake)
+    assert message in report.error
+    assert report.sentence() == report.error
+
+
+def test_a_view_is_refused_and_a_missing_database_is_never_made(path, tmp_path):
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE VIEW seen AS SELECT * FROM batches")
+        db.commit()
+    assert "seen is a view. Name the table behind it." in run(path, table="seen").error
+    run(tmp_path / "new.db")
+    assert not (tmp_path / "new.db").exists()
+    (tmp_path / "text.db").write_text("this is no database, but it is long enough to be taken for one " * 20)
+    assert "file is not a database" in run(tmp_path / "text.db").error
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ({"treshold": "30m"}, "there is no option `treshold`. Did you mean 'threshold'?"),
+        ({"threshold": "soon"}, "threshold 'soon' is not an age"),
+        ({"action": "kill"}, "action 'kill' is not one of reset, fail, delete"),
+        ({"path": "jobs.db"}, "is not absolute"),
+        ({"name": "a/b"}, "a name is made of"),
+        ({"table": None}, "`table` is missing"),
+        ({"jobs": [""]}, "an empty id"),
+        ({"stuck_statuses": []}, "is empty"),
+        ({"reset_to": "processing"}, "reset_to of batches is itself one of its stuck_statuses"),
+        ({"children": [{"table": "links"}]}, "`foreign_key` is missing"),
+        ({"children": [{"table": "links", "foreign_kee": "x"}]}, "Did you mean 'foreign_key'?"),
+    ],
+)
+def test_wrong_options_are_refused_before_any_database_is_opened(mistake, message):
+    with pytest.raises(StuckJobsError) as caught:
+        read_options(options("/nowhere/jobs.db", **mistake))
+    assert message in str(caught.value)
+
+
+# Time
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), (30, 1800), ("90s", 90), ("2h", 7200), ("1d", 86400)])
+def test_thresholds(text, seconds):
+    assert parse_threshold(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-01-18T12:00:00Z",
+        "2026-01-18T12:00:00+00:00",
+        "2026-01-18 12:00:00",
+        "2026-01-18 12:00",
+        "2026-01-18T13:30:00.000+0130",
+        "2026-01-18 11:00:00-01",
+        " 2026-01-18t12:00:00,000z ",
+        int(NOW),
+        NOW,
+        str(int(NOW)),
+        int(NOW * 1e3),
+        str(int(NOW * 1e6)),
+    ],
+)
+def test_a_moment_in_every_writing(value):
+    assert parse_time(value) == NOW
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, "", "soon", b"2026-01-18 12:00:00", float("nan"), float("inf"), 0, -1, 2461059.0),
+        *("2026-01-18", "20260118T120000Z", "2026-13-01 00:00:00", "2026-01-18 24:00:00", "202601181030"),
+        *(20260118, 202601181030, 20260118103000),
+    ],
+)
+def test_what_is_no_sure_time_is_none(value):
+    assert parse_time(value) is None
+
+
+@given(st.datetimes(datetime(2002, 1, 1), datetime(2200, 1, 1)), st.integers(-14 * 60, 14 * 60))
+def test_parse_time_agrees_with_python(moment, minutes):
+    aware = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    for text in (aware.isoformat(), aware.isoformat(" "), str(aware.timestamp())[:10]):
+        assert parse_time(text) == pytest.approx(aware.timestamp(), abs=1)
+
+
+# The whole, against a model
+
+STATUSES = ("processing", "running", "pending", "completed", None)
+AGES = st.one_of(st.none(), st.just("garbage"), st.integers(-5000, 5000))
+JOBS = st.lists(st.tuples(st.sampled_from(STATUSES), AGES, st.integers(0, 2)), max_size=12)
+
+
+def written(age, way):
+    """An age (in seconds before NOW) as one application or another would store it."""
+    if not isinstance(age, int):
+        return age
+    moment = datetime.fromtimestamp(NOW - age, timezone.utc)
+    return (moment.isoformat(), moment.strftime("%Y-%m-%d %H:%M:%S"), int(NOW - age) * 1000)[way]
+
+
+def model(jobs, links, action, threshold):
+    """What has to become of jobs and links, in the plainest words."""
+    after, gone = dict(jobs), set()
+    for key, (status, age, way) in jobs.items():
+        if status in ("processing", "running") and isinstance(age, int) and age >= threshold:
+            after[key] = ({"reset": "pending", "fail": "failed"}.get(action), age, way)
+            gone.add(key)
+    left = {}
+    for key, (parent, status) in links.items():
+        if parent in gone and action == "delete":
+            continue
+        stuck = parent in gone and status in ("processing", "running")
+        left[key] = (parent, {"reset": "pending", "fail": "failed"}[action] if stuck else status)
+    return {key: job for key, job in after.items() if key not in gone or action != "delete"}, left
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    jobs=JOBS,
+    links=st.lists(st.tuples(st.integers(0, 11), st.sampled_from(STATUSES)), max_size=20),
+    action=st.sampled_from(["reset", "fail", "delete"]),
+    threshold=st.integers(0, 80),
+    kind=st.sampled_from(["TEXT PRIMARY KEY", "INTEGER PRIMARY KEY", "BLOB UNIQUE"]),
+    names=st.sampled_from([("jobs", "status"), ('odd "table"', "select"), ("Übersicht; --", "a b")]),
+)
+def test_random_databases_end_as_the_model_says(tmp_path_factory, jobs, links, action, threshold, kind, names):
+    path = tmp_path_factory.mktemp("db") / "some jobs?#%.db"
+    table, column = (name.replace('"', '""') for name in names)
+    jobs, links = dict(enumerate(jobs)), dict(enumerate(links))
+    make = {"T": "key-{:02}".format, "I": int, "B": lambda key: bytes([key])}[kind[0]]
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f'CREATE TABLE "{table}" (id {kind}, "{column}", at, other DEFAULT 1)')
+        db.execute(f'CREATE TABLE links (id INTEGER PRIMARY KEY, "the job" REFERENCES "{table}"(id), status)')
+        for key, (status, age, way) in jobs.items():
+            row = (make(key), status, written(age, way))
+            db.execute(f'INSERT INTO "{table}" (id, "{column}", at) VALUES (?, ?, ?)', row)
+        db.executemany("INSERT INTO links VALUES (?, ?, ?)", [(key, make(job), to) for key, (job, to) in links.items()])
+        db.commit()
+    before = dump(path)
+    asked = {
+        "table": names[0],
+        "status_column": names[1],
+        "time_column": "at",
+        "action": action,
+        "threshold": threshold,
+    }
+    asked["stuck_statuses"] = ["processing", "running"]
+    asked["children"] = [{"table": "links", "foreign_key": "the job"}]
+
+    planned = run(path, dry_run=True, **asked)
+    assert dump(path) == before
+    report = run(path, **asked)
+
+    assert not report.error
+    assert planned.rows == report.rows
+    expected_jobs, expected_links = model(jobs, links, action, threshold * 60)
+    assert rows(path, f'SELECT id, "{column}", at, other FROM "{table}" ORDER BY id') == [
+        (make(key), status, written(age, way), 1) for key, (status, age, way) in sorted(expected_jobs.items())
+    ]
+    assert rows(path, "SELECT * FROM links ORDER BY id") == [
+        (key, make(job), status) for key, (job, status) in sorted(expected_links.items())
+    ]
+    assert len(report.skipped) == sum(
+        status in ("processing", "running") and not (isinstance(age, int) and age >= 0)
+        for status, age, way in jobs.values()
+    )
+    if report.backup:
+        restore(report.backup)
+        assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
+    json.dumps(report.as_data())

@@ -1,0 +1,152 @@
+"""The two faces of the stuck-job engine: the module and the script, and that their defaults are the engine's."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import Database, Table
+from ansible_collections.evenkeel.celery.plugins.modules import sqlite_stuck_jobs
+
+ROOT = Path(__file__).parents[2]
+ROLE = ROOT / "roles" / "job_cleanup"
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    path = tmp_path / "jobs.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE jobs (id TEXT PRIMARY KEY, status TEXT, updated_at TEXT)")
+        db.executemany(
+            "INSERT INTO jobs VALUES (?, ?, '2026-01-16 10:00:00')",
+            [("77cfa3cd-1", "processing"), ("b49d06f6-2", "processing"), ("c0ffee00-3", "completed")],
+        )
+        db.commit()
+    return {"name": "jobs", "path": str(path), "table": "jobs", "backup_directory": str(tmp_path / "backups")}
+
+
+@pytest.fixture
+def script(tmp_path, jobs):
+    """Runs the script as a host has it: beside the engine, with a configuration, without the collection."""
+    home = tmp_path / "evenkeel"
+    home.mkdir()
+    shutil.copy(ROLE / "files" / "cleanup_stuck_jobs.py", home)
+    shutil.copy(ROOT / "plugins" / "module_utils" / "stuck_jobs.py", home)
+    config = tmp_path / "job_cleanup.json"
+    config.write_text(json.dumps({"databases": [jobs]}))
+
+    def run(*args):
+        command = [sys.executable, "-E", "-s", str(home / "cleanup_stuck_jobs.py"), "--config", str(config), *args]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    run.config = config
+    return run
+
+
+def statuses(jobs):
+    with closing(sqlite3.connect(jobs["path"])) as db:
+        return [status for (status,) in db.execute("SELECT status FROM jobs ORDER BY id")]
+
+
+def module(capsys, databases, **args):
+    with patch_module_args({"databases": databases, **args}), pytest.raises(SystemExit):
+        sqlite_stuck_jobs.main()
+    return json.loads(capsys.readouterr().out)
+
+
+def test_check_mode_and_diff_show_what_then_happens_once(capsys, jobs):
+    planned = module(capsys, [jobs], _ansible_check_mode=True, _ansible_diff=True)
+    assert planned["changed"]
+    assert statuses(jobs) == ["processing", "processing", "completed"]
+    assert planned["diff"][0]["before"] == "jobs 77cfa3cd-1: processing\njobs b49d06f6-2: processing\n"
+    assert planned["diff"][0]["after"] == "jobs 77cfa3cd-1: pending\njobs b49d06f6-2: pending\n"
+
+    done = module(capsys, [jobs])
+    assert done["databases"][0]["changes"] == planned["databases"][0]["changes"]
+    assert done["databases"][0]["counts"] == {"jobs": 2}
+    assert statuses(jobs) == ["pending", "pending", "completed"]
+    assert not module(capsys, [jobs])["changed"]
+
+
+def test_the_module_reports_every_wrong_database_and_still_does_the_others(capsys, jobs):
+    outcome = module(capsys, [{**jobs, "table": "job"}, jobs, {**jobs, "path": "/nowhere"}])
+    assert outcome["failed"]
+    assert outcome["changed"]
+    assert "Did you mean 'jobs'?" in outcome["msg"]
+    assert "/nowhere" in outcome["msg"]
+    assert statuses(jobs) == ["pending", "pending", "completed"]
+
+
+def test_the_module_deletes_given_jobs_and_nothing_the_second_time(capsys, jobs):
+    asked = {**jobs, "action": "delete", "jobs": ["77cfa3cd"]}
+    first = module(capsys, [asked])
+    assert first["diff"][0]["after"] == ""
+    assert Path(first["databases"][0]["backup"]).exists()
+    second = module(capsys, [asked])
+    assert not second["changed"]
+    assert second["databases"][0]["unknown"] == ["77cfa3cd"]
+
+
+def test_script_dry_run_table_and_exit_codes(script, jobs):
+    dry = script("--dry-run")
+    assert dry.returncode == 3
+    assert dry.stdout.splitlines()[0].startswith("jobs  77cfa3cd-1  processing -> pending  processing for ")
+    assert dry.stdout.splitlines()[-1] == "jobs: 2 in jobs would be reset to pending."
+    assert statuses(jobs) == ["processing", "processing", "completed"]
+
+    assert script("--action", "fail", "--job", "77cf").returncode == 0
+    assert statuses(jobs) == ["failed", "processing", "completed"]
+    assert script("--threshold", "9999d").stdout == "jobs: nothing is stuck.\n"
+    assert script("--job", "b49d", "--threshold", "9999d").returncode == 4
+    assert script().returncode == 0
+    assert statuses(jobs) == ["failed", "pending", "completed"]
+    assert script("--dry-run").returncode == 0
+
+
+def test_script_names_what_is_wrong(script):
+    assert (unknown := script("--job", "nobody")).returncode == 4
+    assert unknown.stderr == "No job begins with 'nobody'.\n"
+    assert "has no database 'x'. It has: jobs." in script("--database", "x").stderr
+    assert "--threshold: 'soon' is not an age" in script("--threshold", "soon").stderr
+    assert script("--action", "kill").returncode == 2
+    script.config.write_text('{"databases": [{"name": "jobs", "tabel": "jobs"}]}')
+    assert (wrong := script()).returncode == 1
+    assert wrong.stderr == "jobs: there is no option `tabel`. Did you mean 'table'?\n"
+    script.config.unlink()
+    assert (absent := script()).returncode == 1
+    assert "can't be read" in absent.stderr
+
+
+def test_script_deletes_as_json_and_restores(script, jobs):
+    told = json.loads(script("--action", "delete", "--json").stdout)
+    assert told["databases"][0]["counts"] == {"jobs": 2}
+    assert statuses(jobs) == ["completed"]
+    assert script("--restore", told["databases"][0]["backup"]).returncode == 0
+    assert statuses(jobs) == ["processing", "processing", "completed"]
+
+
+def engine_defaults(kind):
+    given = (item for item in dataclasses.fields(kind) if item.default is not dataclasses.MISSING)
+    return {item.name: list(item.default) if isinstance(item.default, tuple) else item.default for item in given}
+
+
+def test_the_defaults_of_module_and_role_are_the_engines():
+    of_engine = engine_defaults(Database)
+    of_module = {key: spec["default"] for key, spec in sqlite_stuck_jobs.DATABASE.items() if "default" in spec}
+    of_role = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())["__job_cleanup_defaults"]
+    for name in ("name", "path", "foreign_key"):
+        del of_engine[name]
+    assert of_module == of_engine
+    # A clean-up of given jobs is asked for once, not configured.
+    assert of_role == {key: value for key, value in of_engine.items() if key not in ("jobs", "respect_age")}
+    of_child = {key: spec["default"] for key, spec in sqlite_stuck_jobs.CHILD.items() if "default" in spec}
+    assert of_child.items() <= engine_defaults(Table).items()
