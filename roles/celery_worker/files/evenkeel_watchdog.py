@@ -1,0 +1,196 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes a Celery worker tell systemd the truth about itself: READY, STATUS, STOPPING and WATCHDOG.
+
+Load:  celery -A app worker -I evenkeel_watchdog      with this file's folder in PYTHONPATH
+Unit:  Type=notify  NotifyAccess=main  WatchdogSec=N       (without $NOTIFY_SOCKET it does nothing)
+
+A ready worker pings, unless one of these holds for its whole limit:
+  1. the process cannot run, or something holds the GIL: the pinging thread cannot send (WatchdogSec);
+  2. the consumer's loop does not turn, and the broker is not known to be down (WatchdogSec);
+     in the solo pool the loop cannot turn while a task runs, so there it counts only between tasks;
+  3. the consumer is disconnected although the broker answers a connection of our own (GRACE);
+  4. the worker is idle and has room, messages wait in its queues, and it takes none (GRACE; virtual
+     transports such as Redis and SQS: a worker that lost its queues while reconnecting).
+Never counted: a dead broker, a long task, a shutdown in progress (TimeoutStopSec= bounds that one).
+"""
+
+import os
+import sys
+import threading
+import time
+
+from celery import bootsteps, signals
+from celery.worker import state
+
+ADDR = os.environ.get("NOTIFY_SOCKET", "")
+LIMIT = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6  # seconds; 0: no WatchdogSec=, so only READY and STATUS
+GRACE = float(os.environ.get("EVENKEEL_GRACE") or max(LIMIT, 60))  # over the 30 s that Celery waits between tries
+EVERY = min(LIMIT / 4 or 15, 15)
+now = time.monotonic
+
+
+def real(module, name):
+    """What gevent or eventlet replaced: they stop all their "threads" whenever one of them blocks."""
+    if "gevent.monkey" in sys.modules:
+        return sys.modules["gevent.monkey"].get_original(module, name)
+    if "eventlet.patcher" in sys.modules:
+        return getattr(sys.modules["eventlet.patcher"].original(module), name)
+    return getattr(__import__(module), name)
+
+
+def notify(*lines):
+    try:
+        sock = real("socket", "socket")(1, 2 | 2048)  # AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK
+        with sock:
+            sock.sendto("\n".join(lines).encode(), "\0" + ADDR[1:] if ADDR[0] == "@" else ADDR)
+    except OSError:
+        pass  # systemd re-executes itself, or its queue is full: the next ping is soon
+
+
+class Watchdog(bootsteps.StartStopStep):
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, c, **kwargs):
+        super().__init__(c, **kwargs)
+        self.c, self.tref, self.running = c, None, False
+        self.tick = self.received = now()  # the loop's last turn; the last task taken from the broker
+        self.down = now()  # since when the consumer is disconnected (None: it is not)
+        self.broker = None  # the last probe's answer: True, False, or None: not asked
+        self.asking = self.up = self.starved = None  # since when: a probe runs; the broker answers; tasks wait
+        signals.task_received.connect(self.on_received, weak=False)
+
+    def on_received(self, **kwargs):
+        self.received = now()
+
+    def beat(self):
+        self.tick = now()
+
+    def start(self, c):  # connected (again), and about to enter the loop
+        self.down = None
+        self.beat()
+        if c.hub:
+            self.tref = c.timer.call_repeatedly(EVERY / 2, self.beat)
+        if not self.running:
+            self.running = True
+            real("_thread", "start_new_thread")(self.ping, ())
+            threading.Thread(target=self.probe, name="evenkeel-probe", daemon=True).start()
+
+    def stop(self, c):  # connection lost, or shutting down
+        self.down = now()
+        if self.tref:
+            self.tref.cancel()
+
+    def stopping(self):
+        return (
+            self.c.controller.blueprint.state != bootsteps.RUN
+            or state.should_stop not in (None, False)
+            or state.should_terminate not in (None, False)
+        )
+
+    def sick(self):
+        """Why systemd should restart the worker; None: no reason."""
+        t, stale = now(), now() - self.tick
+        if self.stopping():
+            return None
+        if self.down is not None:
+            if self.up and t - max(self.down, self.up) > GRACE:
+                return "disconnected for %d s although the broker answers" % (t - self.down)
+        elif stale > LIMIT:
+            solo = type(self.c.pool).__module__.endswith(".solo") and state.active_requests
+            if not solo and self.broker is not False and (not self.asking or stale > LIMIT + GRACE):
+                return "the consumer's loop has not turned for %d s" % stale
+        elif self.starved and t - self.starved > GRACE:
+            return "idle, yet tasks have been waiting in its queues for %d s" % (t - self.starved)
+        return None
+
+    def ping(self):
+        sleep = real("time", "sleep")
+        while True:
+            if self.down is None and not self.c.hub:  # gevent, eventlet, blocking transports
+                self.c.call_soon(self.beat)
+            sick = LIMIT and self.sick()
+            if sick:
+                # Straight to the journal: a hung worker may hold the lock of its logging.
+                os.write(2, (f"evenkeel_watchdog: asking systemd for a restart: {sick}\n").encode())
+                # A systemd older than 243 does not know "trigger", but does miss the ping.
+                notify("STATUS=sick: " + sick, "WATCHDOG=trigger")
+            else:
+                notify(
+                    "WATCHDOG=1",
+                    "STATUS=%s; %d running, %d taken, %d started in all"
+                    % (
+                        "stopping"
+                        if self.stopping()
+                        else "ready"
+                        if self.down is None
+                        else "disconnected for %d s, broker %s" % (now() - self.down, "up" if self.up else "down"),
+                        len(state.active_requests),
+                        len(state.reserved_requests),
+                        state.all_total_count[0],
+                    ),
+                )
+            sleep(EVERY)
+
+    def probe(self):
+        while not self.stopping():
+            time.sleep(EVERY)
+            if self.down is None and state.reserved_requests and now() - self.tick < 2 * EVERY:
+                self.broker = self.up = self.starved = None  # at work: nothing to doubt
+                continue
+            self.asking = now()
+            try:
+                waiting = self.ask_broker()
+            except Exception:
+                self.broker, self.up, self.starved = False, None, None
+            else:
+                self.broker, self.up = True, self.up or now()
+                if not waiting or state.reserved_requests:
+                    self.starved = None
+                elif not self.starved or self.received > self.starved:
+                    self.starved = now()
+            self.asking = None
+
+    def ask_broker(self):
+        """Connects anew; returns how many messages wait that the worker has room for."""
+        app, qos = self.c.app, getattr(getattr(self.c.task_consumer, "channel", None), "qos", None)
+        conn = app.connection_for_read()
+        conn.transport_options = {
+            **(conn.transport_options or {}),
+            **{
+                "redis": {"socket_timeout": 3, "socket_connect_timeout": 3},
+                "amqp": {"read_timeout": 3, "write_timeout": 3},
+            }.get(conn.transport.driver_type, {}),
+        }
+        link = conn.transport.establish_connection()  # no retries, unlike Connection.connect()
+        try:
+            if not hasattr(qos, "can_consume") or not qos.can_consume():
+                return 0  # not a virtual transport, or full (ETA and rate-limited tasks take room too)
+            channel = conn.transport.create_channel(link)
+            return sum(channel._size(queue.name) for queue in app.amqp.queues.consume_from.values())
+        finally:
+            conn.transport.close_connection(link)
+
+
+if ADDR:
+
+    @signals.worker_init.connect(weak=False)
+    def on_init(sender, **kwargs):
+        notify("STATUS=starting: connecting to the broker")
+        sender.app.steps["consumer"].add(Watchdog)
+
+    @signals.worker_ready.connect(weak=False)
+    def on_ready(**kwargs):
+        notify("READY=1", "STATUS=ready")
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def on_stopping(**kwargs):
+        notify("STOPPING=1", "STATUS=stopping")
+
+    # pool processes must not speak for the worker; the parent keeps these: on SIGHUP it re-executes itself
+    os.register_at_fork(
+        after_in_child=lambda: [
+            os.environ.pop(name, None) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+        ]
+    )
