@@ -96,14 +96,25 @@ class Watchdog(bootsteps.StartStopStep):
             return None
         if self.down is not None:
             if self.up and t - max(self.down, self.up) > GRACE:
-                return "disconnected for %d s although the broker answers" % (t - self.down)
+                return f"disconnected for {t - self.down:.0f} s although the broker answers"
         elif stale > LIMIT:
             solo = type(self.c.pool).__module__.endswith(".solo") and state.active_requests
             if not solo and self.broker is not False and (not self.asking or stale > LIMIT + GRACE):
-                return "the consumer's loop has not turned for %d s" % stale
+                return f"the consumer's loop has not turned for {stale:.0f} s"
         elif self.starved and t - self.starved > GRACE:
-            return "idle, yet tasks have been waiting in its queues for %d s" % (t - self.starved)
+            return f"idle, yet tasks have been waiting in its queues for {t - self.starved:.0f} s"
         return None
+
+    def status(self):
+        """What `systemctl status` shows."""
+        if self.stopping():
+            doing = "stopping"
+        elif self.down is None:
+            doing = "ready"
+        else:
+            doing = f"disconnected for {now() - self.down:.0f} s, broker {'up' if self.up else 'down'}"
+        running, taken = len(state.active_requests), len(state.reserved_requests)
+        return f"{doing}; {running} running, {taken} taken, {state.all_total_count[0]} started in all"
 
     def ping(self):
         sleep = real("time", "sleep")
@@ -113,24 +124,11 @@ class Watchdog(bootsteps.StartStopStep):
             sick = LIMIT and self.sick()
             if sick:
                 # Straight to the journal: a hung worker may hold the lock of its logging.
-                os.write(2, (f"evenkeel_watchdog: asking systemd for a restart: {sick}\n").encode())
+                os.write(2, f"evenkeel_watchdog: asking systemd for a restart: {sick}\n".encode())
                 # A systemd older than 243 does not know "trigger", but does miss the ping.
                 notify("STATUS=sick: " + sick, "WATCHDOG=trigger")
             else:
-                notify(
-                    "WATCHDOG=1",
-                    "STATUS=%s; %d running, %d taken, %d started in all"
-                    % (
-                        "stopping"
-                        if self.stopping()
-                        else "ready"
-                        if self.down is None
-                        else "disconnected for %d s, broker %s" % (now() - self.down, "up" if self.up else "down"),
-                        len(state.active_requests),
-                        len(state.reserved_requests),
-                        state.all_total_count[0],
-                    ),
-                )
+                notify("WATCHDOG=1", f"STATUS={self.status()}")
             sleep(EVERY)
 
     def probe(self):
