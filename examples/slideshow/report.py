@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""The state of the slideshow's server, in words: report.py [--save FILE] [--compare FILE]
+
+--save FILE      keep the state, as JSON
+--compare FILE   print a table of that state and this one
+"""
+
+import argparse
+import json
+import os
+import pwd
+import re
+import sqlite3
+import subprocess
+import urllib.request
+from pathlib import Path
+
+DATA = Path("/opt/slideshow/data")
+UNIT = "celery-worker.service"
+STUCK = "status = 'processing' AND julianday(updated_at) < julianday('now', '-30 minutes')"
+TABLES = (("jobs", "jobs.db"), ("batches", "batch_processing.db"), ("links", "batch_processing.db"))
+
+
+def collect():
+    unit = properties("ActiveState", "User", "MemoryHigh", "MemoryMax", "WatchdogUSec", "ControlGroup")
+    workers = list(processes())
+    leftovers = [worker for worker in workers if UNIT not in worker["cgroup"]]
+    api = stats()
+    return {
+        "Worker service": unit["ActiveState"],
+        "runs as": ", ".join(sorted({worker["user"] for worker in workers})) or "-",
+        "Worker processes": str(len(workers)),
+        "of these in no unit (leftovers)": str(len(leftovers)),
+        "their memory (PSS)": f"{sum(worker['pss'] for worker in workers) / 1024:.0f} MiB",
+        "Memory limit (slow down / end)": f"{size(unit['MemoryHigh'])} / {size(unit['MemoryMax'])}",
+        "Watchdog": "none" if unit["WatchdogUSec"] in ("0", "infinity") else unit["WatchdogUSec"],
+        "Swap": swap(),
+        **{f"Stuck {table}": str(count(table, database, STUCK)) for table, database in TABLES},
+        "Jobs completed": str(count("jobs", "jobs.db", "status = 'completed'")),
+        "Image API: images made": str(api["served"]),
+        "Image API: refused (429)": str(api["refused"]),
+        "Image API: most calls at once": str(api["highest_parallel"]),
+    }
+
+
+def properties(*names):
+    command = ["systemctl", "show", UNIT, "--property", ",".join(names)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def processes():
+    """The slideshow's worker processes, main ones and pool children, wherever they run."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if re.search(rb"celery\0-A\0celery_app\0worker", (entry / "cmdline").read_bytes()):
+                pss = re.search(r"^Pss:\s+(\d+)", (entry / "smaps_rollup").read_text(), re.MULTILINE)
+                yield {
+                    "user": pwd.getpwuid(entry.stat().st_uid).pw_name,
+                    "pss": int(pss[1]),
+                    "cgroup": (entry / "cgroup").read_text(),
+                }
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+
+
+def stats():
+    with urllib.request.urlopen("http://127.0.0.1:8089/stats", timeout=10) as answer:
+        return json.load(answer)
+
+
+def count(table, database, condition):
+    connection = sqlite3.connect(f"file:{DATA / database}?mode=ro", uri=True)
+    try:
+        return connection.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchone()[0]  # noqa: S608
+    finally:
+        connection.close()
+
+
+def swap():
+    lines = Path("/proc/swaps").read_text().splitlines()[1:]
+    mine = [line.split() for line in lines if os.path.exists(line.split()[0])]  # noqa: PTH110 (a container sees others' too)
+    return f"{sum(int(fields[2]) for fields in mine) // 1024} MiB" if mine else "none"
+
+
+def size(value):
+    return "none" if value == "infinity" else f"{int(value) // 2**20} MiB"
+
+
+def table(columns):
+    rows = [("", *columns), *((key, *(state[key] for state in columns.values())) for key in next(iter(columns.values())))]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+    return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--save", type=Path, metavar="FILE")
+    parser.add_argument("--compare", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    state = collect()
+    if options.save:
+        options.save.write_text(json.dumps(state))
+    before = {"before": json.loads(options.compare.read_text())} if options.compare else {}
+    print(table({**before, ("after" if before else "now"): state}))
+
+
+if __name__ == "__main__":
+    main()
