@@ -1,0 +1,47 @@
+"""Rolled back, again, and forward: the worker runs at each step."""
+
+import pytest
+
+WORKER = "celery-worker"
+UNIT = "/etc/systemd/system/celery-worker.service"
+
+
+@pytest.fixture(scope="module")
+def rolled_back(ansible_playbook):
+    return [ansible_playbook("playbooks/rollback.yml") for _ in range(2)]
+
+
+def test_the_first_rollback_changes_and_the_second_does_not(rolled_back):
+    first, second = rolled_back
+    assert all(counts["changed"] for counts in first.values())
+    assert not any(counts["changed"] for counts in second.values())
+
+
+def test_the_unit_of_before_runs(host, show, rolled_back, wait_for):
+    before = [line for line in host.file("/root/look.before").content_string.splitlines() if UNIT in line]
+    assert f"{UNIT} root {oct(host.file(UNIT).mode)[2:]}" in before
+    assert f"{host.file(UNIT).sha256sum}  {UNIT}" in before
+    unit = show(WORKER, "ActiveState", "User", "MemoryMax", "WatchdogUSec", "UnitFileState")
+    assert unit == {
+        "ActiveState": "active",
+        "User": "root",
+        "MemoryMax": "infinity",
+        "WatchdogUSec": "0",
+        "UnitFileState": "enabled",
+    }
+    main = show(WORKER, "MainPID")["MainPID"]
+    wait_for(lambda: len(host.check_output("pgrep -P %s", main).split()) == 5, 20, "the five children of concurrency 5")
+
+
+def test_swap_stays(host, rolled_back):
+    assert f"/mnt/swap/{host.check_output('hostname')}" in host.file("/proc/swaps").content_string
+
+
+def test_forward_again(host, show, rolled_back, ansible_playbook):
+    if show(WORKER, "User")["User"] == "root":  # once for all hosts
+        ansible_playbook("molecule/default/converge.yml")
+    assert show(WORKER, "ActiveState", "User", "MemoryMax") == {
+        "ActiveState": "active",
+        "User": "slideshow",
+        "MemoryMax": str(800 * 2**20),
+    }
