@@ -25,6 +25,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
@@ -159,37 +160,55 @@ def find(wanted: Wanted) -> Iterator[Process]:
             yield process
 
 
-def end(process: Process, timeout: float, kill: bool) -> bool:
-    """Ask it to finish, wait, and kill it if that is asked for. True: it is gone."""
-    with contextlib.suppress(ProcessLookupError):
-        handle = os.pidfd_open(process.pid)  # from here on the number can't be another process's
-        try:
+class Leftover:
+    """A worker to be ended, held by its pidfd: the number can't become another process's under our hands."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.handle: int | None = None
+        with contextlib.suppress(ProcessLookupError):
+            self.handle = os.pidfd_open(process.pid)
             now = processes().get(process.pid)
-            if now is None or now.started != process.started:
-                return True
-            signal.pidfd_send_signal(handle, signal.SIGTERM)
-            say(f"{process}: asked to finish its tasks, at most {timeout:g} s")
-            if gone(handle, timeout):
-                return True
-            if not kill:
-                return False
-            family = [child.pid for child in processes().values() if child.ppid == process.pid]
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-            for pid in family:  # orphans now; a prefork child whose parent is gone would work on
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            say(f"{process}: still there, killed with {len(family)} children")
-            return gone(handle, 10)
-        finally:
-            os.close(handle)
-    return True
+            if now is None or now.started != process.started:  # it was another's already
+                os.close(self.handle)
+                self.handle = None
+
+    def send(self, number: signal.Signals) -> None:
+        if self.handle is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.handle, number)
+
+    def kill(self) -> None:
+        """With its pool's children: without a main process they would only hang about."""
+        family = [child.pid for child in processes().values() if child.ppid == self.process.pid]
+        self.send(signal.SIGKILL)
+        for pid in family:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        say(f"{self.process}: still there, killed with {len(family)} children")
+
+    def gone(self, timeout: float) -> bool:
+        """Wait until it has ended."""
+        if self.handle is None:
+            return True
+        poll = select.poll()
+        poll.register(self.handle, select.POLLIN)
+        return bool(poll.poll(max(0, timeout) * 1000))
 
 
-def gone(handle: int, timeout: float) -> bool:
-    """Wait until the process behind a pidfd has ended."""
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    return bool(poll.poll(timeout * 1000))
+def end(found: list[Process], timeout: float, kill: bool) -> list[Process]:
+    """Ask all of them to finish, wait, and kill them if that is asked for. Returns those still there."""
+    leftovers = [Leftover(process) for process in found]
+    for leftover in leftovers:
+        leftover.send(signal.SIGTERM)
+        say(f"{leftover.process}: belongs to no unit, asked to finish its tasks, at most {timeout:g} s")
+    until = time.monotonic() + timeout
+    stubborn = [leftover for leftover in leftovers if not leftover.gone(until - time.monotonic())]
+    if kill:
+        for leftover in stubborn:
+            leftover.kill()
+        stubborn = [leftover for leftover in stubborn if not leftover.gone(10)]
+    return [leftover.process for leftover in stubborn]
 
 
 def say(text: str) -> None:
@@ -208,15 +227,17 @@ def main() -> int:
     uids = frozenset(pwd.getpwnam(user).pw_uid for user in options.user)
     wanted = Wanted(options.app, options.directory, options.node, uids)
 
-    left = 0
-    for process in sorted(find(wanted), key=lambda found: found.pid):
+    found = sorted(find(wanted), key=lambda process: process.pid)
+    for process in found:
         if not process.loose:
             say(f"{process}: belongs to {process.unit}, left alone")
         elif options.action == "report":
             say(f"{process}: belongs to no unit")
-        elif not end(process, options.timeout, options.action == "kill"):
-            left += 1
-            say(f"{process}: still there. Wait for its tasks, or end it by hand: kill -KILL {process.pid}")
+    if options.action == "report":
+        return 0
+    left = end([process for process in found if process.loose], options.timeout, options.action == "kill")
+    for process in left:
+        say(f"{process}: still there. Wait for its tasks, or end it by hand: kill -KILL {process.pid}")
     return 1 if left else 0
 
 
