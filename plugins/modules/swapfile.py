@@ -1,0 +1,177 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: swapfile
+short_description: Create, resize, activate or remove a swap file
+version_added: "0.1.0"
+author:
+  - The evenkeel developers (@evenkeel)
+description:
+  - Keeps a swap file of a given size, owned by root, mode 0600, and in use.
+  - A new file is made beside the old one and proven by C(swapon) before the old one goes. It serves while the old one
+    is emptied, then takes its name. So the disk has to hold both for a while.
+  - Looks first whether the file system carries swap files, whether there is disk space, and whether there is memory
+    to take back what is swapped out. Check mode does so, too.
+  - Only a swap file is ever replaced or removed. Anything else at O(path) is an error.
+  - What an interrupted run left is finished or cleaned up by the next one.
+  - Neither C(/etc/fstab) nor C(vm.swappiness) is touched. The role P(evenkeel.celery.swap#role) does all three.
+options:
+  path:
+    description:
+      - The swap file, on ext4, xfs, btrfs, ext3 or ext2. Its directory must exist.
+      - While a file is made or replaced, its name with C(.evenkeel-new) at the end is used as well.
+    type: path
+    default: /swapfile
+  size:
+    description: Its size, such as V(512M) or V(2G), in powers of 1024.
+    type: str
+    default: 2G
+  state:
+    description: Whether the file is there and in use, or neither.
+    type: str
+    choices: [present, absent]
+    default: present
+  reserve:
+    description: The disk space that has to stay free beside a new file, at each moment.
+    type: str
+    default: 1G
+  unsupported:
+    description: Whether a file system that carries no swap files, such as overlayfs or tmpfs, is an error.
+    type: str
+    choices: [fail, skip]
+    default: fail
+attributes:
+  check_mode:
+    support: full
+    description: Fails as the real run would.
+  diff_mode:
+    support: full
+    description: Shows the file before and after.
+"""
+
+EXAMPLES = r"""
+- name: Have 2 GB of swap
+  evenkeel.celery.swapfile:
+    path: /swapfile
+
+- name: Have twice as much
+  evenkeel.celery.swapfile:
+    path: /swapfile
+    size: 4G
+
+- name: Have none
+  evenkeel.celery.swapfile:
+    path: /swapfile
+    state: absent
+"""
+
+RETURN = r"""
+path:
+  description: The swap file, with links in its directory resolved.
+  type: str
+  returned: success
+  sample: /swapfile
+steps:
+  description: What was done, or would be done, in order.
+  type: list
+  elements: str
+  returned: success
+  sample: [make /swapfile.evenkeel-new, swapon /swapfile.evenkeel-new]
+"""
+
+import os
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import format_size, parse_size
+from ansible_collections.evenkeel.celery.plugins.module_utils.swapfile import (
+    MIB,
+    PAGE,
+    File,
+    Hands,
+    Host,
+    SwapError,
+    UnsupportedError,
+    carry_out,
+    check,
+    look,
+    plan,
+)
+
+
+def read_size(params: dict, name: str, least: int = 0) -> int:
+    try:
+        size = parse_size(params[name])
+    except ValueError as error:
+        raise SwapError(f"{name}: {error}.") from None
+    if size < least:
+        raise SwapError(f"{name}: {params[name]} is too little. The least is {format_size(least)}.")
+    return size // PAGE * PAGE
+
+
+def read_path(path: str) -> str:
+    # Neither fstab nor the modules that write it are at ease with white space.
+    if not Path(path).is_absolute() or len(path.split()) != 1 or not Path(path).name:
+        raise SwapError(f"path: {path!r} is no place for a swap file. Write it from / on, without white space.")
+    return os.path.normpath(path)
+
+
+def runner(module: AnsibleModule):
+    module.run_command_environ_update = {"LC_ALL": "C.UTF-8"}
+
+    def run(tool: str, *arguments: str) -> None:
+        code, _output, errors = module.run_command(
+            [module.get_bin_path(tool) or tool, *arguments], handle_exceptions=False
+        )
+        if code:
+            raise SwapError(errors.strip() or f"{tool} ended with {code}.")
+
+    return run
+
+
+def ensure(module: AnsibleModule) -> dict:
+    path = read_path(module.params["path"])
+    size = read_size(module.params, "size", MIB) if module.params["state"] == "present" else None
+    before = look(path)
+    steps = plan(before, size)
+    check(before, steps, size, read_size(module.params, "reserve"))
+    if steps and not module.check_mode:
+        carry_out(Hands(path, size, runner(module), module.log), before, steps)
+    wanted = File(before.file.path) if size is None else File(before.file.path, "swap file", size, active=True)
+    return {
+        "changed": bool(steps),
+        "path": before.file.path,
+        "steps": [str(step) for step in steps],
+        "diff": {"before": before.as_data(), "after": Host(wanted, File("")).as_data()},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "default": "/swapfile"},
+            "size": {"type": "str", "default": "2G"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "reserve": {"type": "str", "default": "1G"},
+            "unsupported": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = ensure(module)
+    except UnsupportedError as error:
+        if module.params["unsupported"] == "skip":
+            module.exit_json(changed=False, skipped=True, skip_reason=str(error))
+        module.fail_json(msg=str(error))
+    except (SwapError, OSError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
