@@ -33,7 +33,7 @@ images: setup ## A Docker engine and the images of the hosts
 	ansible-playbook rig/images.yml
 
 molecule-%: images ## One Molecule scenario
-	molecule --no-color test --scenario-name $*
+	molecule test --scenario-name $*
 
 test: check sanity images ## Everything: check, sanity, every Molecule scenario
 	$(MAKE) --no-print-directory --output-sync=target --jobs=2 $(addprefix molecule-,$(SCENARIOS))
