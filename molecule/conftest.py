@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -49,27 +48,47 @@ def show(host):
     return lambda unit, *properties: _show(host, unit, *properties)
 
 
-@pytest.fixture(scope="session")
-def ansible_playbook():
-    """Runs a playbook against this scenario's hosts; returns each host's counts: {"host": {"changed": 0, …}}."""
+def _run_playbook(host, playbook, *options, callback):
+    """Runs a playbook against the one host that a test is about, in the state that the tests before have left it in."""
+    limit = f"--limit={host.backend.get_hostname()}"
+    return subprocess.run(
+        [
+            "ansible-playbook",
+            f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}",
+            limit,
+            PROJECT / playbook,
+            *options,
+        ],
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": callback, "ANSIBLE_FORCE_COLOR": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
-    def run(playbook, *options, check=True):
-        result = subprocess.run(
-            ["ansible-playbook", "--inventory", os.environ["MOLECULE_INVENTORY_FILE"], str(PROJECT / playbook), *options],
-            env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_FORCE_COLOR": "0"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        report = json.loads(result.stdout[result.stdout.index("{") :]) if "{" in result.stdout else {}
+
+@pytest.fixture(scope="module")
+def ansible_playbook(host):
+    """Runs a playbook on this host; returns its counts: {"ok": 7, "changed": 0, …}. A failure is an AssertionError."""
+
+    def run(playbook, *options):
+        result = _run_playbook(host, playbook, *options, callback="ansible.posix.json")
+        assert "{" in result.stdout, result.stderr
+        report = json.loads(result.stdout[result.stdout.index("{") :])
         failures = [
-            f"{task['task']['name']}: {host}: {outcome.get('msg')}"
-            for play in report.get("plays", [])
+            f"{task['task']['name']}: {outcome.get('msg')}"
+            for play in report["plays"]
             for task in play["tasks"]
-            for host, outcome in task["hosts"].items()
+            for outcome in task["hosts"].values()
             if outcome.get("failed")
         ]
-        assert not check or result.returncode == 0, "\n".join([shlex.join(result.args), *failures, result.stderr])
-        return report.get("stats", {})
+        assert result.returncode == 0, "\n".join([*failures, result.stderr])
+        (counts,) = report["stats"].values()
+        return counts
 
     return run
+
+
+@pytest.fixture
+def ansible_output(host):
+    """All that a run of a playbook on this host prints."""
+    return lambda playbook, *options: _run_playbook(host, playbook, *options, callback="default").stdout

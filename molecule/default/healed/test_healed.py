@@ -81,7 +81,9 @@ def test_the_neighbours_live_on(host, show):
 def test_jobs_are_made_with_twenty_calls_at_once(host, wait_for):
     host.check_output("curl --silent --fail --request POST 'http://127.0.0.1:8089/reset?rpm=40&scale=20'")
     job = _api(host, "http://127.0.0.1:8080/api/jobs", {"images": 30})
-    batch = _api(host, "http://127.0.0.1:8080/api/jobs", {"images": 2, "links": ["https://a.example", "https://b.example"]})
+    batch = _api(
+        host, "http://127.0.0.1:8080/api/jobs", {"images": 2, "links": ["https://a.example", "https://b.example"]}
+    )
 
     def completed(kind, row):
         return _api(host, f"http://127.0.0.1:8080/api/{kind}/{row['id']}")["status"] == "completed"
@@ -94,7 +96,12 @@ def test_jobs_are_made_with_twenty_calls_at_once(host, wait_for):
 
 
 def test_the_stuck_jobs_are_dealt_with(host, count):
-    assert host.check_output("sqlite3 %s/jobs.db \"SELECT id FROM jobs WHERE id LIKE '77cfa3cd%%' OR id LIKE 'b49d06f6%%'\"", DATA) == ""
+    assert (
+        host.check_output(
+            "sqlite3 %s/jobs.db \"SELECT id FROM jobs WHERE id LIKE '77cfa3cd%%' OR id LIKE 'b49d06f6%%'\"", DATA
+        )
+        == ""
+    )
     for database, table in (("jobs", "jobs"), ("batch_processing", "batches"), ("batch_processing", "links")):
         assert count(database, table, "processing") == 0
 
@@ -108,7 +115,9 @@ def test_cron_resets_a_job_that_gets_stuck(host, wait_for):
     )
     status = "SELECT status FROM jobs WHERE id = 'stuck-for-cron'"
     wait_for(
-        lambda: host.check_output("sqlite3 -readonly %s/jobs.db %s", DATA, status) == "pending", 100, "cron to reset the job"
+        lambda: host.check_output("sqlite3 -readonly %s/jobs.db %s", DATA, status) == "pending",
+        100,
+        "cron to reset the job",
     )
     owners = host.check_output("stat --format %%U %s/*.db*", DATA)
     assert set(owners.split()) == {"slideshow"}
@@ -126,7 +135,9 @@ def test_swap_outlives_a_reboot(host):
 
 def test_a_task_that_eats_memory_is_ended_and_the_worker_serves_on(host, show, send, touched, wait_for):
     main = show(WORKER, "MainPID")["MainPID"]
-    host.check_output("swapoff /mnt/swap/$(hostname)")  # cgroup v1 doesn't count swap: there the fence is for memory alone
+    host.check_output(
+        "swapoff /mnt/swap/$(hostname)"
+    )  # cgroup v1 doesn't count swap: there the fence is for memory alone
     send("eat_memory", 1500)
     send("touch", "after-the-meal")
     wait_for(lambda: touched("after-the-meal"), 60, "the task behind the one that eats memory")

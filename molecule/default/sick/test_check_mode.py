@@ -12,5 +12,9 @@ def test_the_server_is_sick_indeed(host, show):
     assert unit == {"ActiveState": "active", "User": "root", "MemoryMax": "infinity", "Type": "simple"}
     assert host.run("pgrep -fc 'celery -A celery_app worker'").stdout.strip() != "6", "no leftovers"
     stuck = "SELECT count(*) FROM %s WHERE status = 'processing'"
-    for database, table, count in (("jobs", "jobs", 2), ("batch_processing", "batches", 4), ("batch_processing", "links", 12)):
+    for database, table, count in (
+        ("jobs", "jobs", 2),
+        ("batch_processing", "batches", 4),
+        ("batch_processing", "links", 12),
+    ):
         assert host.check_output("sqlite3 /opt/slideshow/data/%s.db '%s'" % (database, stuck % table)) == str(count)

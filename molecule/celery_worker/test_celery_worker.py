@@ -1,0 +1,104 @@
+"""Workers that are changed, dropped, refused and undone, looked at from outside."""
+
+import json
+
+import pytest
+
+CONVERGE = "molecule/celery_worker/converge.yml"
+JOBS, LINKS = "slideshow-jobs", "slideshow-links"
+SECRET = "not-a-secret-of-ours"
+BOTH = [
+    {"name": JOBS, "queues": ["celery", "batch"], "settings": {"task_acks_late": True}},
+    {"name": LINKS, "queues": ["links", "variations"], "pool": "threads", "concurrency": 4},
+]
+
+
+@pytest.fixture(scope="module")
+def converge(ansible_playbook):
+    """Runs the role with these workers."""
+    return lambda *workers: ansible_playbook(CONVERGE, "--extra-vars", json.dumps({"workers": workers}))
+
+
+@pytest.fixture
+def pids(show):
+    return lambda: {name: show(name, "MainPID")["MainPID"] for name in (JOBS, LINKS)}
+
+
+def test_both_take_tasks(host):
+    answer = host.check_output(
+        "cd /opt/slideshow/backend && sudo -u slideshow CELERY_BROKER_URL=redis://:%s@127.0.0.1/0"
+        " ../venv/bin/celery -A celery_app inspect active_queues --json",
+        SECRET,
+    )
+    nodes = {node.split("@")[0]: {queue["name"] for queue in queues} for node, queues in json.loads(answer).items()}
+    assert nodes == {JOBS: {"celery", "batch"}, LINKS: {"links", "variations"}}
+
+
+def test_no_secret_where_others_look(host):
+    assert SECRET in host.file(f"/etc/evenkeel/{JOBS}.env").content_string
+    assert (host.file(f"/etc/evenkeel/{JOBS}.env").user, host.file(f"/etc/evenkeel/{JOBS}.env").mode) == ("root", 0o600)
+    for look in (f"systemctl show {JOBS}", f"systemctl cat {JOBS}", "ps -ef", f"journalctl --unit {JOBS}"):
+        assert SECRET not in host.check_output(look)
+
+
+def test_no_secret_in_ansibles_output(ansible_output):
+    different = json.dumps({"workers": [{**BOTH[0], "concurrency": 3, "environment": {"MORE": SECRET}}]})
+    output = ansible_output(CONVERGE, "-vvv", "--diff", "--check", "--extra-vars", different)
+    assert "MORE" in output
+    # What is said on Ansible's own command line, Ansible repeats.
+    assert SECRET not in output.replace(different, "")
+
+
+def test_bad_input_is_refused_with_nothing_touched(converge, pids):
+    before = pids()
+    bad = [
+        {**BOTH[0], "app": "no_such_app", "memory_max": "100T"},
+        {**BOTH[1], "user": "nobody-we-know", "settings": {"task_ack_late": True}},
+    ]
+    with pytest.raises(AssertionError) as refused:
+        converge(*bad)
+    for complaint in (
+        f"{JOBS}: app 'no_such_app' can't be loaded in /opt/slideshow/backend as user slideshow: ModuleNotFoundError",
+        f"{LINKS}: user 'nobody-we-know' does not exist on this host",
+        "are more than the machine's memory",
+    ):
+        assert complaint in str(refused.value)
+    assert pids() == before
+
+
+def test_a_broker_that_does_not_answer_is_named_without_its_password(converge, pids):
+    before = pids()
+    with pytest.raises(AssertionError, match=r"the broker redis://:\*\*@127.0.0.1:6399/0 does not answer") as refused:
+        converge({**BOTH[0], "environment": {"CELERY_BROKER_URL": f"redis://:{SECRET}@127.0.0.1:6399/0"}}, BOTH[1])
+    assert SECRET not in str(refused.value)
+    assert pids() == before
+
+
+def test_a_worker_that_does_not_come_up_is_undone(host, converge, show):
+    unit = host.file(f"/etc/systemd/system/{JOBS}.service").sha256sum
+    # The preflight can't know that this sandbox leaves Celery no network.
+    with pytest.raises(AssertionError, match=f"{JOBS} did not come up. The worker of before runs again"):
+        converge({**BOTH[0], "sandbox": {"RestrictAddressFamilies": ["AF_UNIX"]}, "start_timeout": "8s"}, BOTH[1])
+    assert host.file(f"/etc/systemd/system/{JOBS}.service").sha256sum == unit
+    assert show(JOBS, "ActiveState") == {"ActiveState": "active"}
+
+
+def test_only_the_changed_worker_restarts(converge, pids):
+    before = pids()
+    converge({**BOTH[0], "concurrency": 2}, BOTH[1])
+    after = pids()
+    assert after[JOBS] != before[JOBS]
+    assert after[LINKS] == before[LINKS]
+
+
+def test_a_dropped_worker_leaves(host, converge, show):
+    converge(BOTH[0])
+    assert show(LINKS, "LoadState", "ActiveState") == {"LoadState": "not-found", "ActiveState": "inactive"}
+    assert not host.file(f"/etc/evenkeel/{LINKS}.env").exists
+    assert show(JOBS, "ActiveState") == {"ActiveState": "active"}
+
+
+def test_absent_removes_all_of_ours(host, ansible_playbook, show):
+    ansible_playbook(CONVERGE, "--extra-vars", "state=absent")
+    assert show(JOBS, "LoadState", "ActiveState") == {"LoadState": "not-found", "ActiveState": "inactive"}
+    assert not ansible_playbook(CONVERGE, "--extra-vars", "state=absent")["changed"]
