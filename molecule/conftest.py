@@ -1,4 +1,4 @@
-"""What the scenarios' tests share: waiting for a condition, running a playbook, and the journal of a host that failed."""
+"""What the scenarios' tests share: waiting, playbooks, and the journal of a host whose test failed."""
 
 import json
 import os
