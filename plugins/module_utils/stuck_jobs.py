@@ -278,10 +278,11 @@ class Report:
 
     def as_data(self) -> dict[str, Any]:
         return {
-            "name": self.database.name, "path": self.database.path, "action": self.database.action,
-            "dry_run": self.dry_run, "counts": self.counts, "changes": [row.as_data() for row in self.rows],
-            "skipped": [asdict(note) for note in self.skipped], "moved_on": [asdict(note) for note in self.moved_on],
-            "unknown": self.unknown, "owner": self.owner, "backup": self.backup, "error": self.error, "summary": self.sentence(),
+            "name": self.database.name, "path": self.database.path, "owner": self.owner,
+            "action": self.database.action, "dry_run": self.dry_run, "counts": self.counts,
+            "changes": [row.as_data() for row in self.rows], "skipped": [asdict(note) for note in self.skipped],
+            "moved_on": [asdict(note) for note in self.moved_on], "unknown": self.unknown,
+            "backup": self.backup, "error": self.error, "summary": self.sentence(),
         }  # fmt: skip
 
 

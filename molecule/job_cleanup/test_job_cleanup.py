@@ -1,0 +1,141 @@
+"""The jobs that were stuck, the script by hand, by cron, and as the wrong user."""
+
+import json
+import time
+
+import pytest
+
+SCRIPT = "/usr/local/lib/evenkeel/cleanup_stuck_jobs.py"
+PLAYBOOK = "molecule/job_cleanup/converge.yml"
+BACKUPS = "/var/lib/evenkeel/job_cleanup/app"
+
+
+@pytest.fixture
+def sql(host):
+    """What a query says, or does, as the application's user."""
+
+    def run(database, query):
+        return host.check_output("runuser -u app -- sqlite3 -cmd '.timeout 30000' /srv/app/%s.db %s", database, query)
+
+    return run
+
+
+@pytest.fixture
+def stick(sql):
+    """A job that is stuck since an hour."""
+
+    def add(key):
+        sql("jobs", f"INSERT OR REPLACE INTO jobs VALUES ('{key}', 'processing', datetime('now', '-1 hour'))")  # noqa: S608
+
+    return add
+
+
+def _wait_for_the_minute_to_have_room(host):
+    """Cron runs at second 0: begin what must not meet it well before."""
+    second = int(host.check_output("date +%-S"))
+    if second > 40:
+        time.sleep(63 - second)
+
+
+def test_what_the_play_was_asked_to_delete_is_gone_and_nothing_else(sql):
+    assert sql("jobs", "SELECT id, status FROM jobs WHERE id LIKE 'c0ffee%' ORDER BY id").split() == [
+        "c0ffee00-0001|processing",
+        "c0ffee00-0002|completed",
+        "c0ffee00-0003|processing",
+    ]
+    assert sql("jobs", "SELECT count(*) FROM jobs WHERE id LIKE '77cf%' OR id LIKE 'b49d%'") == "0"
+    assert sql("batches", "SELECT id, status FROM batches") == "5|completed"
+    assert sql("batches", "SELECT count(*), min(status) FROM links") == "3|completed"
+
+
+def test_the_deleted_rows_are_kept_for_the_owner_alone_and_come_back(host, sql):
+    _wait_for_the_minute_to_have_room(host)
+    files = host.check_output("stat -c '%%U %%a %%n' %s/batches-*.jsonl", BACKUPS).splitlines()
+    assert len(files) == 1, "a second run of the play deleted something again"
+    owner, mode, backup = files[0].split()
+    assert (owner, mode) == ("app", "600")
+
+    assert "16 rows are back" in host.check_output("%s --restore %s", SCRIPT, backup)
+    assert sql("batches", "SELECT count(*) FROM batches WHERE status = 'processing'") == "4"
+    told = host.check_output("%s --action delete --database batches", SCRIPT)
+    assert "batches: 4 in batches and 12 in links deleted; the deleted rows are kept in" in told
+
+
+def test_a_dry_run_tells_and_touches_nothing(host, stick):
+    _wait_for_the_minute_to_have_room(host)
+    stick("dead0001")
+    look = "ls -l --time-style=full-iso /srv/app; sha256sum /srv/app/*"
+    before = host.check_output(look)
+    dry = host.run("%s --dry-run --json --database jobs", SCRIPT)
+    assert host.check_output(look) == before
+    (report,) = json.loads(dry.stdout)["databases"]
+    assert [(row["id"], row["from"], row["to"]) for row in report["changes"]] == [("dead0001", "processing", "pending")]
+    assert report["skipped"][0]["why"] == "updated_at is 'an hour ago', which is no time that we know"
+    assert dry.rc == 4, "a skipped row wants to be looked at"
+
+
+# What lies beside the database while root's connection is in the middle of a write.
+AMID_A_WRITE = """
+import sys
+sys.path.insert(0, "/usr/local/lib/evenkeel")
+from pathlib import Path
+from stuck_jobs import Database, as_owner, connect
+for name in ("jobs", "batches"):
+    database = Database(table=name, name=name, path=f"/srv/app/{name}.db")
+    with as_owner(database), connect(database, write=True) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(f"UPDATE {name} SET status = status || '!'")
+        print(*(f"{path.name}={path.owner()}" for path in sorted(Path("/srv/app").glob(f"{name}.db-*"))))
+        connection.execute("ROLLBACK")
+"""
+
+
+def test_root_leaves_every_file_to_the_application(host, sql, stick):
+    _wait_for_the_minute_to_have_room(host)
+    assert host.check_output("python3 -B -c %s", AMID_A_WRITE).splitlines() == [
+        "jobs.db-shm=app jobs.db-wal=app",
+        "batches.db-journal=app",
+    ]
+    stick("dead0002")
+    host.run("%s --database jobs", SCRIPT)
+    assert sql("jobs", "SELECT status FROM jobs WHERE id = 'dead0002'") == "pending"
+    assert set(host.check_output("stat -c %U /srv/app/*.db*").split()) == {"app"}
+
+
+def test_another_user_is_sent_back(host):
+    refused = host.run("runuser -u nobody -- %s --dry-run --database jobs", SCRIPT)
+    assert refused.rc == 1
+    assert "Permission denied" in refused.stderr or "Run this as app or as root" in refused.stderr
+
+
+def test_the_owner_may_run_it(host, sql, stick):
+    _wait_for_the_minute_to_have_room(host)
+    stick("dead0004")
+    told = host.run("runuser -u app -- %s --action delete --job dead0004", SCRIPT)
+    assert told.rc == 0, told.stderr
+    assert "jobs: 1 in jobs deleted" in told.stdout
+    assert sql("jobs", "SELECT count(*) FROM jobs WHERE id = 'dead0004'") == "0"
+
+
+def test_cron_runs_it_as_the_owner_and_tells_the_journal(host, sql, stick, wait_for):
+    stick("dead0005")
+    wait_for(
+        lambda: sql("jobs", "SELECT status FROM jobs WHERE id = 'dead0005'") == "pending",
+        90,
+        "cron to run it",
+    )
+    journal = host.check_output("journalctl --no-pager -o json -t evenkeel-job-cleanup").splitlines()
+    entries = [json.loads(line) for line in journal]
+    assert any("in jobs reset to pending" in entry["MESSAGE"] for entry in entries)
+    assert {entry["_UID"] for entry in entries} == {host.check_output("id -u app")}
+
+
+def test_removal_takes_all_but_the_backups(host, ansible_playbook):
+    absent = ("--extra-vars", "job_cleanup_state=absent", "--limit", host.backend.get_hostname())
+    ansible_playbook(PLAYBOOK, *absent)
+    for path in (SCRIPT, "/usr/local/lib/evenkeel/stuck_jobs.py", "/etc/evenkeel/job_cleanup.json"):
+        assert not host.file(path).exists
+    assert not host.file("/etc/cron.d/evenkeel-job-cleanup").exists
+    assert host.run("ls %s/*.jsonl", BACKUPS).rc == 0
+    (again,) = ansible_playbook(PLAYBOOK, *absent).values()
+    assert again["changed"] == 0
