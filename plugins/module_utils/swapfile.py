@@ -201,7 +201,7 @@ def plan(now: Host, size: int | None) -> list[Step]:
     """The steps to an active swap file of that size, or to none."""
     file, new = now.file, now.new
     if file.kind not in ("nothing", "swap file"):
-        raise SwapError(f"{file.path} is a {file.kind}, and is left as it is. Move it away, or give another path.")
+        raise SwapError(f"path {file.path} is a {file.kind} and is left as it is. Move it away, or give another path.")
     if size is None:
         return _gone(file) + _gone(new)
     if file.size == size:
@@ -251,10 +251,12 @@ def check(now: Host, steps: Sequence[Step], size: int | None, reserve: int) -> N
 def _check_place(now: Host) -> None:
     path = now.file.path
     if not now.filesystem:
-        raise SwapError(f"{path} can't be made: there is no directory {Path(path).parent}. Give another path.")
+        raise SwapError(f"path {path}: there is no directory {Path(path).parent}. Make it, or give another path.")
     if now.filesystem not in FILESYSTEMS:
-        known = ", ".join(FILESYSTEMS)
-        raise UnsupportedError(f"{path} lies on {now.filesystem}, which carries no swap files. Give a path on {known}.")
+        raise UnsupportedError(
+            f"path {path} lies on {now.filesystem}, which carries no swap files."
+            f" Give a path on {', '.join(FILESYSTEMS)}, or set unsupported to skip."
+        )
 
 
 def _check_disk(now: Host, size: int, reserve: int) -> None:
@@ -262,11 +264,11 @@ def _check_disk(now: Host, size: int, reserve: int) -> None:
     if size + reserve <= free:
         return
     hint = "Ask for less, or make room."
-    if now.file.kind != "nothing":
+    if size + reserve <= free + now.file.disk:
         hint += " The old file stays until the new one is proven: to do without it, remove it first (state absent)."
     raise SwapError(
-        f"{now.file.path}: a new swap file of {format_size(size)} that leaves {format_size(reserve)} free does not fit"
-        f" in the {_about(free)} that {Path(now.file.path).parent} has. {hint}"
+        f"size {format_size(size)} and reserve {format_size(reserve)} do not fit in the {_about(free)} that"
+        f" {Path(now.file.path).parent} has free. {hint}"
     )
 
 
@@ -305,8 +307,9 @@ class Hands:
         filesystem = self.look().filesystem
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             if filesystem == "btrfs":
-                # No copies on write, and no compression: to be said while the file is empty.
-                self.run("chattr", "-c", "+C", path)
+                # No compression and no copies on write: one after the other, and while the file is empty.
+                self.run("chattr", "-c", path)
+                self.run("chattr", "+C", path)
             if filesystem in PREALLOCATED:
                 os.posix_fallocate(file.fileno(), 0, self.size)
             else:
@@ -349,6 +352,6 @@ def carry_out(hands: Hands, before: Host, steps: Sequence[Step]) -> None:
             hands.take(step)
     except (SwapError, OSError) as error:
         with suppress(SwapError, OSError):
-            for step in retreat(before, hands.look()):
-                hands.take(step)
+            for back in retreat(before, hands.look()):
+                hands.take(back)
         raise SwapError(f"Could not {step}: {error}") from error

@@ -71,11 +71,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-path:
-  description: The swap file, with links in its directory resolved.
-  type: str
-  returned: success
-  sample: /swapfile
 steps:
   description: What was done, or would be done, in order.
   type: list
@@ -145,7 +140,6 @@ def ensure(module: AnsibleModule) -> dict:
     wanted = File(before.file.path) if size is None else File(before.file.path, "swap file", size, active=True)
     return {
         "changed": bool(steps),
-        "path": before.file.path,
         "steps": [str(step) for step in steps],
         "diff": {"before": before.as_data(), "after": Host(wanted, File("")).as_data()},
     }

@@ -158,6 +158,13 @@ def test_a_plan_that_passes_the_check_has_the_room_that_it_needs(host, size, res
         assert host.file.used + host.new.used <= host.memory + host.elsewhere
 
 
+def test_the_step_that_failed_is_named():
+    kernel = Kernel(EMPTY, G, [False, True])
+    with pytest.raises(SwapError, match=f"Could not swapon {NEW}: broken"):
+        carry_out(kernel, EMPTY, plan(EMPTY, G))
+    assert kernel.host == EMPTY
+
+
 REPLACE = ["make new", "on new", "off new", "rename new", "on file"]
 LEFT = swap(NEW)
 
@@ -190,7 +197,7 @@ def test_plans(host, size, steps):
 @pytest.mark.parametrize("kind", ["file that holds something else", "directory", "symbolic link", "block device"])
 @pytest.mark.parametrize("size", [G, None])
 def test_what_is_no_swap_file_is_left_alone(kind, size):
-    with pytest.raises(SwapError, match=f"/swapfile is a {kind}, and is left as it is"):
+    with pytest.raises(SwapError, match=f"/swapfile is a {kind} and is left as it is"):
         plan(replace(EMPTY, file=File(PATH, kind)), size)
 
 
@@ -199,7 +206,7 @@ def test_what_is_no_swap_file_is_left_alone(kind, size):
     [
         (replace(EMPTY, filesystem="overlay"), G, "lies on overlay, which carries no swap files.*ext4"),
         (replace(EMPTY, filesystem=""), G, "no directory /"),
-        (replace(EMPTY, free=2 * G), 2 * G, "new swap file of 2G that leaves 1G free does not fit in the 2048M"),
+        (replace(EMPTY, free=2 * G), 2 * G, "size 2G and reserve 1G do not fit in the 2048M"),
         (replace(EMPTY, file=swap(active=True), free=G), G, "remove it first"),
         (replace(EMPTY, file=swap(active=True, used=G), memory=G), None, "1024M of memory is swapped out to it"),
         (replace(EMPTY, file=swap(active=True, used=G), memory=G), 3 * G, "room for 922M elsewhere"),
@@ -291,9 +298,8 @@ def test_a_new_file_is_private_whole_and_marked(tmp_path, monkeypatch, filesyste
     status = Path(path).stat()
     assert status.st_mode & 0o777 == 0o600
     assert status.st_blocks * 512 >= status.st_size == hands.size
-    assert commands == [("chattr", "-c", "+C", path)] * (filesystem == "btrfs") + [
-        ("mkswap", "--label", "evenkeel", path)
-    ]
+    attributes = [("chattr", "-c", path), ("chattr", "+C", path)] if filesystem == "btrfs" else []
+    assert commands == [*attributes, ("mkswap", "--label", "evenkeel", path)]
 
 
 # The module -----------------------------------------------------------------------------------------------------
