@@ -96,12 +96,8 @@ def test_jobs_are_made_with_twenty_calls_at_once(host, wait_for):
 
 
 def test_the_stuck_jobs_are_dealt_with(host, count):
-    assert (
-        host.check_output(
-            "sqlite3 %s/jobs.db \"SELECT id FROM jobs WHERE id LIKE '77cfa3cd%%' OR id LIKE 'b49d06f6%%'\"", DATA
-        )
-        == ""
-    )
+    gone = "SELECT count(*) FROM jobs WHERE id LIKE '77cfa3cd%' OR id LIKE 'b49d06f6%'"
+    assert host.check_output("sqlite3 -readonly %s/jobs.db %s", DATA, gone) == "0"
     for database, table in (("jobs", "jobs"), ("batch_processing", "batches"), ("batch_processing", "links")):
         assert count(database, table, "processing") == 0
 
@@ -114,11 +110,8 @@ def test_cron_resets_a_job_that_gets_stuck(host, wait_for):
         " VALUES ('stuck-for-cron', 'processing', 1, datetime('now', '-2 hours'), datetime('now', '-2 hours'))",
     )
     status = "SELECT status FROM jobs WHERE id = 'stuck-for-cron'"
-    wait_for(
-        lambda: host.check_output("sqlite3 -readonly %s/jobs.db %s", DATA, status) == "pending",
-        100,
-        "cron to reset the job",
-    )
+    query = ("sqlite3 -readonly %s/jobs.db %s", DATA, status)
+    wait_for(lambda: host.check_output(*query) == "pending", 100, "cron to reset the job")
     owners = host.check_output("stat --format %%U %s/*.db*", DATA)
     assert set(owners.split()) == {"slideshow"}
 
@@ -135,15 +128,13 @@ def test_swap_outlives_a_reboot(host):
 
 def test_a_task_that_eats_memory_is_ended_and_the_worker_serves_on(host, show, send, touched, wait_for):
     main = show(WORKER, "MainPID")["MainPID"]
-    host.check_output(
-        "swapoff /mnt/swap/$(hostname)"
-    )  # cgroup v1 doesn't count swap: there the fence is for memory alone
-    send("eat_memory", 1500)
+    # More than memory_max and all the swap of this machine: where cgroup v1 rules, swap is not fenced.
+    swap = sum(int(line.split()[2]) for line in host.file("/proc/swaps").content_string.splitlines()[1:]) // 1024
+    send("eat_memory", 900 + swap)
     send("touch", "after-the-meal")
-    wait_for(lambda: touched("after-the-meal"), 60, "the task behind the one that eats memory")
+    wait_for(lambda: touched("after-the-meal"), 90, "the task behind the one that eats memory")
     assert "WorkerLostError" in host.check_output("journalctl --unit %s --no-pager", WORKER)
     assert show(WORKER, "MainPID", "ActiveState") == {"MainPID": main, "ActiveState": "active"}
-    host.check_output("swapon --all")
 
 
 def test_the_watchdog_leaves_a_busy_and_an_idle_worker_alone(show, send, touched, wait_for):
@@ -156,6 +147,11 @@ def test_the_watchdog_leaves_a_busy_and_an_idle_worker_alone(show, send, touched
 def test_a_hung_worker_is_back_at_work(host, show, send, touched, wait_for):
     before = show(WORKER, "MainPID")["MainPID"]
     host.check_output("kill -STOP %s", before)
+
+    def back():
+        now = show(WORKER, "MainPID", "ActiveState")
+        return now["ActiveState"] == "active" and now["MainPID"] != before
+
+    wait_for(back, WATCHDOG + 15, "a new worker")
     send("touch", "after-the-hang")
-    wait_for(lambda: touched("after-the-hang"), WATCHDOG + 15, "a new worker to take the task")
-    assert show(WORKER, "MainPID")["MainPID"] != before
+    wait_for(lambda: touched("after-the-hang"), 10, "the new worker to take a task")
