@@ -25,7 +25,7 @@ def stick(sql):
     """A job that is stuck since an hour."""
 
     def add(key):
-        sql("jobs", f"INSERT OR REPLACE INTO jobs VALUES ('{key}', 'processing', datetime('now', '-1 hour'))")  # noqa: S608
+        sql("jobs", f"INSERT OR REPLACE INTO jobs VALUES ('{key}', 'processing', datetime('now', '-1 hour'))")
 
     return add
 
@@ -105,7 +105,7 @@ def test_root_leaves_every_file_to_the_application(host, sql, stick):
 def test_another_user_is_sent_back(host):
     refused = host.run("runuser -u nobody -- %s --dry-run --database jobs", SCRIPT)
     assert refused.rc == 1
-    assert "Permission denied" in refused.stderr or "Run this as app or as root" in refused.stderr
+    assert "Run this as " in refused.stderr
 
 
 def test_the_owner_may_run_it(host, sql, stick):
@@ -131,11 +131,10 @@ def test_cron_runs_it_as_the_owner_and_tells_the_journal(host, sql, stick, wait_
 
 
 def test_removal_takes_all_but_the_backups(host, ansible_playbook):
-    absent = ("--extra-vars", "job_cleanup_state=absent", "--limit", host.backend.get_hostname())
+    absent = ("--extra-vars", "job_cleanup_state=absent")
     ansible_playbook(PLAYBOOK, *absent)
     for path in (SCRIPT, "/usr/local/lib/evenkeel/stuck_jobs.py", "/etc/evenkeel/job_cleanup.json"):
         assert not host.file(path).exists
     assert not host.file("/etc/cron.d/evenkeel-job-cleanup").exists
     assert host.run("ls %s/*.jsonl", BACKUPS).rc == 0
-    (again,) = ansible_playbook(PLAYBOOK, *absent).values()
-    assert again["changed"] == 0
+    assert ansible_playbook(PLAYBOOK, *absent)["changed"] == 0

@@ -349,9 +349,12 @@ def as_owner(database: Database) -> Iterator[None]:
 
 def owner_of(database: Database) -> os.stat_result:
     path = Path(database.path)
-    if not path.is_file():
-        raise StuckJobsError(f"{database}: there is no such file. Correct `path`, or start the application first.")
-    return path.stat()
+    try:
+        if path.is_file():
+            return path.stat()
+    except PermissionError:
+        raise StuckJobsError(f"{database}: can't be reached. Run this as the database's owner or as root.") from None
+    raise StuckJobsError(f"{database}: there is no such file. Correct `path`, or start the application first.")
 
 
 def user_name(uid: int) -> str:

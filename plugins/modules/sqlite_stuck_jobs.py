@@ -267,7 +267,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import 
 
 CHILD = {
     "table": {"type": "str", "required": True},
-    "foreign_key": {"type": "str", "required": True},
+    "foreign_key": {"type": "str", "required": True, "no_log": False},
     "id_column": {"type": "str", "default": "id"},
     "status_column": {"type": "str", "default": "status"},
     "stuck_statuses": {"type": "list", "elements": "raw"},

@@ -1,6 +1,6 @@
 """The stuck-job engine against a plain model, other writers and awkward databases."""
 
-# ruff: noqa: S608, PLR0913, PLR0917
+# ruff: noqa: PLR0913, PLR0917
 
 from __future__ import annotations
 
