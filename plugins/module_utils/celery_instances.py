@@ -143,10 +143,10 @@ def memory_budget(instances: list[Instance], reserved: int, total: int) -> str |
     """The table of who may use how much, if that is more than the machine has; None if all fits."""
     fences = [(i["name"], parse_size(i["memory_max"])) for i in instances if i["memory_max"] is not None]
     rows = [*fences, ("reserved for the rest", reserved)]
-    needed = sum(size for _, size in rows)
+    needed = sum(size for name, size in rows)
     if not fences or needed <= total:
         return None
-    width = max(len(name) for name, _ in rows)
+    width = max(len(name) for name, size in rows)
     table = [
         f"  {name:<{width}}  {_mebi(size):>8}" for name, size in [*rows, ("needed", needed), ("the machine has", total)]
     ]

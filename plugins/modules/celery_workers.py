@@ -98,8 +98,6 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers imp
     wanted_files,
 )
 
-PROGRAM_MODE = 0o755
-
 
 def plan(module: AnsibleModule, instances: list[celery_unit.Instance]) -> tuple[list[Change], dict[str, Found]]:
     names = [instance["name"] for instance in instances]
@@ -148,7 +146,7 @@ def main() -> None:
             raise PlanError("\n".join(wrong))
         changes, found = plan(module, instances)
         program = module.params["stale_workers"]
-        stale_workers = File(program.encode(), PROGRAM_MODE) if program is not None else None
+        stale_workers = File(program.encode()) if program is not None else None
         refresh = module.params["state"] == "present" and worker_host.read(celery_unit.STALE_WORKERS) != stale_workers
         if not module.check_mode:
             refuse_bad_units(changes)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -100,7 +99,7 @@ def option(argv: tuple[str, ...], short: str, long: str) -> str:
 def expand(node: str, host: str) -> str:
     """A node's full name, as celery.utils.nodenames expands it."""
     name, at, where = node.partition("@")
-    short, _, domain = host.partition(".")
+    short, domain = host.partition(".")[::2]
     full = f"{name}@{where}" if at else f"celery@{node}"
     return full.replace("%h", host).replace("%d", domain).replace("%n", short).replace("%%", "%")
 
