@@ -31,12 +31,14 @@ sanity: setup ## ansible-test sanity, on a copy of the tracked files
 
 images: setup ## A Docker engine and the images of the hosts
 	ansible-playbook rig/images.yml
+	rig/swappiness keep
 
 molecule-%: images ## One Molecule scenario
 	molecule test --scenario-name $*
 
 test: check sanity images ## Everything: check, sanity, every Molecule scenario
 	$(MAKE) --no-print-directory --output-sync=target --jobs=2 $(addprefix molecule-,$(SCENARIOS))
+	rig/swappiness give-back
 
 demo: images ## A sick server, healed before your eyes
 	rig/demo

@@ -1,6 +1,7 @@
 """The healed server, looked at from outside while it lives: processes, kernel, databases, the API's own count."""
 
 import json
+import time
 
 import pytest
 
@@ -141,6 +142,8 @@ def test_the_watchdog_leaves_a_busy_and_an_idle_worker_alone(show, send, touched
     before = show(WORKER, "MainPID", "NRestarts")
     send("touch", "long-task", 3 * WATCHDOG)
     wait_for(lambda: touched("long-task"), 4 * WATCHDOG, "the long task")
+    assert show(WORKER, "MainPID", "NRestarts") == before
+    time.sleep(3 * WATCHDOG)  # idle: nothing happens, and that is the point
     assert show(WORKER, "MainPID", "NRestarts") == before
 
 
