@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 class Quota:
-    """A sliding window: `rpm` calls in any minute, a burst of them all at once included. `scale` makes minutes short."""
+    """A sliding window: `rpm` calls in any minute, all at once if need be. `scale` makes minutes short."""
 
     def __init__(self, rpm, scale):
         self.lock = threading.Lock()
@@ -116,11 +116,13 @@ def pixel(hue):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     colour = bytes(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.6, 0.9))
-    return b"\x89PNG\r\n\x1a\n" + b"".join([
-        chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)),
-        chunk(b"IDAT", zlib.compress(b"\0" + colour)),
-        chunk(b"IEND", b""),
-    ])
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        [
+            chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)),
+            chunk(b"IDAT", zlib.compress(b"\0" + colour)),
+            chunk(b"IEND", b""),
+        ]
+    )
 
 
 def main():

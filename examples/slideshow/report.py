@@ -88,7 +88,8 @@ def size(value):
 
 
 def table(columns):
-    rows = [("", *columns), *((key, *(state[key] for state in columns.values())) for key in next(iter(columns.values())))]
+    keys = list(next(iter(columns.values())))
+    rows = [("", *columns), *((key, *(state[key] for state in columns.values())) for key in keys)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]])
