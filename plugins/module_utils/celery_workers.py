@@ -148,12 +148,13 @@ def describe(changes: list[Change], found: Mapping[str, Found]) -> dict[str, str
         sides["before"].append(f"# {change.name}: {'running' if traces.active else 'not running'}\n")
         sides["after"].append(f"# {change.name}: {'running' if change.run else 'not running'} ({change.why})\n")
         for path, after in change.files.items():
-            sides["before"].append(_show(path, traces.files.get(path)))
-            sides["after"].append(_show(path, after))
+            sides["before"].append(show_file(path, traces.files.get(path)))
+            sides["after"].append(show_file(path, after))
     return {side: "\n".join(texts) for side, texts in sides.items()}
 
 
-def _show(path: str, file: File | None) -> str:
+def show_file(path: str, file: File | None) -> str:
+    """A file as the diff shows it: no secrets, and programs by their checksum."""
     if file is None:
         return f"--- {path}: absent\n"
     digest = hashlib.sha256(file.content).hexdigest()[:12]

@@ -26,6 +26,8 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers imp
 
 # One directory for each worker: what is deployed, and the unit that was there before us.
 STATE = Path("/var/lib/evenkeel/workers")
+# In place of a generation, while one is on its way: no generation is called so, and the next run starts it anew.
+UNFINISHED = "unfinished"
 
 
 class NotUp(Exception):
@@ -89,6 +91,8 @@ def carry_out(change: Change, found: Found) -> None:
     """Make the change; if the worker doesn't come up, put everything back, start that, and raise NotUp."""
     if change.keep:
         _keep_original(change.name, change.keep)
+    if change.deployed:
+        _remember(change.name, UNFINISHED)  # ours from here on, should this run be killed
     began = time.time()
     try:
         _switch(change.name, change.files, change.run, change.enabled)
@@ -100,6 +104,7 @@ def carry_out(change: Change, found: Found) -> None:
             outcome = "The worker of before runs again." if found.active else "No worker ran before, and none does now."
         except systemd.SystemdError as second:
             outcome = f"Its files of before are back, but that doesn't come up either: {second}"
+        _remember(change.name, found.deployed)
         raise NotUp(f"{change.name} did not come up. {outcome}\n{error}\nIts journal:\n{told}") from None
     _remember(change.name, change.deployed)
 

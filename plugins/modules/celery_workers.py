@@ -94,6 +94,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers imp
     plan_absent,
     plan_original,
     plan_present,
+    show_file,
     summary,
     wanted_files,
 )
@@ -147,7 +148,8 @@ def main() -> None:
         changes, found = plan(module, instances)
         program = module.params["stale_workers"]
         stale_workers = File(program.encode()) if program is not None else None
-        refresh = module.params["state"] == "present" and worker_host.read(celery_unit.STALE_WORKERS) != stale_workers
+        installed = worker_host.read(celery_unit.STALE_WORKERS)
+        refresh = module.params["state"] == "present" and installed != stale_workers
         if not module.check_mode:
             refuse_bad_units(changes)
             if refresh:
@@ -157,7 +159,11 @@ def main() -> None:
                 done.append(change)
     except (PlanError, systemd.SystemdError, worker_host.NotUp) as error:
         module.fail_json(msg=without_secrets(str(error), instances), changes=summary(done), changed=bool(done))
-    module.exit_json(changed=bool(changes) or refresh, changes=summary(changes), diff=describe(changes, found))
+    diff = describe(changes, found)
+    if refresh:
+        diff["before"] += show_file(celery_unit.STALE_WORKERS, installed)
+        diff["after"] += show_file(celery_unit.STALE_WORKERS, stale_workers)
+    module.exit_json(changed=bool(changes) or refresh, changes=summary(changes), diff=diff)
 
 
 if __name__ == "__main__":
