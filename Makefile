@@ -12,8 +12,8 @@ help: ## List the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 setup: $(VENV)/ready ## Make the virtual environment (.venv) and let evenkeel.celery resolve to this checkout
-$(VENV)/ready: requirements.txt rig/setup
-	rig/setup $(VENV)
+$(VENV)/ready: requirements.txt rig/setup.py
+	python3 rig/setup.py
 	touch $@
 
 lint: setup ## ansible-lint (production, with yamllint) and ruff
@@ -27,23 +27,23 @@ unit: setup ## Unit tests
 check: lint unit ## The quick loop: lint and unit tests
 
 sanity: setup ## ansible-test sanity, on a copy of the tracked files
-	rig/sanity
+	python rig/sanity.py
 
 images: setup ## A Docker engine and the images of the hosts
 	ansible-playbook rig/images.yml
-	rig/swappiness keep
+	python rig/clean.py keep-swappiness
 
 molecule-%: images ## One Molecule scenario
 	molecule test --scenario-name $*
 
 test: check sanity images ## Everything: check, sanity, every Molecule scenario
 	$(MAKE) --no-print-directory --output-sync=target --jobs=2 $(addprefix molecule-,$(SCENARIOS))
-	rig/swappiness give-back
+	python rig/clean.py give-back
 
 demo: images ## A sick server, healed before your eyes
-	rig/demo
+	python rig/demo.py
 
-clean: ## Remove what the demo and the tests made
-	rig/clean
+clean: setup ## Remove what the demo and the tests made
+	python rig/clean.py
 
 .PHONY: help setup lint unit check sanity images test demo clean

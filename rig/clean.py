@@ -1,0 +1,63 @@
+"""Removes what the demo and the tests made: containers with their swap, images, volumes, caches. Keeps .venv.
+
+clean.py [keep-swappiness | give-back]: vm.swappiness is the whole machine's, and the hosts in containers change it;
+these two only remember it before, and set it again after.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException
+
+SWAPPINESS = Path("/proc/sys/vm/swappiness")
+KEPT = Path(".cache/rig/swappiness")
+IMAGE = "evenkeel/host:debian12"
+CACHES = (".cache", ".pytest_cache", ".hypothesis", ".ruff_cache")
+
+
+def remove_containers(label: str) -> None:
+    for container in docker.from_env().containers.list(all=True, filters={"label": label}):
+        if container.status == "running":
+            # Swap is the machine's: a container that is removed with its swap on would leave it there.
+            container.exec_run(["sh", "-c", "swapoff /mnt/swap/* 2>/dev/null || true"])
+        print(f"Removing the container {container.name}", flush=True)
+        container.remove(force=True, v=True)
+
+
+def keep_swappiness() -> None:
+    if not KEPT.exists():
+        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        KEPT.write_text(SWAPPINESS.read_text())
+
+
+def give_back_swappiness() -> None:
+    if not KEPT.exists():
+        return
+    if KEPT.read_text() != SWAPPINESS.read_text():
+        write = f"mount -o remount,rw /proc/sys && echo {int(KEPT.read_text())} > {SWAPPINESS}"
+        options = {"cap_add": ["SYS_ADMIN"], "security_opt": ["seccomp=unconfined"], "remove": True}
+        docker.from_env().containers.run(IMAGE, ["sh", "-c", write], **options)
+    KEPT.unlink()
+
+
+def clean() -> None:
+    try:
+        engine = docker.from_env()
+    except DockerException:
+        print("No Docker engine answers: only the caches are removed.")
+    else:
+        for label in ("evenkeel=demo", "owner=molecule"):
+            remove_containers(label)
+        give_back_swappiness()
+        for image in engine.images.list("evenkeel/host"):
+            engine.images.remove(image.id, force=True)
+        for volume in engine.volumes.list(filters={"name": "^evenkeel-pip$"}):
+            volume.remove()
+    for cache in CACHES:
+        shutil.rmtree(cache, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    {"keep-swappiness": keep_swappiness, "give-back": give_back_swappiness}.get("".join(sys.argv[1:]), clean)()
