@@ -22,6 +22,7 @@ import threading
 import time
 
 from celery import bootsteps, signals
+from celery.utils import log
 from celery.worker import state
 
 ADDR = os.environ.get("NOTIFY_SOCKET", "")
@@ -50,11 +51,18 @@ def notify(*lines):
 
 
 class Watchdog(bootsteps.StartStopStep):
+    """The last step of Celery's consumer: started each time that it has connected, stopped when it has lost that.
+
+    Evidence is gathered by the consumer's loop (beat), by a thread that asks the broker (probe) and by Celery's own
+    state; a second thread (ping) draws the conclusion (sick) and tells systemd.
+    """
+
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, c, **kwargs):
         super().__init__(c, **kwargs)
-        self.c, self.tref, self.running = c, None, False
+        self.c, self.tref = c, None
+        self.started = self.ready = False  # the threads run; the loop has turned, systemd knows of us
         self.tick = self.received = now()  # the loop's last turn; the last task taken from the broker
         self.down = now()  # since when the consumer is disconnected (None: it is not)
         self.broker = None  # the last probe's answer: True, False, or None: not asked
@@ -65,17 +73,23 @@ class Watchdog(bootsteps.StartStopStep):
         self.received = now()
 
     def beat(self):
+        """The loop turns."""
         self.tick = now()
+        if not self.ready:
+            self.ready = True
+            notify("READY=1", f"STATUS={self.status()}")
 
     def start(self, c):  # connected (again), and about to enter the loop
-        self.down = None
-        self.beat()
+        self.tick = now()
+        self.down = None  # in this order: the thread must not see an old turn of a connected loop
+        c.call_soon(self.beat)
         if c.hub:
             self.tref = c.timer.call_repeatedly(EVERY / 2, self.beat)
-        if not self.running:
-            self.running = True
+        if not self.started:
+            self.started = True
             real("_thread", "start_new_thread")(self.ping, ())
-            threading.Thread(target=self.probe, name="evenkeel-probe", daemon=True).start()
+            if LIMIT:
+                threading.Thread(target=self.probe, name="evenkeel-probe", daemon=True).start()
 
     def stop(self, c):  # connection lost, or shutting down
         self.down = now()
@@ -83,36 +97,40 @@ class Watchdog(bootsteps.StartStopStep):
             self.tref.cancel()
 
     def stopping(self):
+        asked = [state.should_stop, state.should_terminate]  # exit codes, and 0 is one
         return (
             self.c.controller.blueprint.state != bootsteps.RUN
-            or state.should_stop not in (None, False)
-            or state.should_terminate not in (None, False)
+            or any(code is not None and code is not False for code in asked)
+            or getattr(log, "_in_sighandler", False)  # a soft shutdown waits for its tasks in there
         )
 
     def sick(self):
         """Why systemd should restart the worker; None: no reason."""
+        down, up, starved = self.down, self.up, self.starved  # other threads may change them under our eyes
         t, stale = now(), now() - self.tick
-        if self.stopping():
+        if not self.ready or self.stopping():
             return None
-        if self.down is not None:
-            if self.up and t - max(self.down, self.up) > GRACE:
-                return f"disconnected for {t - self.down:.0f} s although the broker answers"
+        if down is not None:
+            if up and t - max(down, up) > GRACE:
+                return f"disconnected for {t - down:.0f} s although the broker answers"
         elif stale > LIMIT:
             solo = type(self.c.pool).__module__.endswith(".solo") and state.active_requests
             if not solo and self.broker is not False and (not self.asking or stale > LIMIT + GRACE):
                 return f"the consumer's loop has not turned for {stale:.0f} s"
-        elif self.starved and t - self.starved > GRACE:
-            return f"idle, yet tasks have been waiting in its queues for {t - self.starved:.0f} s"
+        elif starved and t - starved > GRACE:
+            return f"idle, yet tasks have been waiting in its queues for {t - starved:.0f} s"
         return None
 
     def status(self):
         """What `systemctl status` shows."""
+        down = self.down
         if self.stopping():
             doing = "stopping"
-        elif self.down is None:
+        elif down is None:
             doing = "ready"
         else:
-            doing = f"disconnected for {now() - self.down:.0f} s, broker {'up' if self.up else 'down'}"
+            broker = {True: ", the broker answers", False: ", the broker does not answer", None: ""}[self.broker]
+            doing = f"disconnected for {now() - down:.0f} s{broker}"
         running, taken = len(state.active_requests), len(state.reserved_requests)
         return f"{doing}; {running} running, {taken} taken, {state.all_total_count[0]} started in all"
 
@@ -126,13 +144,13 @@ class Watchdog(bootsteps.StartStopStep):
                 # Straight to the journal: a hung worker may hold the lock of its logging.
                 os.write(2, f"evenkeel_watchdog: asking systemd for a restart: {sick}\n".encode())
                 # A systemd older than 243 does not know "trigger", but does miss the ping.
-                notify("STATUS=sick: " + sick, "WATCHDOG=trigger")
+                notify(f"STATUS=sick: {sick}", "WATCHDOG=trigger")
             else:
                 notify("WATCHDOG=1", f"STATUS={self.status()}")
             sleep(EVERY)
 
     def probe(self):
-        while not self.stopping():
+        while True:
             time.sleep(EVERY)
             if self.down is None and state.reserved_requests and now() - self.tick < 2 * EVERY:
                 self.broker = self.up = self.starved = None  # at work: nothing to doubt
@@ -177,10 +195,6 @@ if ADDR:
     def on_init(sender, **kwargs):
         notify("STATUS=starting: connecting to the broker")
         sender.app.steps["consumer"].add(Watchdog)
-
-    @signals.worker_ready.connect(weak=False)
-    def on_ready(**kwargs):
-        notify("READY=1", "STATUS=ready")
 
     @signals.worker_shutting_down.connect(weak=False)
     def on_stopping(**kwargs):

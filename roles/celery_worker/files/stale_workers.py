@@ -1,17 +1,18 @@
+#!/usr/bin/env python3
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ends leftovers: workers of this application and node that were started by hand and belong to no unit.
+"""Ends leftovers: workers of this application and node that somebody started by hand and that belong to no unit.
 
 A process is one if all of this holds, and is never touched otherwise:
   * it belongs to one of the users,
   * its command line is `celery … worker` with our -A and our -n (whole arguments, not a pattern over the line),
-  * it runs in the application's directory,
-  * its parent has another command line (pool children are left to their main process),
-  * no systemd unit holds it, and no container. Those of a login, cron or at hold only what was left behind there.
+  * it runs in the application's directory, or was sent there by --workdir,
+  * it was started as a program: pool children are only forked, and are their main process's business,
+  * no systemd unit holds it, and no container. What a login, cron or at holds was left behind there.
 
-The main process gets SIGTERM (Celery's warm shutdown: running tasks finish); with --action kill it and its children
-get SIGKILL after the time-out. Exit code 1: one is still there.
+The main process gets SIGTERM (Celery's warm shutdown: running tasks finish). With --action kill it and its children
+get SIGKILL after the time-out. Exit code 0: none is left (or only reported); 1: one is still there; 2: wrong usage.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import argparse
 import contextlib
 import os
 import pwd
+import re
 import select
 import signal
 import socket
@@ -30,9 +32,13 @@ from pathlib import Path
 from typing import Iterator
 
 PROC = Path("/proc")
+NO_UNIT, CONTAINER = "no unit", "a container"
 # Nobody restarts or stops what was left behind in these.
-LEFT_BEHIND = ("session-", "cron.service", "atd.service", "ssh.service", "sshd.service", "ssh@", "sshd@")
+LEFT_BEHIND = ("session-", "tmux-spawn-", "cron.service", "atd.service", "ssh.service", "sshd.service", "ssh@", "sshd@")
 CONTAINERS = ("docker-", "libpod-", "machine-", "cri-")
+# Options of `celery` itself, before its command, that stand alone; all others take a value.
+FLAGS = ("-C", "--no-color", "-q", "--quiet", "--skip-checks", "--version", "--help")
+FORKED_ONLY = 0x40  # PF_FORKNOEXEC among a process's flags: it was not started as a program, but runs its parent's
 
 
 @dataclass(frozen=True)
@@ -43,52 +49,79 @@ class Wanted:
     directory: str
     node: str
     uids: frozenset[int]
+    host: str
 
 
 @dataclass(frozen=True)
 class Process:
     pid: int
-    ppid: int
+    parent: int
     uid: int
     argv: tuple[str, ...]
     directory: str
+    forked: bool
     started: str  # in clock ticks since boot: with the PID, one process for good
-    unit: str  # the innermost unit; "-": none; "container"
+    unit: str  # the innermost one that holds it, or NO_UNIT, or CONTAINER
 
     @property
     def loose(self) -> bool:
-        return self.unit == "-" or self.unit.startswith(LEFT_BEHIND)
-
-    def __str__(self) -> str:
-        return f"process {self.pid} ({' '.join(self.argv)})"
+        return self.unit == NO_UNIT or self.unit.startswith(LEFT_BEHIND)
 
 
-def matches(process: Process, parent: Process | None, wanted: Wanted, host: str) -> bool:
+# --- Which processes: pure, so that a table of cases can prove it -----------------------------------------------------
+
+
+def matches(process: Process, wanted: Wanted) -> bool:
     """Is it a main process of the wanted application's worker? Says nothing about who manages it."""
-    argv, node = process.argv, expand(wanted.node, host)
-    if process.uid not in wanted.uids or (parent and parent.argv == argv):
+    if process.uid not in wanted.uids or process.forked:
         return False
-    if len(argv) == 1 and argv[0].startswith("[celeryd: "):  # setproctitle hides the command line, and with it the app
-        return argv[0].startswith(f"[celeryd: {node}:MainProcess]") and same(process.directory, wanted.directory)
-    celery = "celery" in [os.path.basename(word) for word in argv[:2]] or argv[1:3] == ("-m", "celery")  # noqa: PTH119
-    return (
-        celery
-        and "worker" in argv
-        and option(argv, "-A", "--app") == wanted.app
-        and expand(option(argv, "-n", "--hostname") or "celery@%h", host) == node
-        and same(option(argv, "", "--workdir") or process.directory, wanted.directory)
+    words = celery_words(process.argv)
+    if words is None or command(words) != "worker" or option(words, "-A", "--app") != wanted.app:
+        return False
+    directories = (process.directory, option(words, "", "--workdir"))
+    return any(same(directory, wanted.directory) for directory in directories if directory.startswith("/")) and (
+        full_name(option(words, "-n", "--hostname"), wanted.host) == full_name(wanted.node, wanted.host)
     )
 
 
-def same(path: str, other: str) -> bool:
-    return os.path.realpath(path) == os.path.realpath(other)
+def celery_words(argv: tuple[str, ...]) -> list[str] | None:
+    """What a command line says after `celery` or `python -m celery`; None: it runs something else."""
+    # setproctitle puts its own words in the place of the command line, and Celery's arguments in brackets.
+    title = re.fullmatch(r"\[celeryd: \S+:MainProcess\] \S+ \((.*)\)", argv[0]) if len(argv) == 1 else None
+    if title:
+        return title[1].split()
+    words = list(argv)
+    if re.fullmatch(r"(python|pypy)[\d.]*", base(words)):
+        words.pop(0)
+        while base(words).startswith("-") and words[0] not in ("-m", "-c"):
+            del words[: 2 if words[0] in ("-W", "-X") else 1]
+        if words[:1] == ["-m"]:
+            words.pop(0)
+    return words[1:] if base(words) == "celery" else None
 
 
-def option(argv: tuple[str, ...], short: str, long: str) -> str:
+def base(words: list[str]) -> str:
+    return words[0].rsplit("/", 1)[-1] if words else ""
+
+
+def command(words: list[str]) -> str:
+    """Celery's command: the first word that is neither an option nor an option's value."""
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            return word
+        if word not in FLAGS and "=" not in word and (word.startswith("--") or len(word) == 2):
+            next(rest, None)
+    return ""
+
+
+def option(words: list[str], short: str, long: str) -> str:
     """An option's value in any of the forms that Celery's command line takes: -A x, -Ax, --app x, --app=x."""
-    for index, word in enumerate(argv):
+    for index, word in enumerate(words):
+        if word == "--":
+            break
         if word == long or (short and word == short):
-            return argv[index + 1] if index + 1 < len(argv) else ""
+            return words[index + 1] if index + 1 < len(words) else ""
         if word.startswith(long + "="):
             return word[len(long) + 1 :]
         if short and word.startswith(short) and not word.startswith("--"):
@@ -96,24 +129,38 @@ def option(argv: tuple[str, ...], short: str, long: str) -> str:
     return ""
 
 
-def expand(node: str, host: str) -> str:
+def same(path: str, other: str) -> bool:
+    """A directory that was replaced by a deployment is still the one of its name."""
+    return os.path.realpath(path.replace(" (deleted)", "")) == os.path.realpath(other)
+
+
+def full_name(node: str, host: str) -> str:
     """A node's full name, as celery.utils.nodenames expands it."""
     name, at, where = node.partition("@")
-    short, domain = host.partition(".")[::2]
-    full = f"{name}@{where}" if at else f"celery@{node}"
-    return full.replace("%h", host).replace("%d", domain).replace("%n", short).replace("%%", "%")
+    name, where = (name, where) if at else ("", node)
+    short, _, domain = host.partition(".")
+    known = {"h": host, "n": short, "d": domain}
+    full = f"{name or 'celery'}@{where or '%h'}"
+    return re.sub(r"%(\w)", lambda found: known.get(found[1], found[0]), full)
 
 
 def unit_of(cgroup: str, root: str) -> str:
-    """The innermost unit in a /proc/PID/cgroup; root is the systemd path under which this host's units lie."""
+    """The innermost unit in a /proc/PID/cgroup; root is the path under which this host's units lie."""
+    root = root.rstrip("/")
     path = cgroup_path(cgroup)
-    if not (path + "/").startswith(root.rstrip("/") + "/"):
-        return "container"
-    parts = path[len(root.rstrip("/")) :].split("/")
+    if not f"{path}/".startswith(f"{root}/"):
+        return CONTAINER
+    parts = path[len(root) :].split("/")
     if "docker" in parts or any(part.startswith(CONTAINERS) for part in parts):
-        return "container"
+        return CONTAINER
     units = [part for part in parts if part.endswith((".service", ".scope")) and part != "init.scope"]
-    return units[-1] if units else "-"
+    return units[-1] if units else NO_UNIT
+
+
+def root_of(cgroup: str) -> str:
+    """Where the units lie, by the cgroup of the host's first process: in a container not at the top."""
+    path = cgroup_path(cgroup)
+    return path[: -len("init.scope")] if path.endswith("/init.scope") else path
 
 
 def cgroup_path(cgroup: str) -> str:
@@ -125,93 +172,129 @@ def cgroup_path(cgroup: str) -> str:
     return paths.get("name=systemd", paths.get("0", "/"))
 
 
-def processes() -> dict[int, Process]:
-    init = cgroup_path((PROC / "1" / "cgroup").read_text())
-    root = init[: -len("/init.scope")] if init.endswith("/init.scope") else init
-    found = {}
-    for entry in PROC.iterdir():
-        # A process may end while we look, and a kernel thread has no directory.
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            if entry.name.isdigit():
-                process = read(entry, root)
-                found[process.pid] = process
-    return found
+# --- Looking ----------------------------------------------------------------------------------------------------------
 
 
-def read(entry: Path, root: str) -> Process:
-    fields = (entry / "stat").read_text(errors="replace").rsplit(")", 1)[1].split()
-    return Process(
-        pid=int(entry.name),
-        ppid=int(fields[1]),
-        uid=entry.stat().st_uid,
-        argv=tuple((entry / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")),
-        directory=str((entry / "cwd").readlink()),
-        started=fields[19],
-        unit=unit_of((entry / "cgroup").read_text(), root),
-    )
+def look(pid: int) -> Process | None:
+    """The process as it is now; None: it has ended, or it isn't ours to look at."""
+    entry = PROC / str(pid)
+    try:
+        stat = (entry / "stat").read_text(errors="replace").rsplit(")", 1)[1].split()
+        # Not the owner of /proc/PID: that is root for a worker that was started with --uid.
+        status = (entry / "status").read_text(errors="replace")
+        uid, gid = (int(re.search(rf"^{name}:\s+\d+\s+(\d+)", status, re.MULTILINE)[1]) for name in ("Uid", "Gid"))
+        try:
+            directory, namespace = whereabouts(entry)
+        except PermissionError:
+            # Root without CAP_SYS_PTRACE, as in most containers, may not see what the owner may.
+            with acting_as(uid, gid):
+                directory, namespace = whereabouts(entry)
+        here = (PROC / "self" / "ns" / "pid").readlink()
+        root = root_of((PROC / "1" / "cgroup").read_text())
+        return Process(
+            pid=pid,
+            parent=int(stat[1]),
+            uid=uid,
+            argv=tuple((entry / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")),
+            directory=directory,
+            forked=bool(int(stat[6]) & FORKED_ONLY),
+            started=stat[19],
+            unit=unit_of((entry / "cgroup").read_text(), root) if namespace == here else CONTAINER,
+        )
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return None
 
 
-def find(wanted: Wanted) -> Iterator[Process]:
+def whereabouts(entry: Path) -> tuple[str, Path]:
+    return str((entry / "cwd").readlink()), (entry / "ns" / "pid").readlink()
+
+
+@contextlib.contextmanager
+def acting_as(uid: int, gid: int) -> Iterator[None]:
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def processes() -> list[Process]:
+    pids = sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
+    return [process for process in map(look, pids) if process]
+
+
+def find(wanted: Wanted) -> list[Process]:
     """Workers of the wanted application and node, whoever manages them."""
-    found, host = processes(), socket.gethostname()
-    for process in found.values():
-        if process.pid != os.getpid() and matches(process, found.get(process.ppid), wanted, host):
-            yield process
+    return [process for process in processes() if matches(process, wanted)]
 
 
-class Leftover:
-    """A worker to be ended, held by its pidfd: the number can't become another process's under our hands."""
-
-    def __init__(self, process: Process) -> None:
-        self.process = process
-        self.handle: int | None = None
-        with contextlib.suppress(ProcessLookupError):
-            self.handle = os.pidfd_open(process.pid)
-            now = processes().get(process.pid)
-            if now is None or now.started != process.started:  # it was another's already
-                os.close(self.handle)
-                self.handle = None
-
-    def send(self, number: signal.Signals) -> None:
-        if self.handle is not None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.handle, number)
-
-    def kill(self) -> None:
-        """With its pool's children: without a main process they would only hang about."""
-        family = [child.pid for child in processes().values() if child.ppid == self.process.pid]
-        self.send(signal.SIGKILL)
-        for pid in family:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        say(f"{self.process}: still there, killed with {len(family)} children")
-
-    def gone(self, timeout: float) -> bool:
-        """Wait until it has ended."""
-        if self.handle is None:
-            return True
-        poll = select.poll()
-        poll.register(self.handle, select.POLLIN)
-        return bool(poll.poll(max(0, timeout) * 1000))
+# --- Ending -----------------------------------------------------------------------------------------------------------
 
 
-def end(found: list[Process], timeout: float, kill: bool) -> list[Process]:
+def hold(process: Process) -> int | None:
+    """A handle on the process: from here on its number can't become another one's. None: it has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(process.pid)
+        again = look(process.pid)
+        if again and (again.started, again.unit, again.uid) == (process.started, process.unit, process.uid):
+            return handle
+        os.close(handle)
+    return None
+
+
+def send(handle: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(handle, number)
+
+
+def gone(handle: int, seconds: float) -> bool:
+    """Wait until the process has ended."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(max(0, seconds) * 1000))
+
+
+def end(leftovers: list[Process], timeout: float, kill: bool) -> list[Process]:
     """Ask all of them to finish, wait, and kill them if that is asked for. Returns those still there."""
-    leftovers = [Leftover(process) for process in found]
-    for leftover in leftovers:
-        leftover.send(signal.SIGTERM)
-        say(f"{leftover.process}: belongs to no unit, asked to finish its tasks, at most {timeout:g} s")
+    held = {handle: process for process in leftovers for handle in [hold(process)] if handle is not None}
+    for handle, process in held.items():
+        send(handle, signal.SIGTERM)
+        say(process, f"asked to finish its tasks, within {timeout:g} s")
     until = time.monotonic() + timeout
-    stubborn = [leftover for leftover in leftovers if not leftover.gone(until - time.monotonic())]
+    stubborn = {}
+    for handle, process in held.items():
+        if gone(handle, until - time.monotonic()):
+            say(process, "has finished")
+        else:
+            stubborn[handle] = process
     if kill:
-        for leftover in stubborn:
-            leftover.kill()
-        stubborn = [leftover for leftover in stubborn if not leftover.gone(10)]
-    return [leftover.process for leftover in stubborn]
+        for handle, process in stubborn.items():
+            say(process, f"still there, killed with {kill_family(handle, process)} children")
+        stubborn = {handle: process for handle, process in stubborn.items() if not gone(handle, 10)}
+    return list(stubborn.values())
 
 
-def say(text: str) -> None:
-    print(f"stale_workers: {text}", flush=True)
+def kill_family(handle: int, process: Process) -> int:
+    """Kill a main process and its pool's children: without it they would only hang about."""
+    children = [hold(child) for child in processes() if child.parent == process.pid]
+    children = [child for child in children if child is not None]
+    for each in (handle, *children):
+        send(each, signal.SIGKILL)
+    return len(children)
+
+
+def say(process: Process, what: str) -> None:
+    # Not its command line: a broker's password may stand there.
+    print(f"stale_workers: process {process.pid} of {user_name(process.uid)}, in {process.unit}: {what}", flush=True)
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def main() -> int:
@@ -223,20 +306,25 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=60, help="seconds that running tasks may take (default: 60)")
     parser.add_argument("--action", choices=["report", "stop", "kill"], default="report")
     options = parser.parse_args()
-    uids = frozenset(pwd.getpwnam(user).pw_uid for user in options.user)
-    wanted = Wanted(options.app, options.directory, options.node, uids)
+    try:
+        uids = frozenset(pwd.getpwnam(user).pw_uid for user in options.user)
+    except KeyError as unknown:
+        parser.error(f"--user: {unknown.args[0]}. Name users of this host")
+    wanted = Wanted(options.app, options.directory, options.node, uids, socket.gethostname())
 
-    found = sorted(find(wanted), key=lambda process: process.pid)
+    why = f"is a worker of {wanted.app} in {wanted.directory}, node {full_name(wanted.node, wanted.host)}"
+    found = find(wanted)
     for process in found:
-        if not process.loose:
-            say(f"{process}: belongs to {process.unit}, left alone")
-        elif options.action == "report":
-            say(f"{process}: belongs to no unit")
+        say(process, f"{why}: {'a leftover' if process.loose else 'left alone'}")
     if options.action == "report":
         return 0
-    left = end([process for process in found if process.loose], options.timeout, options.action == "kill")
+    try:
+        left = end([process for process in found if process.loose], options.timeout, options.action == "kill")
+    except PermissionError:
+        print("stale_workers: not allowed to end another user's process. Run this as root.", flush=True)
+        return 1
     for process in left:
-        say(f"{process}: still there. Wait for its tasks, or end it by hand: kill -KILL {process.pid}")
+        say(process, f"still there. Wait for its tasks, or end it by hand: kill -KILL {process.pid}")
     return 1 if left else 0
 
 

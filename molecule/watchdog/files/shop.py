@@ -1,0 +1,48 @@
+"""An application whose worker can be made ill in every way. What a task has done stands in data/done.log."""
+
+import ctypes
+import os
+import time
+
+from celery import Celery
+from celery.worker.control import control_command
+
+if "SHOP_IS_BROKEN" in os.environ:
+    raise RuntimeError("this release is broken")
+
+app = Celery("shop", broker=os.environ.get("BROKER", "redis://127.0.0.1:6380/0"))
+app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True)
+
+
+@app.task(name="shop.sleep")
+def sleep(name, seconds=0):
+    write(f"begun-{name}")
+    time.sleep(seconds)
+    write(name)
+
+
+@app.task(name="shop.burn")
+def burn(name, seconds):
+    write(f"begun-{name}")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+    write(name)
+
+
+def write(line):
+    log = os.open("/opt/shop/data/done.log", os.O_WRONLY | os.O_APPEND)
+    os.write(log, f"{line}\n".encode())
+    os.close(log)
+
+
+@control_command()
+def block_loop(state):
+    """Control commands run in the consumer's loop."""
+    time.sleep(600)
+
+
+@control_command()
+def hold_gil(state):
+    """PyDLL, unlike CDLL, keeps the interpreter's lock."""
+    ctypes.PyDLL(None).sleep(600)

@@ -1,0 +1,108 @@
+"""Leftovers of a worker end before it starts; their neighbours live on."""
+
+import pytest
+
+AS_SHOP = "cd /opt/shop && sudo -u shop ./leave.sh"
+AS_ROOT = "cd /opt/shop && ./leave.sh"
+OURS = "-A shop worker -n heir@%h"
+EDITOR = "celery_worker.py"
+# Each takes tasks from a queue of its own name.
+LEFTOVERS = {
+    "of-the-user": f"{AS_SHOP} {OURS} -Q of-the-user",
+    "of-root": f"{AS_ROOT} {OURS} -Q of-root",
+    "of-a-login": f"systemd-run --scope --unit=session-77.scope sh -c '{AS_ROOT} {OURS} -Q of-a-login'",
+    "sent-there": "cd / && /opt/shop/leave.sh --workdir /opt/shop -A shop worker -n heir@%h -Q sent-there",
+}
+NEIGHBOURS = {
+    "another-app": f"{AS_SHOP} -A album worker -n heir@%h -Q another-app",
+    "another-node": f"{AS_SHOP} -A shop worker -n other@%h -Q another-node",
+    "another-directory": "cd /opt/elsewhere && /opt/shop/leave.sh -A shop worker -n heir@%h -Q another-directory",
+    "another-users": f"cd /opt/shop && sudo -u nobody ./leave.sh {OURS} -Q another-users",
+    "in-a-container": f"unshare --pid --fork sh -c '{AS_ROOT} {OURS} -Q in-a-container; exec sleep 600' >/dev/null &",
+    "in-a-unit": f"systemd-run --unit=in-a-unit --service-type=forking sh -c '{AS_ROOT} {OURS} -Q in-a-unit'",
+}
+OPEN_EDITOR = (
+    "ln -sf /usr/bin/tail /tmp/vim && touch /opt/shop/celery_worker.py &&"
+    " (cd /opt/shop; setsid /tmp/vim -f celery_worker.py >/dev/null 2>&1 &)"
+)
+
+
+@pytest.fixture(scope="module")
+def program(server):
+    """stale_workers.py as the unit of `heir` calls it, but for the node and the last options."""
+
+    def run(node, *options):
+        return server.run(
+            "/usr/bin/python3 /usr/local/lib/evenkeel/stale_workers.py --app shop --directory /opt/shop"
+            f" --node {node}@%h --user shop --user root {' '.join(options)}"
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def mains(server):
+    """Who takes tasks from the queues: {queue: main process}; and the editor."""
+
+    def run():
+        # The unshare that holds the container's is a command line too; a pool child has its main process's.
+        listed = server.check_output("ps -ww -eo pid=,ppid=,args=").splitlines()
+        found = {}
+        for pid, parent, args in (line.split(None, 2) for line in listed):
+            words = args.rstrip(")").split()
+            if "-Q" in words and words[0] != "unshare" and words[0] != "sh":
+                found.setdefault(words[words.index("-Q") + 1], {})[pid] = parent
+        mains = {queue: next(pid for pid in family if family[pid] not in family) for queue, family in found.items()}
+        return {**mains, EDITOR: server.run("pgrep --full '[v]im -f celery_worker.py'").stdout.strip()}
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def left(server, mains):
+    """Leftovers and neighbours, seen at work: the main process of each."""
+    for start in (*LEFTOVERS.values(), *NEIGHBOURS.values(), OPEN_EDITOR):
+        server.check_output(start)
+    server.serve(*LEFTOVERS, *NEIGHBOURS)
+    return mains()
+
+
+def test_a_report_touches_nothing(program, left, mains):
+    report = program("heir", "--action report")
+    assert report.rc == 0
+    assert report.stdout.count(": a leftover") == len(LEFTOVERS), report.stdout
+    for holder in ("heir.service", "in-a-unit.service", "a container"):
+        assert f"in {holder}: is a worker of shop in /opt/shop" in report.stdout, report.stdout
+    assert report.stdout.count(": left alone") == 3, report.stdout
+    assert set(left) == {*LEFTOVERS, *NEIGHBOURS, EDITOR}
+    assert mains() == left
+
+
+def test_leftovers_end_before_a_start_and_finish_their_tasks(server, left, mains):
+    server.send("last-", 6, *LEFTOVERS)
+    server.check_output("systemctl restart heir")
+    assert server.done(*(f"last-{queue}" for queue in LEFTOVERS)), server.journal("heir")
+    assert mains() == {name: pid for name, pid in left.items() if name not in LEFTOVERS}
+    assert server.show("heir", "ActiveState", "NRestarts") == {"ActiveState": "active", "NRestarts": "0"}
+    said = server.journal("heir")
+    assert said.count("asked to finish its tasks") == said.count("has finished") == len(LEFTOVERS), said
+    server.serve("heir", *NEIGHBOURS)
+
+
+def test_one_that_stays_is_named_and_killed_only_where_that_is_asked_for(server, program):
+    server.check_output(f"{AS_SHOP} -A shop worker -n stubborn@%h -Q stubborn")
+    server.serve("stubborn")
+    server.send("long-", 600, "stubborn")
+    active = "cd /opt/shop && venv/bin/celery -A shop inspect --timeout=2 --destination=stubborn@$(hostname) active"
+    server.wait_for(lambda: "long-stubborn" in server.run(active).stdout, 15, "its long task")
+
+    stop = program("stubborn", "--action stop --timeout 1")
+    assert stop.rc == 1
+    (pid,) = [line.split()[-1] for line in stop.stdout.splitlines() if "end it by hand: kill -KILL" in line]
+    children = server.check_output("pgrep --parent %s", pid).split()
+
+    kill = program("stubborn", "--action kill --timeout 1")
+    assert kill.rc == 0
+    assert f"process {pid} of shop, in no unit: still there, killed with 1 children" in kill.stdout
+    assert not [each for each in (pid, *children) if server.host.file(f"/proc/{each}").exists]
+    assert program("stubborn", "--action stop").stdout == ""

@@ -1,0 +1,219 @@
+"""When the watchdog asks for a restart and when it never does: its conclusion, given the evidence.
+
+Celery is no dependency of this checkout, so a stand-in takes its place; molecule/watchdog has the real one.
+"""
+
+import importlib.util
+import socket
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+FILE = Path(__file__).parents[2] / "roles" / "celery_worker" / "files" / "evenkeel_watchdog.py"
+LIMIT, GRACE = 10, 60
+RUN, CLOSE = 1, 2
+
+
+def module(name, **members):
+    made = ModuleType(name)
+    made.__dict__.update(members)
+    return made
+
+
+class Signal:
+    def __init__(self):
+        self.receivers = []
+
+    def connect(self, receiver=None, **options):
+        if receiver is None:
+            return self.connect
+        self.receivers.append(receiver)
+        return receiver
+
+
+class StartStopStep:
+    def __init__(self, c, **options):
+        pass
+
+
+@pytest.fixture
+def celery(monkeypatch):
+    """Celery as far as the watchdog knows it."""
+    parts = {
+        "bootsteps": module("celery.bootsteps", StartStopStep=StartStopStep, RUN=RUN),
+        "signals": module(
+            "celery.signals", worker_init=Signal(), worker_shutting_down=Signal(), task_received=Signal()
+        ),
+    }
+    log = module("celery.utils.log", _in_sighandler=False)
+    state = module(
+        "celery.worker.state",
+        should_stop=None,
+        should_terminate=None,
+        active_requests=set(),
+        reserved_requests=set(),
+        all_total_count=[0],
+    )
+    modules = [
+        module("celery", **parts),
+        *parts.values(),
+        module("celery.utils", log=log),
+        log,
+        module("celery.worker", state=state),
+        state,
+    ]
+    for each in modules:
+        monkeypatch.setitem(sys.modules, each.__name__, each)
+    return SimpleNamespace(**parts, state=state, log=log)
+
+
+@pytest.fixture
+def systemd(tmp_path, monkeypatch):
+    """The other end of $NOTIFY_SOCKET."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", str(LIMIT * 1_000_000))
+        yield listening
+
+
+@pytest.fixture
+def load(celery, monkeypatch):
+    def run():
+        # In this process it would forget the socket of the tests that follow.
+        monkeypatch.setattr("os.register_at_fork", lambda **options: None)
+        spec = importlib.util.spec_from_file_location("evenkeel_watchdog", FILE)
+        loaded = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(loaded)
+        return loaded
+
+    return run
+
+
+@pytest.fixture
+def dog(systemd, load, monkeypatch):
+    """A watchdog of a worker that is ready, an hour after the start of time; its threads don't run."""
+    loaded = load()
+    monkeypatch.setattr(loaded, "now", lambda: 3600.0)
+    pool = type("TaskPool", (), {"__module__": "celery.concurrency.prefork"})()
+    controller = SimpleNamespace(blueprint=SimpleNamespace(state=RUN))
+    dog = loaded.Watchdog(SimpleNamespace(pool=pool, controller=controller, hub=object()))
+    dog.ready, dog.down = True, None
+    return dog
+
+
+def ago(seconds):
+    return 3600.0 - seconds
+
+
+def test_a_healthy_worker(dog):
+    assert dog.sick() is None
+    assert dog.status() == "ready; 0 running, 0 taken, 0 started in all"
+
+
+def test_a_loop_that_does_not_turn(dog):
+    dog.tick = ago(LIMIT + 1)
+    assert dog.sick() == "the consumer's loop has not turned for 11 s"
+
+
+def test_a_loop_that_waits_for_a_dead_broker(dog):
+    dog.tick, dog.broker = ago(10 * LIMIT), False
+    assert dog.sick() is None
+
+
+def test_a_loop_that_stands_while_the_broker_is_being_asked(dog):
+    dog.tick, dog.asking = ago(LIMIT + 1), ago(1)
+    assert dog.sick() is None
+    dog.tick = ago(LIMIT + GRACE + 1)
+    assert "loop" in dog.sick(), "a probe that never comes back is no excuse for ever"
+
+
+def test_a_task_in_the_solo_pool(dog, celery):
+    dog.c.pool = type("TaskPool", (), {"__module__": "celery.concurrency.solo"})()
+    dog.tick = ago(10 * LIMIT)
+    celery.state.active_requests.add("a task")
+    assert dog.sick() is None
+    celery.state.active_requests.clear()
+    assert "loop" in dog.sick()
+
+
+def test_disconnected_although_the_broker_answers(dog):
+    dog.down = ago(600)
+    assert dog.sick() is None, "nobody has seen the broker answer"
+    dog.up = ago(GRACE)
+    assert dog.sick() is None
+    dog.up = ago(GRACE + 1)
+    assert dog.sick() == "disconnected for 600 s although the broker answers"
+
+
+def test_idle_while_tasks_wait(dog):
+    dog.starved = ago(GRACE)
+    assert dog.sick() is None
+    dog.starved = ago(GRACE + 1)
+    assert dog.sick() == "idle, yet tasks have been waiting in its queues for 61 s"
+
+
+@pytest.mark.parametrize("name", ["should_stop", "should_terminate"])
+@pytest.mark.parametrize("code", [0, 1, True])
+def test_a_shutdown_is_never_cut_short(dog, celery, name, code):
+    dog.tick = ago(600)
+    setattr(celery.state, name, code)
+    assert dog.sick() is None
+    assert dog.status().startswith("stopping")
+
+
+def test_a_soft_shutdown_is_never_cut_short(dog, celery):
+    dog.tick = ago(600)
+    celery.log._in_sighandler = True
+    assert dog.sick() is None
+
+
+def test_a_consumer_that_closes_is_never_cut_short(dog):
+    dog.down, dog.up = ago(600), ago(600)
+    dog.c.controller.blueprint.state = CLOSE
+    assert dog.sick() is None
+
+
+def test_nothing_counts_before_the_loop_has_turned(dog):
+    dog.ready, dog.tick = False, ago(600)
+    assert dog.sick() is None
+
+
+def test_ready_is_said_once_and_by_the_loop(dog, systemd):
+    dog.ready = False
+    dog.beat()
+    dog.beat()
+    assert systemd.recv(1000).decode().splitlines() == ["READY=1", "STATUS=ready; 0 running, 0 taken, 0 started in all"]
+    with pytest.raises(BlockingIOError):
+        systemd.recv(1000)
+
+
+def test_the_status_names_the_broker(dog):
+    dog.down = ago(7)
+    assert dog.status().startswith("disconnected for 7 s; ")
+    dog.broker = False
+    assert dog.status().startswith("disconnected for 7 s, the broker does not answer; ")
+
+
+def test_it_joins_the_worker_and_nothing_else(systemd, load, celery):
+    loaded = load()
+    steps = {"consumer": set()}
+    (on_init,) = celery.signals.worker_init.receivers
+    on_init(sender=SimpleNamespace(app=SimpleNamespace(steps=steps)))
+    assert steps == {"consumer": {loaded.Watchdog}}
+    assert systemd.recv(1000) == b"STATUS=starting: connecting to the broker"
+
+
+def test_without_systemd_it_does_nothing(load, celery, monkeypatch):
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    load()
+    assert not celery.signals.worker_init.receivers
+    assert not celery.signals.worker_shutting_down.receivers
+
+
+def test_a_socket_that_is_gone_is_no_accident(systemd, load, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nonexistent/notify")
+    load().notify("READY=1")
