@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -10,6 +9,7 @@ A process is one if all of this holds, and is never touched otherwise:
   * it runs in the application's directory, or was sent there by --workdir,
   * it was started as a program: pool children are only forked, and are their main process's business,
   * no systemd unit holds it, and no container. What a login, cron or at holds was left behind there.
+Without CAP_SYS_PTRACE (root in most containers) workers that were started with --uid can't be seen.
 
 The main process gets SIGTERM (Celery's warm shutdown: running tasks finish). With --action kill it and its children
 get SIGKILL after the time-out. Exit code 0: none is left (or only reported); 1: one is still there; 2: wrong usage.
@@ -138,7 +138,7 @@ def full_name(node: str, host: str) -> str:
     """A node's full name, as celery.utils.nodenames expands it."""
     name, at, where = node.partition("@")
     name, where = (name, where) if at else ("", node)
-    short, _, domain = host.partition(".")
+    short, domain = host.partition(".")[::2]
     known = {"h": host, "n": short, "d": domain}
     full = f"{name or 'celery'}@{where or '%h'}"
     return re.sub(r"%(\w)", lambda found: known.get(found[1], found[0]), full)
