@@ -14,6 +14,9 @@ from typing import Any, Mapping
 
 from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit
 
+# In place of a generation, while one is on its way: no generation is called so, and the next run starts it anew.
+UNFINISHED = "unfinished"
+
 
 class PlanError(Exception):
     """What can't be done, and what to do next."""
@@ -25,6 +28,7 @@ class File:
 
     content: bytes
     mode: int = 0o644
+    link: str | None = None  # where it points, if it is a symbolic link, as `systemctl link` makes one
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Found:
     """A worker's traces on the host."""
 
     files: Mapping[str, File] = field(default_factory=dict)
-    active: bool = False
+    active: bool = False  # it runs, or systemd tries to
+    ready: bool = False  # it runs: one that crashes again and again is active most of the time, but does no work
     enabled: bool = False
     elsewhere: bool = False
     deployed: str | None = None  # the generation that last came up; None: none of ours is in place
@@ -99,7 +104,7 @@ def _deploy(name: str, files: Mapping[str, File], found: Found) -> Change | None
         why = "changed" if found.deployed else "new"
     elif found.deployed != current:
         why = "written by a run that ended before it was started"
-    elif not found.active:
+    elif not found.ready:
         why = "not running"
     elif not found.enabled:
         why = "not enabled at boot"
@@ -107,7 +112,8 @@ def _deploy(name: str, files: Mapping[str, File], found: Found) -> Change | None
         return None
     unit = found.files.get(celery_unit.unit_path(name))
     keep = None
-    if not is_ours(unit) and (unit is not None or not found.deployed):
+    # What an unfinished run left half changed was kept by that run.
+    if found.deployed != UNFINISHED and not is_ours(unit) and (unit is not None or not found.deployed):
         keep = Original(file=unit, elsewhere=found.elsewhere, active=found.active, enabled=found.enabled)
     return Change(name, why, files=differing, deployed=current, keep=keep)
 

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Mapping
 
 
 class SystemdError(Exception):
@@ -25,11 +25,24 @@ class Unit:
     unit_file_state: str  # enabled, disabled, static, … or empty
     fragment: str  # the unit file's path, or empty
     drop_ins: tuple[str, ...]
-    stale: bool  # the file is newer than what systemd has read
+
+    @property
+    def exists(self) -> bool:
+        return self.load_state != "not-found"
+
+    @property
+    def ready(self) -> bool:
+        return self.active_state in ("active", "reloading")
 
     @property
     def active(self) -> bool:
-        return self.active_state in ("active", "activating", "reloading")
+        """Ready, or on its way there: at its first start, or between two crashes."""
+        return self.ready or self.active_state == "activating"
+
+    @property
+    def enabled(self) -> bool:
+        """Starts at boot; of a SysV script systemd says only that it is there."""
+        return self.unit_file_state in ("enabled", "generated")
 
 
 def run(*command: str) -> str:
@@ -45,7 +58,7 @@ def look(names: Iterable[str]) -> dict[str, Unit]:
     names = list(names)
     if not names:
         return {}
-    properties = "LoadState,ActiveState,UnitFileState,FragmentPath,DropInPaths,NeedDaemonReload"
+    properties = "LoadState,ActiveState,UnitFileState,FragmentPath,DropInPaths"
     blocks = run("systemctl", "show", "--property", properties, *(f"{name}.service" for name in names)).split("\n\n")
     return {name: _unit(block) for name, block in zip(names, blocks)}
 
@@ -58,11 +71,10 @@ def _unit(block: str) -> Unit:
         unit_file_state=found.get("UnitFileState", ""),
         fragment=found.get("FragmentPath", ""),
         drop_ins=tuple(found.get("DropInPaths", "").split()),
-        stale=found.get("NeedDaemonReload") == "yes",
     )
 
 
-def verify(units: dict[str, str]) -> dict[str, str]:
+def verify(units: Mapping[str, str]) -> dict[str, str]:
     """What `systemd-analyze verify` finds wrong in these texts, by name, before any of them is in place."""
     complaints = {}
     with tempfile.TemporaryDirectory(prefix="evenkeel-") as directory:
@@ -78,7 +90,9 @@ def verify(units: dict[str, str]) -> dict[str, str]:
             )
             # An option that it does not know is a warning to systemd, and lost.
             about = [
-                line for line in result.stdout.splitlines() if path.name in line and "is marked executable" not in line
+                line
+                for line in result.stdout.splitlines()
+                if line.startswith((f"{path}:", f"{path.name}:")) and "is marked executable" not in line
             ]
             if about:
                 complaints[name] = "\n".join(line.replace(str(path), path.name) for line in about)

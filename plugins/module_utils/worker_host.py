@@ -17,6 +17,7 @@ from typing import Iterable, Mapping
 
 from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers import (
+    UNFINISHED,
     Change,
     File,
     Found,
@@ -26,8 +27,6 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers imp
 
 # One directory for each worker: what is deployed, and the unit that was there before us.
 STATE = Path("/var/lib/evenkeel/workers")
-# In place of a generation, while one is on its way: no generation is called so, and the next run starts it anew.
-UNFINISHED = "unfinished"
 
 
 class NotUp(Exception):
@@ -51,7 +50,8 @@ def _find(name: str, unit: systemd.Unit) -> Found:
     return Found(
         files={path: file for path, file in ((path, read(path)) for path in paths) if file},
         active=unit.active,
-        enabled=unit.unit_file_state in ("enabled", "enabled-runtime", "static", "generated"),
+        ready=unit.ready,
+        enabled=unit.enabled,
         elsewhere=unit.load_state == "loaded" and unit.fragment not in ("", own),
         deployed=_state(name).get("deployed"),
         original=_read_original(name),
@@ -59,8 +59,9 @@ def _find(name: str, unit: systemd.Unit) -> Found:
 
 
 def read(path: str) -> File | None:
+    link = os.readlink(path) if Path(path).is_symlink() else None
     try:
-        return File(Path(path).read_bytes(), Path(path).stat().st_mode & 0o7777)
+        return File(Path(path).read_bytes(), Path(path).stat().st_mode & 0o7777, link)
     except FileNotFoundError:
         return None
 
@@ -74,17 +75,17 @@ def write(path: str, file: File | None) -> None:
             shutil.rmtree(target.parent, ignore_errors=True)  # Python's cache
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            os.fchmod(stream.fileno(), file.mode)
-            stream.write(file.content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as directory:
+        new = Path(directory, target.name)
+        if file.link and Path(target.parent, file.link).is_file():
+            new.symlink_to(file.link)
+        else:
+            with new.open("wb") as stream:
+                os.fchmod(stream.fileno(), file.mode)
+                stream.write(file.content)
+                stream.flush()
+                os.fsync(stream.fileno())
+        new.replace(target)
 
 
 def carry_out(change: Change, found: Found) -> None:
@@ -96,35 +97,44 @@ def carry_out(change: Change, found: Found) -> None:
     began = time.time()
     try:
         _switch(change.name, change.files, change.run, change.enabled)
-    except systemd.SystemdError as error:
+    except (systemd.SystemdError, OSError) as error:
         told = systemd.journal(change.name, began)
-        before = {path: found.files.get(path) for path in change.files}
-        try:
-            _switch(change.name, before, found.active, found.enabled)
-            outcome = "The worker of before runs again." if found.active else "No worker ran before, and none does now."
-        except systemd.SystemdError as second:
-            outcome = f"Its files of before are back, but that doesn't come up either: {second}"
-        _remember(change.name, found.deployed)
+        outcome = _undo(change, found)
         raise NotUp(f"{change.name} did not come up. {outcome}\n{error}\nIts journal:\n{told}") from None
     _remember(change.name, change.deployed)
 
 
+def _undo(change: Change, found: Found) -> str:
+    """Put back what was there, start it if it ran, and say how that went."""
+    if not change.files:
+        return "Nothing about it has changed, so there is nothing to go back to."
+    before = {path: found.files.get(path) for path in change.files}
+    try:
+        _switch(change.name, before, found.active, found.enabled)
+    except (systemd.SystemdError, OSError) as error:
+        return f"Its files of before are back, but that doesn't come up either: {error}"
+    finally:
+        _remember(change.name, found.deployed)
+    return "The worker of before runs again." if found.active else "No worker ran before, and none does now."
+
+
 def _switch(name: str, files: Mapping[str, File | None], run: bool, enabled: bool) -> None:
     service = f"{name}.service"
-    if not run and not any(files.values()):  # it leaves: while its unit still says how to stop it
-        systemd.run("systemctl", "disable", "--now", service)
+    own = celery_unit.unit_path(name)
+    # First, while the unit that is there still says which links it has and how it stops.
+    if systemd.look([name])[name].exists:
+        if own in files and is_ours(files[own]) != is_ours(read(own)):
+            systemd.run("systemctl", "disable", "--quiet", service)
+        if not run:
+            systemd.run("systemctl", "stop", service)
     for path, file in files.items():
         write(path, file)
     systemd.run("systemctl", "daemon-reload")
-    if run or any(files.values()):
-        systemd.run("systemctl", "enable" if enabled else "disable", "--quiet", service)
+    if enabled:
+        systemd.run("systemctl", "enable", "--quiet", service)
+    _forget_failures(service)
     if run:
-        _forget_failures(service)
         systemd.run("systemctl", "restart", service)
-    elif any(files.values()):
-        systemd.run("systemctl", "stop", service)
-    else:
-        _forget_failures(service)
 
 
 def _forget_failures(service: str) -> None:
@@ -150,7 +160,7 @@ def _read_original(name: str) -> Original | None:
     if not path.exists():
         return None
     kept = json.loads(path.read_text())
-    file = File(base64.b64decode(kept["content"]), kept["mode"]) if kept["content"] is not None else None
+    file = File(base64.b64decode(kept["content"]), kept["mode"], kept["link"]) if kept["content"] is not None else None
     return Original(file, kept["elsewhere"], kept["active"], kept["enabled"])
 
 
@@ -167,6 +177,7 @@ def _keep_original(name: str, original: Original) -> None:
     kept = {
         "content": base64.b64encode(original.file.content).decode() if original.file else None,
         "mode": original.file.mode if original.file else None,
+        "link": original.file.link if original.file else None,
         "elsewhere": original.elsewhere,
         "active": original.active,
         "enabled": original.enabled,

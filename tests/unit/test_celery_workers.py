@@ -3,6 +3,7 @@
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import MARKER, unit_path
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers import (
+    UNFINISHED,
     File,
     Found,
     Original,
@@ -29,6 +30,7 @@ def carried_out(found, change):
     return Found(
         files=files,
         active=change.run,
+        ready=change.run,
         enabled=change.enabled,
         elsewhere=found.elsewhere,
         deployed=change.deployed,
@@ -47,9 +49,10 @@ def hosts(draw):
         host[name] = Found(
             files=files,
             active=draw(st.booleans()),
+            ready=draw(st.booleans()),
             enabled=draw(st.booleans()),
             elsewhere=unit is None and draw(st.booleans()),
-            deployed=draw(st.sampled_from([None, "earlier", generation(WANTED[name])])),
+            deployed=draw(st.sampled_from([None, "earlier", UNFINISHED, generation(WANTED[name])])),
         )
     return host
 
@@ -61,7 +64,7 @@ def test_after_the_plan_all_is_as_wanted_and_the_next_plan_is_empty(host, names)
         host[change.name] = carried_out(host[change.name], change)
     for name in names:
         assert host[name].files == WANTED[name]
-        assert host[name].active
+        assert host[name].ready
         assert host[name].enabled
     assert not any(host[name].deployed for name in NAMES if name not in names)
     assert plan_present(wanted, host) == []
@@ -70,8 +73,21 @@ def test_after_the_plan_all_is_as_wanted_and_the_next_plan_is_empty(host, names)
 @given(hosts())
 def test_a_unit_of_somebody_elses_is_kept_before_it_is_replaced(host):
     for change in plan_present(WANTED, host):
-        if host[change.name].files.get(unit_path(change.name)) == BY_HAND:
+        unfinished = host[change.name].deployed == UNFINISHED
+        if host[change.name].files.get(unit_path(change.name)) == BY_HAND and not unfinished:
             assert change.keep.file == BY_HAND
+
+
+def test_what_an_unfinished_run_left_is_not_taken_for_the_original():
+    half_done = Found(files={unit_path("a"): BY_HAND}, active=True, enabled=False, deployed=UNFINISHED)
+    (change,) = plan_present({"a": WANTED["a"]}, {"a": half_done})
+    assert change.keep is None
+
+
+def test_a_worker_that_crashes_again_and_again_is_not_running():
+    crashing = Found(files=WANTED["a"], active=True, ready=False, enabled=True, deployed=generation(WANTED["a"]))
+    (change,) = plan_present({"a": WANTED["a"]}, {"a": crashing})
+    assert (change.why, change.files) == ("not running", {})
 
 
 @given(hosts())
