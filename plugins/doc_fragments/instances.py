@@ -26,13 +26,11 @@ options:
         description: 'The unit''s C(Description=).'
         type: str
       app:
-        description: 'The Celery application, as C(celery -A) takes it.'
+        description: 'The Celery application, as C(celery -A) takes it. Every worker needs one.'
         type: str
-        required: true
       directory:
-        description: 'The application''s directory, C(WorkingDirectory=) of the unit.'
+        description: 'The application''s directory, C(WorkingDirectory=) of the unit. Every worker needs one.'
         type: str
-        required: true
       executable:
         description: 'Path of the C(celery) command, usually in the application''s virtual environment.'
         type: str
@@ -76,10 +74,14 @@ options:
         description: 'A task that runs for this long is killed, Celery''s C(task_time_limit).'
         type: str
       settings:
-        description: 'Any other Celery setting by its lower-case name.'
+        description:
+          - Any other Celery setting by its lower-case name.
+          - They stand on the command line, where everybody on the host reads them; secrets go into the environment.
         type: dict
       environment:
-        description: Environment variables as a JSON object, kept in a file that only root reads, and never shown.
+        description:
+          - Environment variables as a JSON object, kept in a file that only root reads, and never shown.
+          - A variable that is null is left out.
         type: json
       memory_high:
         description: 'C(MemoryHigh=): above this the kernel slows the worker down.'

@@ -16,8 +16,8 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "description": {"type": "str"},
-    "app": {"type": "str", "required": True},
-    "directory": {"type": "str", "required": True},
+    "app": {"type": "str"},
+    "directory": {"type": "str"},
     "executable": {"type": "str"},
     "user": {"type": "str"},
     "group": {"type": "str"},
@@ -59,12 +59,14 @@ SHORTEST_SECRET = 8
 INSTANCES_SPEC = {"type": "list", "elements": "dict", "required": True, "options": INSTANCE_SPEC}
 
 _SIZES = ("max_memory_per_child", "memory_high", "memory_max", "memory_swap_max")
+_FENCES = ("max_memory_per_child", "memory_max")
 _DURATIONS = (
     *("soft_time_limit", "time_limit", "restart_sec", "start_limit_interval", "watchdog"),
     *("start_timeout", "stop_timeout", "stale_workers_timeout"),
 )
-# Celery's only settings without a section: its command line can't name them.
-_NOT_ON_THE_COMMAND_LINE = ("imports", "include", "timezone")
+# Settings without a section: Celery's command line can't name them (include is an option of its own).
+_NOT_ON_THE_COMMAND_LINE = ("imports", "timezone")
+_PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:([^/@\s]+)@")
 
 
 def merged(instance: Instance) -> Instance:
@@ -77,8 +79,9 @@ def merged(instance: Instance) -> Instance:
 
 
 def without_secrets(text: str, instances: list[Instance]) -> str:
-    """The text with the environment's values struck out, but for those too short to be a secret."""
+    """The text with the environment's values, and the passwords in them, struck out; not those too short for one."""
     values = {str(value) for instance in instances for value in instance["environment"].values()}
+    values |= {password for value in values for password in _PASSWORD_IN_URL.findall(value)}
     for value in sorted(values, key=len, reverse=True):
         if len(value) >= SHORTEST_SECRET:
             text = text.replace(value, "********")
@@ -97,20 +100,46 @@ def mistakes(instances: list[Instance]) -> Iterator[str]:
 
 
 def _mistakes_of(instance: Instance) -> Iterator[str]:
-    if not re.fullmatch(r"[A-Za-z0-9:_.@-]{1,200}", instance["name"]) or instance["name"].endswith(".service"):
-        yield "name is not a unit's name: use letters, digits, '-', '_', '.', ':' and '@', without '.service'."
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,199}", instance["name"]) or instance["name"].endswith(
+        ("@", ".service")
+    ):
+        yield "name is not a unit's name: use letters, digits, '-', '_', '.' and '@', without '.service'."
+    for option in ("app", "directory", "executable", "user"):
+        if not instance[option]:
+            yield f"{option} is not said. Say it for this worker, or for all in celery_worker_defaults."
     for option in ("directory", "executable"):
-        yield from _not_absolute(option, [instance[option]])
+        if instance[option]:
+            yield from _not_absolute(option, [instance[option]])
     yield from _not_absolute("writable_paths", instance["writable_paths"])
     if instance["concurrency"] is not None and instance["concurrency"] < 1:
         yield f"concurrency {instance['concurrency']} is below 1."
     yield from _wrong_quantities(instance)
-    for setting in instance["settings"]:
-        if setting in _NOT_ON_THE_COMMAND_LINE or "_" not in setting:
-            yield f"settings: {setting!r} can't be set on Celery's command line. Set it in the application."
-    for variable in instance["environment"]:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
-            yield f"environment: {variable!r} is no name of a variable: use letters, digits and '_'."
+    for setting, value in instance["settings"].items():
+        yield from _wrong_setting(setting, value)
+    for variable, value in instance["environment"].items():
+        yield from _wrong_variable(variable, value)
+
+
+def _wrong_setting(setting: str, value: Any) -> Iterator[str]:
+    if setting == "include":
+        if not (isinstance(value, list) and all(isinstance(module, str) for module in value)):
+            yield f"settings: include {value!r} is not a list of modules. Write it as one: include: [shop.reports]."
+    elif setting in _NOT_ON_THE_COMMAND_LINE or "_" not in setting:
+        yield f"settings: {setting!r} can't be set on Celery's command line. Set it in the application."
+    if setting.endswith("_password") or _PASSWORD_IN_URL.search(json.dumps(value)):
+        yield (
+            f"settings: {setting!r} holds a password, which everybody on the host could read in the process list."
+            " Put it in environment, such as CELERY_BROKER_URL or CELERY_RESULT_BACKEND."
+        )
+
+
+def _wrong_variable(variable: str, value: Any) -> Iterator[str]:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
+        yield f"environment: {variable!r} is no name of a variable: use letters, digits and '_'."
+    if isinstance(value, (bool, list, dict)):
+        yield f"environment: {variable} is not a text. Put its value in quotes, as the application reads it."
+    if variable == "CELERY_WORKER_INCLUDE":
+        yield "environment: CELERY_WORKER_INCLUDE would be overruled. Use settings: {include: […]}."
 
 
 def _not_absolute(option: str, paths: list[str]) -> Iterator[str]:
@@ -137,6 +166,25 @@ def _wrong_quantities(instance: Instance) -> Iterator[str]:
         yield f"max_memory_per_child works in the prefork pool only, and pool is {instance['pool']}. Leave it out."
     if said.get("max_memory_per_child", 0) > said.get("memory_max", float("inf")):
         yield f"max_memory_per_child {instance['max_memory_per_child']} is above memory_max {instance['memory_max']}."
+
+
+def remarks(instances: list[Instance]) -> Iterator[str]:
+    """What is odd about instances without a mistake."""
+    for instance in instances:
+        child, fence = (instance[option] and parse_size(instance[option]) for option in _FENCES)
+        if child and fence and child * instance["concurrency"] > fence:
+            yield (
+                f"{instance['name']}: {instance['concurrency']} children of {instance['max_memory_per_child']} each"
+                f" (max_memory_per_child) are more than memory_max {instance['memory_max']}."
+                " The kernel may end one before Celery replaces it."
+            )
+        if instance["stop_timeout"] and instance["time_limit"]:
+            stop, limit = parse_duration(instance["stop_timeout"]), parse_duration(instance["time_limit"])
+            if stop < limit:
+                yield (
+                    f"{instance['name']}: stop_timeout {instance['stop_timeout']} is below time_limit"
+                    f" {instance['time_limit']}. A restart may cut a long task short."
+                )
 
 
 def memory_budget(instances: list[Instance], reserved: int, total: int) -> str | None:

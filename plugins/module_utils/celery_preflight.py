@@ -8,11 +8,12 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 from pathlib import Path
 from typing import Iterator
 
 from ansible_collections.evenkeel.celery.plugins.module_utils import celery_probe, systemd
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import MARKER, Instance
+from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import MARKER, Instance, unit
 
 
 def total_memory() -> int:
@@ -33,23 +34,29 @@ def problems(instances: list[Instance]) -> Iterator[str]:
 
 def remarks(instances: list[Instance]) -> Iterator[str]:
     """What the operator should know, though it keeps nothing from running."""
-    for name, unit in systemd.look(instance["name"] for instance in instances).items():
-        for drop_in in unit.drop_ins:
-            yield f"{name}: {drop_in} changes this unit too. It stays as it is."
+    units = systemd.look(instance["name"] for instance in instances)
+    for instance in instances:
+        for drop_in in units[instance["name"]].drop_ins:
+            yield f"{instance['name']}: {drop_in} changes this unit too. It stays as it is."
+        if celery_probe.interpreter(instance["executable"]) is None:
+            yield (
+                f"{instance['name']}: executable {instance['executable']!r} does not say which Python it uses,"
+                " so application and broker could not be looked at. The start will tell."
+            )
 
 
-def _unit_problems(unit: systemd.Unit) -> Iterator[str]:
-    if unit.load_state == "masked":
+def _unit_problems(there: systemd.Unit) -> Iterator[str]:
+    if there.load_state == "masked":
         yield "name: this unit is masked. Unmask it (systemctl unmask), or choose another name."
-    elif unit.fragment and Path(unit.fragment).is_file():
-        text = Path(unit.fragment).read_text(encoding="utf-8", errors="replace")
-        if MARKER not in text and "celery" not in text.lower():
-            yield f"name: {unit.fragment} is the unit of something else than Celery. Choose another name."
+    elif there.fragment and Path(there.fragment).is_file():
+        text = Path(there.fragment).read_text(encoding="utf-8", errors="replace")
+        if MARKER not in text and not re.search("^ExecStart=.*celery", text, re.MULTILINE | re.IGNORECASE):
+            yield f"name: {there.fragment} is the unit of something else than Celery. Choose another name."
 
 
 def _host_problems(instance: Instance) -> Iterator[str]:
     found = [*_user_problems(instance), *_path_problems(instance)]
-    yield from found or celery_probe.problems(instance)
+    yield from found or [*_systemd_problems(instance), *celery_probe.problems(instance)]
 
 
 def _user_problems(instance: Instance) -> Iterator[str]:
@@ -73,3 +80,8 @@ def _path_problems(instance: Instance) -> Iterator[str]:
     for path in instance["writable_paths"]:
         if not Path(path).exists():
             yield f"writable_paths {path!r} does not exist on this host. Create it, or leave it out."
+
+
+def _systemd_problems(instance: Instance) -> Iterator[str]:
+    for complaint in systemd.verify({instance["name"]: unit(instance)}).values():
+        yield f"systemd would not take its unit. Mend the option that it names:\n{complaint}"

@@ -8,8 +8,8 @@ The probe loads the application as `celery -A` does, and connects to its broker 
 
 from __future__ import annotations
 
+import grp
 import json
-import os
 import pwd
 import re
 import subprocess
@@ -21,24 +21,32 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import
 TIMEOUT = 60  # seconds for an application to be imported, and for its broker to answer
 BROKER_TIMEOUT = 5
 
+# Where a path is too long for a first line, pip lets a shell start Python: the second line is both languages.
+_SHEBANG = re.compile(r"""#! ?(?:(/\S*python\S*)|/bin/sh\n'''exec' "?(/[^"\n]*python[^"\n ]*)"? "\$0")""")
 _ANSWER = "evenkeel-probe:"
 _PROBE = """
-import importlib, json, sys
+import difflib, importlib, json, os, sys
 wish = json.loads(sys.argv[1])
 sys.path.insert(0, wish["directory"])
 answer = {}
 def last_words(error):
     return "%s: %s" % (type(error).__name__, str(error).strip().splitlines()[0] if str(error).strip() else "")
+def nearest(name, names):
+    return (difflib.get_close_matches(name, names, 1) or [None])[0]
 try:
-    import celery
     from celery.app.defaults import NAMESPACES, flatten
     from celery.app.utils import find_app
-    answer["unknown_settings"] = sorted(set(wish["settings"]) - {name for name, _ in flatten(NAMESPACES)})
-    if wish["pool"] in ("gevent", "eventlet"):
-        importlib.import_module(wish["pool"])
 except Exception as error:
     answer["celery"] = last_words(error)
 else:
+    known = {name for name, _ in flatten(NAMESPACES)}
+    answer["unknown_settings"] = {name: nearest(name, known) for name in wish["settings"] if name not in known}
+    if wish["pool"] in ("gevent", "eventlet"):
+        try:
+            importlib.import_module(wish["pool"])
+        except Exception as error:
+            answer["pool"] = last_words(error)
+    answer["enters"] = os.access(wish["directory"], os.R_OK | os.X_OK)
     try:
         app = find_app(wish["app"])
         app.loader.import_default_modules()
@@ -56,11 +64,11 @@ print("\\n" + wish["answer"] + json.dumps(answer))
 
 
 def interpreter(executable: str) -> str | None:
-    """The Python that a console script names in its first line; None if this is no such script."""
+    """The Python that a console script names; None if this is no such script."""
     with Path(executable).open("rb") as script:
-        first = script.readline(512).decode(errors="replace")
-    found = re.match(r"#!\s*(\S*python\S*)", first)
-    return found[1] if found else None
+        head = script.read(2048).decode(errors="replace")
+    found = _SHEBANG.match(head)
+    return (found[1] or found[2]) if found else None
 
 
 def problems(instance: Instance) -> Iterator[str]:
@@ -75,31 +83,45 @@ def problems(instance: Instance) -> Iterator[str]:
         return
     if "celery" in answer:
         yield f"executable {instance['executable']!r} has no working Celery: {answer['celery']}."
-    if "app" in answer:
+    if "executable" in answer:
+        yield (
+            f"executable {instance['executable']!r} can't be run by user {instance['user']}: {answer['executable']}."
+            " Let that user read and execute the virtual environment."
+        )
+    if "pool" in answer:
+        yield f"pool {instance['pool']} can't be used: {answer['pool']}. Install it beside Celery, or use another pool."
+    if not answer.get("enters", True):
+        yield f"directory {instance['directory']!r} can't be read by user {instance['user']}. Let that user in."
+    elif "app" in answer:
         yield (
             f"app {instance['app']!r} can't be loaded in {instance['directory']} as user {instance['user']}:"
             f" {answer['app']}. Check app, directory and environment."
         )
     if "broker" in answer:
         yield f"the broker {answer.get('uri', '')} does not answer: {answer['broker']}. Start it, or mend its address."
-    for setting in answer.get("unknown_settings", []):
-        yield f"settings: Celery knows no setting {setting!r}. Use its lower-case name, such as task_acks_late."
+    for setting, nearest in answer.get("unknown_settings", {}).items():
+        advice = f"Did you mean {nearest!r}?" if nearest else "Use its lower-case name, such as task_acks_late."
+        yield f"settings: Celery knows no setting {setting!r}. {advice}"
 
 
 def _ask(python: str, instance: Instance) -> dict[str, Any]:
     wish = {
         **{option: instance[option] for option in ("app", "directory", "pool")},
-        "settings": sorted(instance["settings"]),
+        "settings": sorted(set(instance["settings"]) - {"include"}),
         "timeout": BROKER_TIMEOUT,
         "answer": _ANSWER,
     }
-    command = [python, "-c", _PROBE, json.dumps(wish)]
-    if pwd.getpwnam(instance["user"]).pw_uid != os.geteuid():
-        command = ["runuser", "--user", instance["user"], "--", *command]
+    # Unlike runuser and sudo, setpriv becomes the probe, so that the time-out ends the probe itself. It gives up root's
+    # rights only when it starts a program: that is env, which then may start no more than the user may.
+    user = pwd.getpwnam(instance["user"])
+    group = grp.getgrnam(instance["group"]).gr_gid if instance["group"] else user.pw_gid
+    command = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={group}", "--init-groups", "--", "env"]
+    command += [python, "-c", _PROBE, json.dumps(wish)]
+    variables = {name: str(value) for name, value in instance["environment"].items() if value is not None}
     result = subprocess.run(
         command,
         cwd=instance["directory"],
-        env={**_bare_environment(instance["user"]), **{k: str(v) for k, v in instance["environment"].items()}},
+        env={**_bare_environment(instance["user"]), **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -109,8 +131,8 @@ def _ask(python: str, instance: Instance) -> dict[str, Any]:
     for line in reversed(result.stdout.splitlines()):
         if line.startswith(_ANSWER):
             return json.loads(line[len(_ANSWER) :])
-    said = result.stderr.strip().splitlines()
-    return {"app": said[-1] if said else f"Python ended with {result.returncode}"}
+    said = (result.stderr.strip().splitlines() or [f"Python ended with {result.returncode}"])[-1]
+    return {"executable" if said.startswith("env: ") else "app": said}
 
 
 def _bare_environment(user: str) -> dict[str, str]:

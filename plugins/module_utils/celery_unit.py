@@ -47,8 +47,8 @@ def watchdog_path(name: str) -> str:
 
 
 def node_name(instance: Instance) -> str:
-    """Celery expands %h to the host's name; systemd must not see it as a specifier (quote() takes care)."""
-    return instance["node_name"] or f"{instance['name']}@%h"
+    """Celery expands %h to the host's name; what stands before the first @ is the node's."""
+    return instance["node_name"] or f"{instance['name'].replace('@', '-')}@%h"
 
 
 def stop_timeout(instance: Instance) -> float:
@@ -62,6 +62,7 @@ def stop_timeout(instance: Instance) -> float:
 
 def command(instance: Instance) -> list[str]:
     """The worker's command line, as Celery's `celery worker --help` names the options."""
+    settings = dict(instance["settings"])
     options = [
         ("--hostname", node_name(instance)),
         ("--queues", ",".join(instance["queues"]) or None),
@@ -73,14 +74,14 @@ def command(instance: Instance) -> list[str]:
         ("--time-limit", _seconds(instance["time_limit"])),
         ("--max-tasks-per-child", instance["max_tasks_per_child"]),
         ("--max-memory-per-child", _kib(instance["max_memory_per_child"])),
-        ("--include", WATCHDOG),
+        # Of several --include the last one wins: all in one.
+        ("--include", ",".join([*settings.pop("include", []), WATCHDOG])),
     ]
     line = [instance["executable"], "-A", instance["app"], "worker"]
     line += [f"{option}={value}" for option, value in options if value is not None]
-    if instance["settings"]:
-        # (json) keeps the type, and reaches the settings that belong to no section too.
-        values = sorted(instance["settings"].items())
-        line += ["--", *(f"{name}=(json){json.dumps(value)}" for name, value in values)]
+    if settings:
+        # (json) keeps the type.
+        line += ["--", *(f"{name}=(json){json.dumps(value)}" for name, value in sorted(settings.items()))]
     return line
 
 
@@ -98,7 +99,7 @@ def unit(instance: Instance) -> str:
     after = " ".join(["network-online.target", *instance["after"]])
     sections = {
         "Unit": [
-            ("Description", specifiers(instance["description"] or f"Celery worker {instance['name']}")),
+            ("Description", specifiers(_one_line(instance["description"]) or f"Celery worker {instance['name']}")),
             ("Wants", after),
             ("After", after),
             ("StartLimitIntervalSec", instance["start_limit_interval"]),
@@ -143,7 +144,7 @@ def unit(instance: Instance) -> str:
 
 def environment(instance: Instance) -> str:
     """The environment file in the grammar of EnvironmentFile=, systemd.exec(5)."""
-    variables = {name: str(value) for name, value in instance["environment"].items()}
+    variables = {name: str(value) for name, value in instance["environment"].items() if value is not None}
     if "PYTHONPATH" in variables:
         # The file's value wins over the unit's: the watchdog must stay within reach.
         variables["PYTHONPATH"] = f"{variables['PYTHONPATH']}:{program_directory(instance['name'])}"
@@ -167,6 +168,10 @@ def _word(text: str) -> str:
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
     return f'"{escaped}"'
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
 
 
 def _escape(value: str) -> str:

@@ -55,6 +55,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.celery_instances i
     memory_budget,
     merged,
     mistakes,
+    remarks,
     without_secrets,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import parse_size
@@ -83,7 +84,7 @@ def main() -> None:
     problems = [without_secrets(problem, instances) for problem in problems]
     if problems:
         module.fail_json(msg="Nothing was touched. Mend this first:\n- " + "\n- ".join(problems), problems=problems)
-    for remark in celery_preflight.remarks(instances):
+    for remark in [*remarks(instances), *celery_preflight.remarks(instances)]:
         module.warn(remark)
     module.exit_json(changed=False, problems=[])
 

@@ -150,8 +150,8 @@ def main() -> None:
         stale_workers = File(program.encode()) if program is not None else None
         installed = worker_host.read(celery_unit.STALE_WORKERS)
         refresh = module.params["state"] == "present" and installed != stale_workers
+        refuse_bad_units(changes)
         if not module.check_mode:
-            refuse_bad_units(changes)
             if refresh:
                 worker_host.write(celery_unit.STALE_WORKERS, stale_workers)
             for change in changes:

@@ -6,6 +6,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.celery_instances i
     memory_budget,
     merged,
     mistakes,
+    remarks,
     without_secrets,
 )
 from workers import BARE, worker
@@ -33,12 +34,35 @@ def test_the_defaults_hold_no_mistake():
         ({"name": "w.service"}, "w.service: name is not a unit's name"),
         ({"settings": {"timezone": "UTC"}}, "w: settings: 'timezone' can't be set on Celery's command line"),
         ({"environment": {"A-B": "1"}}, "w: environment: 'A-B' is no name of a variable"),
+        ({"environment": {"DEBUG": True}}, "w: environment: DEBUG is not a text. Put its value in quotes"),
+        ({"environment": {"CELERY_WORKER_INCLUDE": "x"}}, "w: environment: CELERY_WORKER_INCLUDE would be overruled"),
+        ({"settings": {"include": "shop.reports"}}, "w: settings: include 'shop.reports' is not a list of modules"),
+        ({"settings": {"broker_url": "redis://:pw@host/0"}}, "w: settings: 'broker_url' holds a password"),
+        ({"settings": {"security_key_password": "x"}}, "w: settings: 'security_key_password' holds a password"),
+        ({"app": None}, "w: app is not said. Say it for this worker, or for all in celery_worker_defaults"),
         ({"watchdog": "100ms"}, "w: watchdog 100ms is shorter than a second"),
     ],
 )
 def test_a_mistake_names_option_value_and_what_is_accepted(said, sentence):
     (found,) = mistakes([worker(**said)])
     assert found.startswith(sentence)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "-x", "a/b", "a:b", "template@", ""])
+def test_a_name_makes_a_unit_and_a_directory_of_its_own(name):
+    assert any("name is not a unit's name" in mistake for mistake in mistakes([worker(name=name)]))
+
+
+@pytest.mark.parametrize(
+    ("said", "remark"),
+    [
+        ({"concurrency": 4, "max_memory_per_child": "300M", "memory_max": "1G"}, "4 children of 300M each"),
+        ({"stop_timeout": "1min", "time_limit": "2min"}, "stop_timeout 1min is below time_limit 2min"),
+    ],
+)
+def test_what_is_odd_is_remarked_on(said, remark):
+    (found,) = remarks([worker(**said)])
+    assert remark in found
 
 
 def test_two_workers_need_two_names_and_two_nodes():
@@ -58,3 +82,8 @@ def test_the_budget_is_shown_when_it_is_overdrawn():
 def test_secrets_are_struck_out():
     workers = [merged({**worker(), "environment": json.dumps({"URL": "redis://:pass word@host/0", "HOUR": 3})})]
     assert without_secrets("failed: redis://:pass word@host/0 at 3", workers) == "failed: ******** at 3"
+
+
+def test_a_password_is_struck_out_where_it_stands_alone():
+    workers = [merged({**worker(), "environment": json.dumps({"URL": "amqp://me:geheim-geheim@host/0"})})]
+    assert without_secrets("geheim-geheim was refused", workers) == "******** was refused"

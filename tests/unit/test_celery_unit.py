@@ -60,6 +60,25 @@ def test_the_application_keeps_its_pythonpath_and_the_watchdog_stays_in_reach():
     assert 'PYTHONPATH="/srv/lib:/usr/local/lib/evenkeel/w"' in text
 
 
+def test_a_variable_without_a_value_is_left_out():
+    assert "GONE" not in celery_unit.environment(worker(environment={"GONE": None}))
+
+
+def test_modules_to_include_stand_beside_the_watchdog():
+    line = celery_unit.command(worker(settings={"include": ["shop.reports", "shop.mail"]}))
+    assert "--include=shop.reports,shop.mail,evenkeel_watchdog" in line
+    assert "--" not in line
+
+
+def test_a_template_units_worker_has_a_node_name_of_its_own():
+    assert celery_unit.node_name(worker(name="shop@1")) == "shop-1@%h"
+
+
+def test_a_description_is_one_line():
+    unit = celery_unit.unit(worker(description="100 %\nExecStartPre=/bin/false\n"))
+    assert settings(unit)["Description"] == ["100 %% ExecStartPre=/bin/false"]
+
+
 def test_what_a_worker_is_by_default():
     unit = settings(celery_unit.unit(worker()))
     assert unit["KillMode"] == ["mixed"]
