@@ -102,3 +102,42 @@ def test_absent_removes_all_of_ours(host, ansible_playbook, show):
     ansible_playbook(CONVERGE, "--extra-vars", "state=absent")
     assert show(JOBS, "LoadState", "ActiveState") == {"LoadState": "not-found", "ActiveState": "inactive"}
     assert not ansible_playbook(CONVERGE, "--extra-vars", "state=absent")["changed"]
+
+
+def test_units_of_before_come_back_as_they_stood(host, ansible_playbook):
+    """One of the system's, enabled but stopped; one linked from a checkout; one that is not enabled."""
+    by_hand = (
+        "[Service]\nExecStart=/opt/slideshow/venv/bin/celery -A celery_app worker -Q none -n %p@%%h\n"
+        "WorkingDirectory=/opt/slideshow/backend\nUser=slideshow\n"
+    )
+    install = "[Install]\nWantedBy=default.target\n"
+    units = {
+        "of-the-system": ("/usr/lib/systemd/system", by_hand + install),
+        "of-a-checkout": ("/opt/slideshow", by_hand + install),
+        "of-another": ("/etc/systemd/system", by_hand),
+    }
+    for name, (directory, text) in units.items():
+        host.check_output("printf %s > %s/%s.service", text.replace("%", "%%"), directory, name)
+    host.check_output(
+        "systemctl daemon-reload && systemctl start of-another && systemctl enable of-the-system"
+        " && systemctl enable --now /opt/slideshow/of-a-checkout.service"
+    )
+
+    def look():
+        state = (
+            "systemctl show --property=FragmentPath,UnitFileState,ActiveState of-the-system of-a-checkout of-another"
+        )
+        files = "find /etc/systemd/system -name 'of-*' -printf '%p %l %m\n' | sort; sha256sum /etc/systemd/system/of-*"
+        return host.check_output(state) + host.check_output(files)
+
+    before = look()
+    defaults = {"app": "celery_app", "directory": "/opt/slideshow/backend", "user": "slideshow"}
+    defaults["executable"] = "/opt/slideshow/venv/bin/celery"
+    workers = [{**defaults, "name": name, "queues": ["none"]} for name in units]
+    both = ("--extra-vars", json.dumps({"workers": workers, "celery_worker_instances": workers}))
+    for _ in range(2):
+        ansible_playbook(CONVERGE, *both)
+        assert look().count("ActiveState=active") == len(units)
+        ansible_playbook("playbooks/rollback.yml", *both)
+        assert look() == before
+    assert not ansible_playbook("playbooks/rollback.yml", *both)["changed"]

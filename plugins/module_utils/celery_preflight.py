@@ -49,7 +49,7 @@ def _unit_problems(there: systemd.Unit) -> Iterator[str]:
     if there.load_state == "masked":
         yield "name: this unit is masked. Unmask it (systemctl unmask), or choose another name."
     elif there.fragment and Path(there.fragment).is_file():
-        text = Path(there.fragment).read_text(encoding="utf-8", errors="replace")
+        text = Path(there.fragment).read_text(encoding="utf-8", errors="replace").replace("\\\n", " ")
         if MARKER not in text and not re.search("^ExecStart=.*celery", text, re.MULTILINE | re.IGNORECASE):
             yield f"name: {there.fragment} is the unit of something else than Celery. Choose another name."
 
