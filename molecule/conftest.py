@@ -1,4 +1,4 @@
-"""What the scenarios' tests share: waiting, playbooks, and the journal of a host whose test failed."""
+"""What the scenarios' tests share: waiting, playbooks, the shop, how long recovery took, a failed test's journal."""
 
 import json
 import os
@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[1]
+# Tasks of shared/shop.
+SEND = (
+    "import sys; sys.path.insert(0, '/opt/shop'); from shop import app;"
+    " [app.send_task('shop.sleep', [sys.argv[1] + queue, float(sys.argv[2])], queue=queue) for queue in sys.argv[3:]]"
+)
+RECOVERIES = pytest.StashKey[list]()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -92,3 +98,62 @@ def ansible_playbook(host):
 def ansible_output(host):
     """All that a run of a playbook on this host prints."""
     return lambda playbook, *options: _run_playbook(host, playbook, *options, callback="default").stdout
+
+
+class Server:
+    """A host that runs the shop, looked at from outside."""
+
+    def __init__(self, host, wait_for):
+        self.host, self.wait_for = host, wait_for
+        self.name, self.proofs = host.backend.get_hostname(), 0
+        self.run, self.check_output = host.run, host.check_output
+
+    def show(self, unit, *properties):
+        """Of a unit, as systemd has them now."""
+        output = self.check_output("systemctl show --timestamp=unix %s --property=%s", unit, ",".join(properties))
+        return dict(line.split("=", 1) for line in output.splitlines())
+
+    def journal(self, unit):
+        return self.check_output("journalctl --no-pager --output=cat --unit %s", unit)
+
+    def send(self, name, seconds, *queues, port=6380):
+        """Sends a task of so many seconds to each queue: it is done as `name` and the queue."""
+        words = f"{name} {seconds} {' '.join(queues)}"
+        self.check_output(f'BROKER=redis://127.0.0.1:{port}/0 /opt/shop/venv/bin/python -c "{SEND}" {words}')
+
+    def done(self, *tasks):
+        """Have all of these been done, and none of them twice?"""
+        log = self.check_output("cat /opt/shop/data/done.log").split()
+        assert not [task for task in tasks if log.count(task) > 1], "done more than once"
+        return set(tasks) <= set(log)
+
+    def serve(self, *queues, port=6380):
+        """The workers of these queues have a task done now."""
+        self.proofs += 1
+        name = f"proof-{time.time():.0f}-{self.proofs}-"
+        self.send(name, 0, *queues, port=port)
+        self.wait_for(lambda: self.done(*(name + queue for queue in queues)), 60, f"a task done by {queues}")
+
+
+@pytest.fixture(scope="module")
+def server(host, wait_for):
+    """A host that runs the shop."""
+    return Server(host, wait_for)
+
+
+@pytest.fixture
+def recovered(request, host):
+    """Notes how long recovery from a fault took, in seconds: the run ends with a table of them (docs/faults.md)."""
+
+    def note(fault, seconds):
+        request.config.stash.setdefault(RECOVERIES, []).append((fault, host.backend.get_hostname(), seconds))
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    recoveries = config.stash.get(RECOVERIES, [])
+    if recoveries:
+        terminalreporter.section("recovered after")
+        for fault, name, seconds in sorted(recoveries):
+            terminalreporter.write_line(f"{seconds:7.1f} s  {fault} ({name})")

@@ -48,14 +48,14 @@ def unharmed(server, pids):
 
 
 @pytest.mark.parametrize("worker", HANGS)
-def test_a_hung_worker_is_back(server, moment, pids, worker):
+def test_a_hung_worker_is_back(server, moment, pids, recovered, worker):
     def again():
         now = server.show(worker, "MainPID", "ActiveState")
         return now["ActiveState"] == "active" and now["MainPID"] != str(pids[worker])
 
     server.wait_for(again, 3 * WATCHDOG, f"a new {worker}")
     took = float(server.show(worker, "ActiveEnterTimestamp")["ActiveEnterTimestamp"].strip("@")) - moment
-    print(f"{worker}: ready again after {took:.0f} s")
+    recovered(f"hang: {worker}", took)
     assert took < WATCHDOG + 15
     assert HANGS[worker] in server.journal(worker)
     server.serve(worker)
