@@ -118,6 +118,10 @@ options:
       start_timeout:
         description: 'How long the worker may take until it is ready.'
         type: str
+      stay_up:
+        description:
+          - How long the worker has to run after a change, or its former generation comes back; V(0) to not look.
+        type: str
       stop_timeout:
         description: 'C(TimeoutStopSec=): how long running tasks may take to finish.'
         type: str

@@ -47,6 +47,7 @@ INSTANCE_SPEC: dict[str, dict[str, Any]] = {
     "start_limit_interval": {"type": "str"},
     "watchdog": {"type": "str"},
     "start_timeout": {"type": "str"},
+    "stay_up": {"type": "str"},
     "stop_timeout": {"type": "str"},
     "after": {"type": "list", "elements": "str"},
     "stale_workers": {"type": "str", "choices": ["report", "stop", "kill"]},
@@ -62,7 +63,7 @@ _SIZES = ("max_memory_per_child", "memory_high", "memory_max", "memory_swap_max"
 _FENCES = ("max_memory_per_child", "memory_max")
 _DURATIONS = (
     *("soft_time_limit", "time_limit", "restart_sec", "start_limit_interval", "watchdog"),
-    *("start_timeout", "stop_timeout", "stale_workers_timeout"),
+    *("start_timeout", "stay_up", "stop_timeout", "stale_workers_timeout"),
 )
 # Settings without a section: Celery's command line can't name them (include is an option of its own).
 _NOT_ON_THE_COMMAND_LINE = ("imports", "timezone")

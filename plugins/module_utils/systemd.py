@@ -24,6 +24,7 @@ class Unit:
     active_state: str
     unit_file_state: str  # enabled, disabled, static, … or empty
     fragment: str  # the unit file's path, or empty
+    run: str  # systemd's name for the service's current run, another for each start
     drop_ins: tuple[str, ...]
 
     @property
@@ -58,7 +59,7 @@ def look(names: Iterable[str]) -> dict[str, Unit]:
     names = list(names)
     if not names:
         return {}
-    properties = "LoadState,ActiveState,UnitFileState,FragmentPath,DropInPaths"
+    properties = "LoadState,ActiveState,UnitFileState,FragmentPath,InvocationID,DropInPaths"
     blocks = run("systemctl", "show", "--property", properties, *(f"{name}.service" for name in names)).split("\n\n")
     return {name: _unit(block) for name, block in zip(names, blocks)}
 
@@ -70,6 +71,7 @@ def _unit(block: str) -> Unit:
         active_state=found["ActiveState"],
         unit_file_state=found.get("UnitFileState", ""),
         fragment=found.get("FragmentPath", ""),
+        run=found.get("InvocationID", ""),
         drop_ins=tuple(found.get("DropInPaths", "").split()),
     )
 

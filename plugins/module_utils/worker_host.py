@@ -5,37 +5,51 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
-import os
-import shutil
-import tempfile
+import fcntl
 import time
-from pathlib import Path
-from typing import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Iterable, Iterator, Mapping
 
-from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, systemd
+from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, systemd, worker_store
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers import (
-    UNFINISHED,
     Change,
-    File,
     Found,
-    Original,
+    begun,
+    fall_back,
+    generation,
     is_ours,
+    settled,
 )
 
-# One directory for each worker: what is deployed, and the unit that was there before us.
-STATE = Path("/var/lib/evenkeel/workers")
+LOOK_EVERY = 0.5  # seconds
 
 
 class NotUp(Exception):
-    """A worker did not come up; what was there before runs again."""
+    """Workers did not come up, or not stay up; what was there before runs again. `done` is what did."""
+
+    def __init__(self, reasons: list[str], done: list[Change]) -> None:
+        super().__init__("\n\n".join(reasons))
+        self.done = done
 
 
-def known() -> list[str]:
-    """Names of the workers that we own or once owned."""
-    return sorted(path.name for path in STATE.iterdir()) if STATE.is_dir() else []
+class Busy(Exception):
+    """Another run is changing this host's workers."""
+
+
+@contextlib.contextmanager
+def only_one_run() -> Iterator[None]:
+    """A run whose connection was lost may still be at work when the next one begins."""
+    worker_store.STORE.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with worker_store.STORE.with_name("lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(
+                "Another run is changing this host's workers, or waiting for their tasks to finish."
+                f" Wait until it has ended; `fuser -v {lock.name}` shows its process."
+            ) from None
+        yield
 
 
 def find(names: Iterable[str]) -> dict[str, Found]:
@@ -45,95 +59,119 @@ def find(names: Iterable[str]) -> dict[str, Found]:
 
 
 def _find(name: str, unit: systemd.Unit) -> Found:
-    own = celery_unit.unit_path(name)
-    paths = (own, celery_unit.environment_path(name), celery_unit.watchdog_path(name))
+    read = {path: worker_store.read(path) for path in worker_store.paths(name)}
     return Found(
-        files={path: file for path, file in ((path, read(path)) for path in paths) if file},
+        files={path: file for path, file in read.items() if file},
         active=unit.active,
         ready=unit.ready,
         enabled=unit.enabled,
-        elsewhere=unit.load_state == "loaded" and unit.fragment not in ("", own),
-        deployed=_state(name).get("deployed"),
-        original=_read_original(name),
+        elsewhere=unit.load_state == "loaded" and unit.fragment not in ("", celery_unit.unit_path(name)),
+        state=worker_store.recall(name),
+        generations=worker_store.read_generations(name),
+        original=worker_store.read_original(name),
     )
 
 
-def read(path: str) -> File | None:
-    link = os.readlink(path) if Path(path).is_symlink() else None
-    try:
-        return File(Path(path).read_bytes(), Path(path).stat().st_mode & 0o7777, link)
-    except FileNotFoundError:
-        return None
+@dataclass
+class _Begun:
+    """A change whose worker came up, and has yet to stay up."""
+
+    change: Change
+    since: float  # the epoch's time at which the change began
+    run: str  # systemd's name for this one run of the service
+    until: float  # by the monotonic clock
 
 
-def write(path: str, file: File | None) -> None:
-    """Atomically; None removes."""
-    target = Path(path)
-    if file is None:
-        target.unlink(missing_ok=True)
-        if target.parent.parent == Path(celery_unit.PROGRAM_DIRECTORY):
-            shutil.rmtree(target.parent, ignore_errors=True)  # Python's cache
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as directory:
-        new = Path(directory, target.name)
-        if file.link and Path(target.parent, file.link).is_file():
-            new.symlink_to(file.link)
+def carry_out(changes: list[Change], found: Mapping[str, Found]) -> None:
+    """Make the changes, one after another, each when the worker before is ready; then see whether they stay up.
+
+    What does not is undone: its files of before are put back and run. The rest is left undone then. Raises NotUp.
+    """
+    up: list[_Begun] = []
+    reasons = []
+    for change in changes:
+        since = time.time()
+        try:
+            up.append(_begin(change, found[change.name], since))
+        except (systemd.SystemdError, OSError) as error:
+            reasons.append(_undo(change, found[change.name], since, f"did not come up: {error}"))
+            break
+    done = []
+    for each, stayed in _watch(up):
+        if stayed:
+            worker_store.remember(each.change.name, settled(each.change, found[each.change.name]))
+            done.append(each.change)
         else:
-            with new.open("wb") as stream:
-                os.fchmod(stream.fileno(), file.mode)
-                stream.write(file.content)
-                stream.flush()
-                os.fsync(stream.fileno())
-        new.replace(target)
+            why = f"came up, but did not stay up for {each.change.stay_up:g} s"
+            reasons.append(_undo(each.change, found[each.change.name], each.since, why))
+    if reasons:
+        raise NotUp(reasons, done)
 
 
-def carry_out(change: Change, found: Found) -> None:
-    """Make the change; if the worker doesn't come up, put everything back, start that, and raise NotUp."""
+def _begin(change: Change, found: Found, since: float) -> _Begun:
     if change.keep:
-        _keep_original(change.name, change.keep)
-    if change.deployed:
-        _remember(change.name, UNFINISHED)  # ours from here on, should this run be killed
-    began = time.time()
-    try:
-        _switch(change.name, change.files, change.run, change.enabled)
-    except (systemd.SystemdError, OSError) as error:
-        told = systemd.journal(change.name, began)
-        outcome = _undo(change, found)
-        raise NotUp(f"{change.name} did not come up. {outcome}\n{error}\nIts journal:\n{told}") from None
-    _remember(change.name, change.deployed)
+        worker_store.keep_original(change.name, change.keep)
+    after = {path: file for path, file in {**found.files, **change.files}.items() if file}
+    for files in (found.files, after):
+        worker_store.keep_generation(change.name, files)
+    # Ours from here on, should this run end too early. This also forgets the generations that nobody needs.
+    worker_store.remember(change.name, begun(change, found, generation(after)))
+    _switch(change)
+    run = systemd.look([change.name])[change.name].run
+    return _Begun(change, since, run, time.monotonic() + change.stay_up)
 
 
-def _undo(change: Change, found: Found) -> str:
-    """Put back what was there, start it if it ran, and say how that went."""
-    if not change.files:
-        return "Nothing about it has changed, so there is nothing to go back to."
-    before = {path: found.files.get(path) for path in change.files}
-    try:
-        _switch(change.name, before, found.active, found.enabled)
-    except (systemd.SystemdError, OSError) as error:
-        return f"Its files of before are back, but that doesn't come up either: {error}"
-    finally:
-        _remember(change.name, found.deployed)
-    return "The worker of before runs again." if found.active else "No worker ran before, and none does now."
+def _watch(up: list[_Begun]) -> Iterator[tuple[_Begun, bool]]:
+    """Each with whether it stayed up, as soon as that is known: all are watched at once."""
+    while up:
+        units = systemd.look([each.change.name for each in up])
+        waiting = []
+        for each in up:
+            unit = units[each.change.name]
+            if each.change.stay_up and not (unit.ready and unit.run == each.run):
+                yield each, False
+            elif time.monotonic() >= each.until:
+                yield each, True
+            else:
+                waiting.append(each)
+        up = waiting
+        if up:
+            time.sleep(LOOK_EVERY)
 
 
-def _switch(name: str, files: Mapping[str, File | None], run: bool, enabled: bool) -> None:
-    service = f"{name}.service"
-    own = celery_unit.unit_path(name)
+def _undo(change: Change, found: Found, since: float, why: str) -> str:
+    """Put back what ran before; returns what happened and why."""
+    told = systemd.journal(change.name, since)
+    back = fall_back(change, found)
+    if not change.files and not found.state.trying:
+        outcome = "Nothing about it has changed, so there is nothing to go back to."
+    else:
+        try:
+            _switch(back)
+            outcome = "The worker of before runs again." if back.run else "No worker ran before, and none does now."
+        except (systemd.SystemdError, OSError) as error:
+            outcome = f"Its files of before are back, but that doesn't come up either: {error}"
+    state = replace(found.state, deployed=back.deployed, trying=None, went_back=back.went_back)
+    worker_store.remember(change.name, state)
+    return f"{change.name} {why}. {outcome}\nIts journal:\n{told}"
+
+
+def _switch(change: Change) -> None:
+    """Let the change's files take the place of those that are there, and the worker run, anew, or not."""
+    service, own = f"{change.name}.service", celery_unit.unit_path(change.name)
     # First, while the unit that is there still says which links it has and how it stops.
-    if systemd.look([name])[name].exists:
-        if own in files and is_ours(files[own]) != is_ours(read(own)):
+    if systemd.look([change.name])[change.name].exists:
+        if own in change.files and is_ours(change.files[own]) != is_ours(worker_store.read(own)):
             systemd.run("systemctl", "disable", "--quiet", service)
-        if not run:
+        if not change.run:
             systemd.run("systemctl", "stop", service)
-    for path, file in files.items():
-        write(path, file)
+    for path, file in change.files.items():
+        worker_store.write(path, file)
     systemd.run("systemctl", "daemon-reload")
-    if enabled:
+    if change.enabled:
         systemd.run("systemctl", "enable", "--quiet", service)
     _forget_failures(service)
-    if run:
+    if change.run:
         systemd.run("systemctl", "restart", service)
 
 
@@ -141,47 +179,3 @@ def _forget_failures(service: str) -> None:
     """Earlier crashes must not count against this start (StartLimitBurst=); a unit that is gone has none."""
     with contextlib.suppress(systemd.SystemdError):
         systemd.run("systemctl", "reset-failed", service)
-
-
-# What we remember ------------------------------------------------------------------------------------------------
-
-
-def _state(name: str) -> dict[str, str | None]:
-    path = STATE / name / "state.json"
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _remember(name: str, deployed: str | None) -> None:
-    write(str(STATE / name / "state.json"), File(json.dumps({"deployed": deployed}).encode(), 0o600))
-
-
-def _read_original(name: str) -> Original | None:
-    path = STATE / name / "original.json"
-    if not path.exists():
-        return None
-    kept = json.loads(path.read_text())
-    file = File(base64.b64decode(kept["content"]), kept["mode"], kept["link"]) if kept["content"] is not None else None
-    return Original(file, kept["elsewhere"], kept["active"], kept["enabled"])
-
-
-def _keep_original(name: str, original: Original) -> None:
-    """Keep it; one that was kept before, and is another, stays too, under a number."""
-    path = STATE / name / "original.json"
-    if is_ours(original.file) or _read_original(name) == original:
-        return
-    if path.exists():
-        number = 1
-        while (earlier := path.with_name(f"original.{number}.json")).exists():
-            number += 1
-        path.rename(earlier)
-    kept = {
-        "content": base64.b64encode(original.file.content).decode() if original.file else None,
-        "mode": original.file.mode if original.file else None,
-        "link": original.file.link if original.file else None,
-        "elsewhere": original.elsewhere,
-        "active": original.active,
-        "enabled": original.enabled,
-    }
-    write(str(path), File(json.dumps(kept).encode(), 0o600))
-    if original.file:  # for people
-        write(str(path.with_name(f"{name}.service.original")), File(original.file.content, 0o600))

@@ -1,18 +1,21 @@
-"""Plans: what has to change, whatever is found."""
+"""Plans: what has to change and what to go back to, whatever is found."""
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import MARKER, unit_path
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers import (
-    UNFINISHED,
     File,
     Found,
     Original,
     PlanError,
+    State,
     describe,
+    fall_back,
     generation,
     plan_absent,
     plan_original,
     plan_present,
+    plan_previous,
+    settled,
     wanted_files,
 )
 from hypothesis import given
@@ -24,8 +27,17 @@ NAMES = ("a", "b", "c")
 WANTED = {name: wanted_files(worker(name=name, environment={"KEY": "geheim-" + name}), "watchdog") for name in NAMES}
 
 
+NEXT = {name: wanted_files(worker(name=name, concurrency=2), "watchdog") for name in NAMES}
+STAY_UP = dict.fromkeys(NAMES, 10.0)
+
+
+def present(wanted, host):
+    return plan_present(wanted, host, STAY_UP)
+
+
 def carried_out(found, change):
     """What a host is like after a change, told by the plan alone."""
+    before = {} if found.state.trying else {generation(found.files): found.files}
     files = {path: file for path, file in {**found.files, **change.files}.items() if file}
     return Found(
         files=files,
@@ -33,9 +45,14 @@ def carried_out(found, change):
         ready=change.run,
         enabled=change.enabled,
         elsewhere=found.elsewhere,
-        deployed=change.deployed,
+        state=settled(change, found),
+        generations={**found.generations, **before},
         original=change.keep or found.original,
     )
+
+
+EARLIER = "earlier"
+STATES = [State(), State(EARLIER), State(trying=EARLIER), State(EARLIER, previous="first", trying="next")]
 
 
 @st.composite
@@ -52,7 +69,8 @@ def hosts(draw):
             ready=draw(st.booleans()),
             enabled=draw(st.booleans()),
             elsewhere=unit is None and draw(st.booleans()),
-            deployed=draw(st.sampled_from([None, "earlier", UNFINISHED, generation(WANTED[name])])),
+            state=draw(st.sampled_from([*STATES, State(generation(WANTED[name]))])),
+            generations=draw(st.sampled_from([{}, {EARLIER: NEXT[name]}])),
         )
     return host
 
@@ -60,44 +78,44 @@ def hosts(draw):
 @given(hosts(), st.sets(st.sampled_from(NAMES)))
 def test_after_the_plan_all_is_as_wanted_and_the_next_plan_is_empty(host, names):
     wanted = {name: WANTED[name] for name in names}
-    for change in plan_present(wanted, host):
+    for change in present(wanted, host):
         host[change.name] = carried_out(host[change.name], change)
     for name in names:
         assert host[name].files == WANTED[name]
         assert host[name].ready
         assert host[name].enabled
-    assert not any(host[name].deployed for name in NAMES if name not in names)
-    assert plan_present(wanted, host) == []
+    assert not any(host[name].state.ours for name in NAMES if name not in names)
+    assert present(wanted, host) == []
 
 
 @given(hosts())
 def test_a_unit_of_somebody_elses_is_kept_before_it_is_replaced(host):
-    for change in plan_present(WANTED, host):
-        unfinished = host[change.name].deployed == UNFINISHED
+    for change in present(WANTED, host):
+        unfinished = host[change.name].state.trying
         if host[change.name].files.get(unit_path(change.name)) == BY_HAND and not unfinished:
             assert change.keep.file == BY_HAND
 
 
 def test_what_an_unfinished_run_left_is_not_taken_for_the_original():
-    half_done = Found(files={unit_path("a"): BY_HAND}, active=True, enabled=False, deployed=UNFINISHED)
-    (change,) = plan_present({"a": WANTED["a"]}, {"a": half_done})
+    half_done = Found(files={unit_path("a"): BY_HAND}, active=True, enabled=False, state=State(trying="x"))
+    (change,) = present({"a": WANTED["a"]}, {"a": half_done})
     assert change.keep is None
 
 
 def test_a_worker_that_crashes_again_and_again_is_not_running():
-    crashing = Found(files=WANTED["a"], active=True, ready=False, enabled=True, deployed=generation(WANTED["a"]))
-    (change,) = plan_present({"a": WANTED["a"]}, {"a": crashing})
+    crashing = Found(files=WANTED["a"], active=True, ready=False, enabled=True, state=State(generation(WANTED["a"])))
+    (change,) = present({"a": WANTED["a"]}, {"a": crashing})
     assert (change.why, change.files) == ("not running", {})
 
 
 @given(hosts())
 def test_only_what_we_deployed_is_removed(host):
-    assert {change.name for change in plan_absent(host)} == {name for name, found in host.items() if found.deployed}
+    assert {change.name for change in plan_absent(host)} == {name for name, found in host.items() if found.state.ours}
 
 
 def test_back_to_the_original_and_again():
     host = {"a": Found(files={unit_path("a"): BY_HAND}, active=True, enabled=True)}
-    (deploy,) = plan_present({"a": WANTED["a"]}, host)
+    (deploy,) = present({"a": WANTED["a"]}, host)
     host["a"] = carried_out(host["a"], deploy)
     (back,) = plan_original(["a"], host)
     host["a"] = carried_out(host["a"], back)
@@ -107,15 +125,72 @@ def test_back_to_the_original_and_again():
 
 
 def test_there_is_no_way_back_where_nothing_was():
-    found = Found(
-        files=WANTED["a"], deployed="x", original=Original(None, elsewhere=False, active=False, enabled=False)
-    )
+    nothing = Original(None, elsewhere=False, active=False, enabled=False)
+    found = Found(files=WANTED["a"], state=State("x"), original=nothing)
+    for plan in (plan_original(["a"], {}), plan_previous(["a"], {}, STAY_UP)):
+        assert plan == []
     with pytest.raises(PlanError, match="there was no unit of this name before"):
         plan_original(["a"], {"a": found})
+    with pytest.raises(PlanError, match="there was no unit of this name before"):
+        plan_previous(["a"], {"a": found}, STAY_UP)
+
+
+def test_back_by_one_generation_and_no_further():
+    host = {"a": Found(files={unit_path("a"): BY_HAND}, active=True, ready=True, enabled=True)}
+    for wanted in (WANTED, NEXT):
+        (deploy,) = present({"a": wanted["a"]}, host)
+        host["a"] = carried_out(host["a"], deploy)
+    (back,) = plan_previous(["a"], host, STAY_UP)
+    host["a"] = carried_out(host["a"], back)
+    assert host["a"].files == WANTED["a"]
+    assert plan_previous(["a"], host, STAY_UP) == []
+    (forward,) = present({"a": NEXT["a"]}, host)
+    assert carried_out(host["a"], forward).state == State(generation(NEXT["a"]), previous=generation(WANTED["a"]))
+
+
+def test_before_the_first_generation_there_was_the_original():
+    host = {"a": Found(files={unit_path("a"): BY_HAND}, active=True, ready=True, enabled=True)}
+    (deploy,) = present({"a": WANTED["a"]}, host)
+    host["a"] = carried_out(host["a"], deploy)
+    (back,) = plan_previous(["a"], host, STAY_UP)
+    assert carried_out(host["a"], back).files == {unit_path("a"): BY_HAND}
+
+
+def test_a_removed_worker_leaves_the_unit_of_before_where_that_is_asked_for():
+    host = {"a": Found(files={unit_path("a"): BY_HAND}, active=True, ready=True, enabled=True)}
+    (deploy,) = present({"a": WANTED["a"]}, host)
+    host["a"] = carried_out(host["a"], deploy)
+    (restored,) = plan_absent(host, restore_original=True)
+    assert carried_out(host["a"], restored).files == {unit_path("a"): BY_HAND}
+    (removed,) = plan_absent(host)
+    assert carried_out(host["a"], removed).files == {}
+    (dropped,) = plan_present({}, host, {}, restore_original=True)
+    assert dropped == restored
+
+
+def test_what_was_changed_by_hand_and_runs_is_what_to_go_back_to():
+    by_hand = {**WANTED["a"], unit_path("a"): File(WANTED["a"][unit_path("a")].content + b"# at 3 a.m.")}
+    found = Found(files=by_hand, active=True, ready=True, enabled=True, state=State(generation(WANTED["a"])))
+    (deploy,) = present({"a": NEXT["a"]}, {"a": found})
+    assert settled(deploy, found).previous == generation(by_hand)
+    assert {**NEXT["a"], **fall_back(deploy, found).files} == by_hand
+    assert fall_back(deploy, found).run
+
+
+def test_what_does_not_run_is_not_what_to_go_back_to():
+    good = generation(WANTED["a"])
+    broken = {**WANTED["a"], unit_path("a"): File(b"half of it")}
+    for found in (
+        Found(files=broken, active=True, state=State(good), generations={good: WANTED["a"]}),
+        Found(files=broken, ready=True, state=State(good, trying="x"), generations={good: WANTED["a"]}),
+    ):
+        (deploy,) = present({"a": NEXT["a"]}, {"a": found})
+        assert {**NEXT["a"], **fall_back(deploy, found).files} == WANTED["a"]
+        assert fall_back(deploy, found).run
 
 
 def test_the_diff_shows_the_unit_and_keeps_the_secrets():
-    changes = plan_present(WANTED, {})
+    changes = present(WANTED, {})
     diff = describe(changes, {})
     assert "ExecStart=" in diff["after"]
     assert "KEY" in diff["after"]

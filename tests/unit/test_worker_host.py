@@ -1,0 +1,214 @@
+"""Changes as a whole or not at all, on real files and a systemd of our own: killed at every step, and put right."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, systemd, worker_host, worker_store
+from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers import (
+    plan_absent,
+    plan_original,
+    plan_present,
+    plan_previous,
+    wanted_files,
+)
+from workers import worker
+
+BY_HAND = "[Service]\nExecStart=/usr/bin/celery -A shop worker\n"
+STAY_UP = {"w": 0.01}
+FIRST, SECOND = {"concurrency": 1}, {"concurrency": 2}
+BAD, FALLING = {"description": "does not come up"}, {"description": "falls over"}
+
+
+class Killed(BaseException):
+    """As by `kill -9`: nobody catches it."""
+
+
+@dataclass
+class Host:
+    """Runs the unit that it has loaded, if that is any good."""
+
+    unit: Path
+    loaded: str = ""
+    running: str = ""  # the text of the unit that runs
+    runs: int = 0
+    enabled: bool = False
+    steps: int = 0
+    killed_at: int = 0
+
+    def step(self, what):
+        self.steps += 1
+        if self.steps == self.killed_at:
+            raise Killed(what)
+
+    def run(self, *command):
+        self.step(command)
+        if command[1] == "daemon-reload":
+            self.loaded = self.unit.read_text() if self.unit.exists() else ""
+        elif command[1] == "stop":
+            self.running = ""
+        elif command[1] in ("enable", "disable"):
+            self.enabled = command[1] == "enable"
+        elif command[1] == "restart":
+            self.runs += 1
+            self.running = "" if BAD["description"] in self.loaded else self.loaded
+            if not self.running:
+                raise systemd.SystemdError("Job failed.")
+        return ""
+
+    def look(self, names):
+        if FALLING["description"] in self.running:
+            self.runs += 1
+        state = "active" if self.running else "inactive"
+        exists = "loaded" if self.unit.exists() else "not-found"
+        enabled = "enabled" if self.enabled else "disabled"
+        return {name: systemd.Unit(exists, state, enabled, str(self.unit), str(self.runs), ()) for name in names}
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    return new_host(tmp_path, monkeypatch)
+
+
+def new_host(tmp_path, monkeypatch):
+    for name in ("UNIT_DIRECTORY", "ENVIRONMENT_DIRECTORY", "PROGRAM_DIRECTORY"):
+        monkeypatch.setattr(celery_unit, name, str(tmp_path / name))
+    monkeypatch.setattr(worker_store, "STORE", tmp_path / "workers")
+    monkeypatch.setattr(worker_host, "LOOK_EVERY", 0)
+    host = Host(tmp_path / "UNIT_DIRECTORY" / "w.service")
+    write = worker_store.write
+    for name in ("run", "look"):
+        monkeypatch.setattr(systemd, name, getattr(host, name))
+    monkeypatch.setattr(systemd, "journal", lambda *_: "the last lines")
+
+    def counted(path, file):
+        host.step(str(path))
+        write(path, file)
+
+    monkeypatch.setattr(worker_store, "write", counted)
+    return host
+
+
+def plan(said):
+    return plan_present({"w": wanted_files(worker(**said), "watchdog")}, worker_host.find(["w"]), STAY_UP)
+
+
+def deploy(said):
+    worker_host.carry_out(plan(said), worker_host.find(["w"]))
+
+
+def runs(host, said):
+    """The worker runs as it is said here, its files lie there, and nothing is on its way."""
+    found, wanted = worker_host.find(["w"])["w"], wanted_files(worker(**said), "watchdog")
+    return found.files == wanted and host.running == host.unit.read_text() and not found.state.trying
+
+
+def write_by_hand(host):
+    host.unit.parent.mkdir(parents=True)
+    host.unit.write_text(BY_HAND)
+    host.loaded = host.running = BY_HAND
+
+
+def test_a_generation_that_does_not_come_up_is_undone(host):
+    deploy(FIRST)
+    with pytest.raises(worker_host.NotUp, match=r"(?s)did not come up: Job failed.*runs again.*the last lines"):
+        deploy(BAD)
+    assert runs(host, FIRST)
+
+
+def test_a_generation_that_does_not_stay_up_is_undone(host):
+    deploy(FIRST)
+    with pytest.raises(worker_host.NotUp, match="did not stay up for"):
+        deploy(FALLING)
+    assert runs(host, FIRST)
+
+
+def test_of_several_the_ones_after_a_bad_one_are_not_touched(host):
+    found = worker_host.find(["w", "x"])
+    wanted = {"w": wanted_files(worker(**BAD), "watchdog"), "x": wanted_files(worker(name="x"), "watchdog")}
+    with pytest.raises(worker_host.NotUp) as failed:
+        worker_host.carry_out(plan_present(wanted, found, {"w": 1.0, "x": 1.0}), found)
+    assert failed.value.done == []
+    assert not worker_host.find(["x"])["x"].files
+
+
+def test_only_the_last_two_generations_are_kept(host):
+    for number in range(1, 6):
+        deploy({"concurrency": number})
+    state = worker_store.recall("w")
+    assert set(worker_store.read_generations("w")) == {state.deployed, state.previous}
+
+
+def test_two_runs_do_not_meet(host):
+    one, other = worker_host.only_one_run(), worker_host.only_one_run()
+    with one, pytest.raises(worker_host.Busy, match="Another run"), other:
+        pass
+    with worker_host.only_one_run():
+        pass
+
+
+# What a run may be about when it is killed: (what ran before, what it wants).
+STORIES = {
+    "the first deployment": (None, FIRST),
+    "a deployment": (FIRST, SECOND),
+    "a deployment that would have been undone": (FIRST, BAD),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("afterwards", ["the same", "the one before", "a bad one", "back", "to the original", "absent"])
+def test_killed_at_any_step_the_next_run_puts_it_right(tmp_path, monkeypatch, story, afterwards):
+    before, wanted = STORIES[story]
+    last_step = 0
+    for step in range(1, 60):
+        with monkeypatch.context() as patch:
+            host = new_host(tmp_path / str(step), patch)
+            write_by_hand(host)
+            if before:
+                deploy(before)
+            host.steps, host.killed_at = 0, step
+            try:
+                deploy(wanted)
+            except Killed:
+                last_step = step
+            except worker_host.NotUp:
+                pass
+            host.killed_at = 0
+            # systemd goes on by itself, and a host that was rebooted starts what lies there.
+            host.run("systemctl", "daemon-reload")
+            host.running = "" if BAD["description"] in host.loaded else host.loaded
+            _put_right(host, before, wanted, afterwards)
+        if last_step < step:
+            break
+    assert last_step > 5
+
+
+def _put_right(host, before, wanted, afterwards):
+    good = wanted if wanted is not BAD else (before or FIRST)
+    if afterwards == "the same":
+        deploy(good)
+        assert runs(host, good)
+        assert plan(good) == []
+    elif afterwards == "the one before":
+        deploy(before or FIRST)
+        assert runs(host, before or FIRST)
+    elif afterwards == "a bad one":
+        with pytest.raises(worker_host.NotUp):
+            deploy({**BAD, "concurrency": 9})
+        # What ran before, or what the killed run had already made run.
+        assert host.running == BY_HAND or runs(host, before or wanted) or runs(host, wanted)
+    else:
+        found = worker_host.find(["w"])
+        changes = {
+            "back": lambda: plan_previous(["w"], found, STAY_UP),
+            "to the original": lambda: plan_original(["w"], found),
+            "absent": lambda: plan_absent(found),
+        }[afterwards]()
+        worker_host.carry_out(changes, found)
+        if afterwards == "absent":
+            assert not host.running or not changes
+        elif afterwards == "to the original":
+            assert host.running == BY_HAND
+        else:
+            assert host.running == BY_HAND or runs(host, FIRST)
+    assert not worker_store.recall("w").trying
