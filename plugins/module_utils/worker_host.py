@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import time
 from dataclasses import dataclass, replace
 from typing import Iterable, Iterator, Mapping
@@ -41,14 +42,18 @@ class Busy(Exception):
 def only_one_run() -> Iterator[None]:
     """A run whose connection was lost may still be at work when the next one begins."""
     worker_store.STORE.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with worker_store.STORE.with_name("lock").open("w", encoding="utf-8") as lock:
+    with worker_store.STORE.with_name("workers.lock").open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            lock.seek(0)
             raise Busy(
-                "Another run is changing this host's workers, or waiting for their tasks to finish."
-                f" Wait until it has ended; `fuser -v {lock.name}` shows its process."
+                f"Another run (process {lock.read().strip()}) is changing this host's workers, or waits for their tasks"
+                " to finish. Run again when it has ended."
             ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         yield
 
 

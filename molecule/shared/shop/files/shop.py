@@ -2,9 +2,10 @@
 
 import ctypes
 import os
+import threading
 import time
 
-from celery import Celery
+from celery import Celery, signals
 from celery.worker.control import control_command
 
 if "SHOP_IS_BROKEN" in os.environ:
@@ -12,6 +13,13 @@ if "SHOP_IS_BROKEN" in os.environ:
 
 app = Celery("shop", broker=os.environ.get("BROKER", "redis://127.0.0.1:6380/0"))
 app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True)
+
+
+@signals.worker_ready.connect
+def fall_over(**kwargs):
+    """A release that comes up and does not stay up."""
+    if "SHOP_FALLS_AFTER" in os.environ:
+        threading.Timer(float(os.environ["SHOP_FALLS_AFTER"]), os._exit, [3]).start()
 
 
 @app.task(name="shop.sleep")

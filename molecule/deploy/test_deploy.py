@@ -1,0 +1,197 @@
+"""Generations: good ones stay, bad ones are undone, killed runs are put right, and there is a way back."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+CONVERGE, ROLLBACK = "molecule/deploy/converge.yml", "molecule/deploy/rollback.yml"
+TO_THE_ORIGINAL = ("--extra-vars", "celery_worker_rollback_to=original")
+BROKER = {"BROKER": "redis://127.0.0.1:6380/0"}
+UNIT = "/etc/systemd/system/shop.service"
+
+
+def wishing(**wish):
+    return ("--extra-vars", json.dumps({"wish": wish}))
+
+
+@pytest.fixture(scope="module")
+def converge(ansible_playbook):
+    return lambda **wish: ansible_playbook(CONVERGE, *wishing(**wish))
+
+
+@pytest.fixture
+def rollback(ansible_playbook):
+    return lambda *options: ansible_playbook(ROLLBACK, *options)
+
+
+@pytest.fixture
+def pid(server):
+    return lambda worker="shop": server.show(worker, "MainPID")["MainPID"]
+
+
+@pytest.fixture
+def children(server, pid):
+    return lambda: len(server.check_output("pgrep --parent %s", pid()).split())
+
+
+@pytest.fixture
+def files(server):
+    """All files of the worker, by their sums."""
+    places = f"{UNIT} /etc/evenkeel/shop.env /usr/local/lib/evenkeel/shop/evenkeel_watchdog.py"
+    return lambda: server.run(f"sha256sum {places}; stat -c '%a %U %n' {places}").stdout
+
+
+@pytest.fixture
+def state(server):
+    return lambda: json.loads(server.check_output("cat /var/lib/evenkeel/workers/shop/state.json"))
+
+
+def test_only_root_reads_what_is_kept(server):
+    for_others = server.check_output("find /var/lib/evenkeel/workers -perm /077 -name '*.env'")
+    assert not for_others
+    assert server.host.file("/var/lib/evenkeel/workers").mode == 0o700
+
+
+def test_one_that_comes_up_and_falls_over_is_undone(server, converge, files, pid, recovered):
+    before, neighbour = files(), pid("gifts")
+    with pytest.raises(AssertionError) as failed:
+        converge(environment={**BROKER, "SHOP_FALLS_AFTER": "2"})
+    told = str(failed.value)
+    assert "shop came up, but did not stay up for 5 s. The worker of before runs again." in told
+    assert "status=3" in told, "the journal's last lines"
+    assert (files(), pid("gifts")) == (before, neighbour)
+    server.serve("shop", "gifts")
+    lines = server.check_output("journalctl --no-pager --output=short-unix --unit=shop").splitlines()
+    fell, ready = (
+        [float(line.split()[0]) for line in lines if words in line] for words in ("status=3", "systemd[1]: Started")
+    )
+    recovered("deploy: a generation that falls over", ready[-1] - fell[0])
+
+
+@pytest.mark.parametrize(
+    ("wish", "complaint"),
+    [
+        ({"environment": {**BROKER, "SHOP_IS_BROKEN": "1"}}, "RuntimeError: this release is broken"),
+        ({"user": "nobody-we-know"}, "user 'nobody-we-know' does not exist on this host"),
+        ({"sandbox": {"NoSuchThing": True}}, "NoSuchThing"),
+        ({"memory_max": "2X"}, "memory_max '2X'"),
+        ({"environment": {"BROKER": "redis://127.0.0.1:6399/0"}}, "redis://127.0.0.1:6399/0 does not answer"),
+    ],
+    ids=["app", "user", "directive", "size", "broker"],
+)
+def test_a_bad_one_is_refused_with_nothing_touched(converge, files, pid, wish, complaint):
+    before = files(), pid()
+    with pytest.raises(AssertionError, match=re.escape(complaint)):
+        converge(**wish)
+    assert (files(), pid()) == before
+
+
+def test_back_by_one_generation_no_further_and_forward_again(server, converge, rollback, files, children):
+    first = files()
+    converge(concurrency=2)
+    second = files()
+    server.wait_for(lambda: children() == 2, 10, "two children")
+
+    assert rollback()["changed"]
+    assert files() == first
+    server.wait_for(lambda: children() == 1, 10, "one child")
+    server.serve("shop", "gifts")
+    assert not rollback()["changed"]
+    assert files() == first
+
+    converge(concurrency=2)
+    assert files() == second
+
+
+def test_check_mode_shows_what_going_back_changes(ansible_output, files, pid):
+    before = files(), pid()
+    lines = ansible_output(ROLLBACK, "--check", "--diff").splitlines()
+    assert [line for line in lines if line.startswith("-ExecStart=") and "--concurrency=2" in line]
+    assert [line for line in lines if line.startswith("+ExecStart=") and "--concurrency=1" in line]
+    assert "shop: back to the previous generation" in "".join(lines)
+    assert (files(), pid()) == before
+
+
+@contextlib.contextmanager
+def run_in_the_middle_of_a_task(server, task, seconds, **wish):
+    """A run that waits for this task of the old worker to finish."""
+    server.send(task, seconds, "shop")
+    server.wait_for(lambda: server.done(f"begun-{task}shop"), 15, "the task to begin")
+    command = ["ansible-playbook", f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}", f"--limit={server.name}"]
+    run = subprocess.Popen([*command, "../../" + CONVERGE, *wishing(**wish)], stdout=subprocess.DEVNULL)
+    stops = {"ActiveState": "deactivating"}
+    server.wait_for(lambda: server.show("shop", *stops) == stops, 40, "the run to stop the old worker")
+    try:
+        yield run
+    finally:
+        run.kill()
+        run.wait()
+
+
+def test_a_run_that_is_killed_leaves_a_worker_and_the_next_run_puts_it_right(
+    server, converge, state, children, recovered
+):
+    with run_in_the_middle_of_a_task(server, "last-words-", 20, concurrency=3) as run:
+        with pytest.raises(AssertionError, match=r"Another run \(process \d+\) is changing this host's workers"):
+            converge()
+        run.kill()
+        server.check_output("kill -KILL $(cat /var/lib/evenkeel/workers.lock)")
+    up = {"ActiveState": "active"}
+    server.wait_for(lambda: server.show("shop", *up) == up, 60, "systemd to finish the restart by itself")
+    assert server.done("last-words-shop"), "the old worker's task was cut short"
+    server.serve("shop")
+    assert state()["trying"]
+
+    assert converge(concurrency=3)["changed"]
+    assert not state()["trying"]
+    server.wait_for(lambda: children() == 3, 10, "three children")
+    assert not converge(concurrency=3)["changed"]
+
+
+def test_after_a_power_cut_in_the_middle_the_last_good_one_is_what_a_bad_one_falls_back_to(server, converge, state):
+    good = state()["deployed"]
+    with run_in_the_middle_of_a_task(server, "cut-off-", 60, concurrency=4):
+        for words in (("kill",), ("start",)):
+            subprocess.run(["docker", *words, server.name], check=True, capture_output=True)
+    server.wait_for(
+        lambda: server.run("systemctl is-system-running").stdout.strip() in ("running", "degraded"), 60, "boot"
+    )
+    server.check_output("systemctl start broker@6380")
+    server.wait_for(lambda: server.run("systemctl is-active shop").rc == 0, 60, "a worker, without any run of ours")
+    assert state()["trying"]
+
+    with pytest.raises(AssertionError, match=r"did not stay up for 5 s\. The worker of before runs again"):
+        converge(environment={**BROKER, "SHOP_FALLS_AFTER": "2"})
+    assert (state()["deployed"], state()["trying"]) == (good, None)
+    server.serve("shop", "gifts")
+
+
+def test_back_to_the_original_and_forward_again(server, converge, rollback, files):
+    ours = files()
+    assert rollback(*TO_THE_ORIGINAL)["changed"]
+    assert server.show("shop", "Type", "WatchdogUSec", "ActiveState") == {
+        "Type": "simple",
+        "WatchdogUSec": "0",
+        "ActiveState": "active",
+    }
+    server.serve("shop", "gifts")
+    assert not rollback(*TO_THE_ORIGINAL)["changed"]
+    converge(concurrency=3)
+    assert files() == ours
+
+
+def test_a_dropped_worker_leaves_the_unit_of_before_where_that_is_asked_for(server, ansible_playbook):
+    only_shop = json.dumps({"celery_worker_instances": [{"name": "shop", "queues": ["shop"], "concurrency": 3}]})
+    options = ("--extra-vars", only_shop, "--extra-vars", "celery_worker_restore_original=true")
+    server.send("drained-", 5, "gifts")
+    server.wait_for(lambda: server.done("begun-drained-gifts"), 15, "the task to begin")
+    assert ansible_playbook(CONVERGE, *options)["changed"]
+    assert server.done("drained-gifts")
+    assert server.show("gifts", "Type", "ActiveState") == {"Type": "simple", "ActiveState": "active"}
+    assert not server.host.file("/etc/evenkeel/gifts.env").exists
+    server.serve("shop", "gifts")
+    assert not ansible_playbook(CONVERGE, *options)["changed"]
