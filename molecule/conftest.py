@@ -14,7 +14,14 @@ SEND = (
     "import sys; sys.path.insert(0, '/opt/shop'); from shop import app;"
     " [app.send_task('shop.sleep', [sys.argv[1] + queue, float(sys.argv[2])], queue=queue) for queue in sys.argv[3:]]"
 )
-RECOVERIES = pytest.StashKey[list]()
+
+
+def pytest_collection_modifyitems(items):
+    """Hosts are tested side by side, each by a process of its own, unless a scenario's tests say otherwise."""
+    for item in items:
+        if "host" in item.fixturenames and not item.get_closest_marker("xdist_group"):
+            name = item.callspec.params["_testinfra_host"].backend.get_hostname()
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -146,14 +153,17 @@ def recovered(request, host):
     """Notes how long recovery from a fault took, in seconds: the run ends with a table of them (docs/faults.md)."""
 
     def note(fault, seconds):
-        request.config.stash.setdefault(RECOVERIES, []).append((fault, host.backend.get_hostname(), seconds))
+        request.node.user_properties.append(("recovered", (fault, host.backend.get_hostname(), seconds)))
 
     return note
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    recoveries = config.stash.get(RECOVERIES, [])
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    recoveries = {
+        value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "recovered"
+    }
     if recoveries:
         terminalreporter.section("recovered after")
-        for fault, name, seconds in sorted(recoveries):
-            terminalreporter.write_line(f"{seconds:7.1f} s  {fault} ({name})")
+    for fault, name, seconds in sorted(recoveries):
+        terminalreporter.write_line(f"{seconds:7.1f} s  {fault} ({name})")

@@ -79,7 +79,7 @@ def test_one_that_comes_up_and_falls_over_is_undone(server, converge, files, pid
         ({"user": "nobody-we-know"}, "user 'nobody-we-know' does not exist on this host"),
         ({"sandbox": {"NoSuchThing": True}}, "NoSuchThing"),
         ({"memory_max": "2X"}, "memory_max '2X'"),
-        ({"environment": {"BROKER": "redis://127.0.0.1:6399/0"}}, "redis://127.0.0.1:6399/0 does not answer"),
+        ({"environment": {"BROKER": "redis://127.0.0.1:6399/0"}}, "does not answer: OperationalError"),
     ],
     ids=["app", "user", "directive", "size", "broker"],
 )
@@ -157,10 +157,7 @@ def test_after_a_power_cut_in_the_middle_the_last_good_one_is_what_a_bad_one_fal
     with run_in_the_middle_of_a_task(server, "cut-off-", 60, concurrency=4):
         for words in (("kill",), ("start",)):
             subprocess.run(["docker", *words, server.name], check=True, capture_output=True)
-    server.wait_for(
-        lambda: server.run("systemctl is-system-running").stdout.strip() in ("running", "degraded"), 60, "boot"
-    )
-    server.check_output("systemctl start broker@6380")
+    server.wait_for(lambda: server.run("systemctl start broker@6380").rc == 0, 60, "systemd to take orders")
     server.wait_for(lambda: server.run("systemctl is-active shop").rc == 0, 60, "a worker, without any run of ours")
     assert state()["trying"]
 

@@ -1,14 +1,12 @@
 """Faults, injected into live workers: a hung one is back in time, a healthy one is never restarted.
 
-faults.py makes all of them ill at the same moment on all hosts; each test then waits for the end of its own story.
+faults.py makes all of them ill at the same moment; each test then waits for the end of its own story.
 """
 
 import json
-import os
 import time
 
 import pytest
-import testinfra
 
 WATCHDOG, OUTAGE = 10, 30  # seconds; converge.yml, faults.py
 HANGS = {
@@ -18,22 +16,20 @@ HANGS = {
 }
 
 
-@pytest.fixture(scope="session")
-def injected():
-    """What happened on each host: {"moment": …, "pids": {worker: main process}}."""
-    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-    hosts = testinfra.get_hosts(["all"], connection="ansible", ansible_inventory=inventory)
-    return {host.backend.get_hostname(): json.loads(host.check_output("/opt/shop/faults.py")) for host in hosts}
+@pytest.fixture(scope="module")
+def injected(host):
+    """All faults at once: {"moment": …, "pids": {worker: main process}}."""
+    return json.loads(host.check_output("/opt/shop/faults.py"))
 
 
 @pytest.fixture
-def moment(injected, server):
-    return injected[server.name]["moment"]
+def moment(injected):
+    return injected["moment"]
 
 
 @pytest.fixture
-def pids(injected, server):
-    return injected[server.name]["pids"]
+def pids(injected):
+    return injected["pids"]
 
 
 @pytest.fixture

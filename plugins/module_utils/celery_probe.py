@@ -98,7 +98,8 @@ def problems(instance: Instance) -> Iterator[str]:
             f" {answer['app']}. Check app, directory and environment."
         )
     if "broker" in answer:
-        yield f"the broker {answer.get('uri', '')} does not answer: {answer['broker']}. Start it, or mend its address."
+        why = answer["broker"].rstrip(".")
+        yield f"the broker {answer.get('uri', '')} does not answer: {why}. Start it, or mend its address."
     for setting, nearest in answer.get("unknown_settings", {}).items():
         advice = f"Did you mean {nearest!r}?" if nearest else "Use its lower-case name, such as task_acks_late."
         yield f"settings: Celery knows no setting {setting!r}. {advice}"

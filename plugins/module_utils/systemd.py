@@ -105,6 +105,7 @@ def journal(name: str, since: float, lines: int = 20) -> str:
     """The last lines that a service wrote since then (seconds since the epoch)."""
     unit = f"{name}.service"
     try:
+        run("journalctl", "--sync")  # what systemd said a moment ago may still be on its way
         return run(
             "journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--lines", str(lines), "--no-pager", "-o", "cat"
         )

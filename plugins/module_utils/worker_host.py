@@ -99,7 +99,7 @@ def carry_out(changes: list[Change], found: Mapping[str, Found]) -> None:
         try:
             up.append(_begin(change, found[change.name], since))
         except (systemd.SystemdError, OSError) as error:
-            reasons.append(_undo(change, found[change.name], since, f"did not come up: {error}"))
+            reasons.append(_undo(change, found[change.name], since, f"did not come up: {_brief(error)}"))
             break
     done = []
     for each, stayed in _watch(up):
@@ -155,10 +155,15 @@ def _undo(change: Change, found: Found, since: float, why: str) -> str:
             _switch(back)
             outcome = "The worker of before runs again." if back.run else "No worker ran before, and none does now."
         except (systemd.SystemdError, OSError) as error:
-            outcome = f"Its files of before are back, but that doesn't come up either: {error}"
+            outcome = f"Its files of before are back, but that doesn't come up either: {_brief(error)}."
     state = replace(found.state, deployed=back.deployed, trying=None, went_back=back.went_back)
     worker_store.remember(change.name, state)
     return f"{change.name} {why}. {outcome}\nIts journal:\n{told}"
+
+
+def _brief(error: Exception) -> str:
+    """What systemctl says, without its advice to read the journal: that follows."""
+    return str(error).split("\n", 1)[0].rstrip(".")
 
 
 def _switch(change: Change) -> None:
