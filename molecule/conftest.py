@@ -16,6 +16,7 @@ SEND = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks
 def pytest_collection_modifyitems(items):
     """Hosts are tested side by side, each by a process of its own, unless a scenario's tests say otherwise."""
     for item in items:
