@@ -16,13 +16,11 @@ SEND = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks
-def pytest_collection_modifyitems(items):
+def pytest_itemcollected(item):
     """Hosts are tested side by side, each by a process of its own, unless a scenario's tests say otherwise."""
-    for item in items:
-        if "host" in item.fixturenames and not item.get_closest_marker("xdist_group"):
-            name = item.callspec.params["_testinfra_host"].backend.get_hostname()
-            item.add_marker(pytest.mark.xdist_group(name))
+    if "host" in item.fixturenames and not item.get_closest_marker("xdist_group"):
+        name = item.callspec.params["_testinfra_host"].backend.get_hostname()
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.hookimpl(hookwrapper=True)
