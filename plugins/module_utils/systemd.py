@@ -101,13 +101,12 @@ def verify(units: Mapping[str, str]) -> dict[str, str]:
     return complaints
 
 
-def journal(name: str, since: float, lines: int = 20) -> str:
-    """The last lines that a service wrote since then (seconds since the epoch)."""
-    unit = f"{name}.service"
+def journal(run_of_unit: str, lines: int = 20) -> str:
+    """The last lines of one run of a service (its invocation ID): its own, and systemd's about it."""
+    if not run_of_unit:
+        return "It has none: systemd did not get as far as a start."
+    matches = (f"_SYSTEMD_INVOCATION_ID={run_of_unit}", "+", f"INVOCATION_ID={run_of_unit}")
     try:
-        run("journalctl", "--sync")  # what systemd said a moment ago may still be on its way
-        return run(
-            "journalctl", "--unit", unit, "--since", f"@{since:.0f}", "--lines", str(lines), "--no-pager", "-o", "cat"
-        )
+        return run("journalctl", "--lines", str(lines), "--no-pager", "-o", "cat", *matches)
     except SystemdError as error:
         return str(error)

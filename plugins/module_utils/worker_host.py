@@ -82,7 +82,6 @@ class _Begun:
     """A change whose worker came up, and has yet to stay up."""
 
     change: Change
-    since: float  # the epoch's time at which the change began
     run: str  # systemd's name for this one run of the service
     until: float  # by the monotonic clock
 
@@ -95,11 +94,11 @@ def carry_out(changes: list[Change], found: Mapping[str, Found]) -> None:
     up: list[_Begun] = []
     reasons = []
     for change in changes:
-        since = time.time()
         try:
-            up.append(_begin(change, found[change.name], since))
+            up.append(_begin(change, found[change.name]))
         except (systemd.SystemdError, OSError) as error:
-            reasons.append(_undo(change, found[change.name], since, f"did not come up: {_brief(error)}"))
+            run = systemd.look([change.name])[change.name].run
+            reasons.append(_undo(change, found[change.name], run, f"did not come up: {_brief(error)}"))
             break
     done = []
     for each, stayed in _watch(up):
@@ -108,12 +107,12 @@ def carry_out(changes: list[Change], found: Mapping[str, Found]) -> None:
             done.append(each.change)
         else:
             why = f"came up, but did not stay up for {each.change.stay_up:g} s"
-            reasons.append(_undo(each.change, found[each.change.name], each.since, why))
+            reasons.append(_undo(each.change, found[each.change.name], each.run, why))
     if reasons:
         raise NotUp(reasons, done)
 
 
-def _begin(change: Change, found: Found, since: float) -> _Begun:
+def _begin(change: Change, found: Found) -> _Begun:
     if change.keep:
         worker_store.keep_original(change.name, change.keep)
     after = {path: file for path, file in {**found.files, **change.files}.items() if file}
@@ -123,7 +122,7 @@ def _begin(change: Change, found: Found, since: float) -> _Begun:
     worker_store.remember(change.name, begun(change, found, generation(after)))
     _switch(change)
     run = systemd.look([change.name])[change.name].run
-    return _Begun(change, since, run, time.monotonic() + change.stay_up)
+    return _Begun(change, run, time.monotonic() + change.stay_up)
 
 
 def _watch(up: list[_Begun]) -> Iterator[tuple[_Begun, bool]]:
@@ -144,9 +143,8 @@ def _watch(up: list[_Begun]) -> Iterator[tuple[_Begun, bool]]:
             time.sleep(LOOK_EVERY)
 
 
-def _undo(change: Change, found: Found, since: float, why: str) -> str:
+def _undo(change: Change, found: Found, run: str, why: str) -> str:
     """Put back what ran before; returns what happened and why."""
-    told = systemd.journal(change.name, since)
     back = fall_back(change, found)
     if not change.files and not found.state.trying:
         outcome = "Nothing about it has changed, so there is nothing to go back to."
@@ -158,7 +156,8 @@ def _undo(change: Change, found: Found, since: float, why: str) -> str:
             outcome = f"Its files of before are back, but that doesn't come up either: {_brief(error)}."
     state = replace(found.state, deployed=back.deployed, trying=None, went_back=back.went_back)
     worker_store.remember(change.name, state)
-    return f"{change.name} {why}. {outcome}\nIts journal:\n{told}"
+    # Last, when what it said at its end has certainly arrived.
+    return f"{change.name} {why}. {outcome}\nIts journal:\n{systemd.journal(run)}"
 
 
 def _brief(error: Exception) -> str:
