@@ -17,21 +17,21 @@ from pathlib import Path
 
 DATA = Path("/opt/slideshow/data")
 UNIT = "celery-worker.service"
+WORKER = re.compile(rb"celery\0-A\0celery_app\0worker\0")
 STUCK = "status = 'processing' AND julianday(updated_at) < julianday('now', '-30 minutes')"
 TABLES = (("jobs", "jobs.db"), ("batches", "batch_processing.db"), ("links", "batch_processing.db"))
 
 
 def collect():
-    unit = properties("ActiveState", "User", "MemoryHigh", "MemoryMax", "WatchdogUSec", "ControlGroup")
-    workers = list(processes())
-    leftovers = [worker for worker in workers if UNIT not in worker["cgroup"]]
-    api = stats()
+    unit = properties("ActiveState", "MemoryHigh", "MemoryMax", "WatchdogUSec")
+    found = workers()
+    api = stats() or dict.fromkeys(("served", "refused", "highest_parallel"), "no answer")
     return {
         "Worker service": unit["ActiveState"],
-        "runs as": ", ".join(sorted({worker["user"] for worker in workers})) or "-",
-        "Worker processes": str(len(workers)),
-        "of these in no unit (leftovers)": str(len(leftovers)),
-        "their memory (PSS)": f"{sum(worker['pss'] for worker in workers) / 1024:.0f} MiB",
+        "runs as": ", ".join(sorted({worker["user"] for worker in found})) or "-",
+        "Worker processes": str(len(found)),
+        "of these outside the unit": str(sum(not worker["in_unit"] for worker in found)),
+        "their memory (PSS)": f"{sum(worker['pss'] for worker in found) >> 20} MiB",
         "Memory limit (slow down / end)": f"{size(unit['MemoryHigh'])} / {size(unit['MemoryMax'])}",
         "Watchdog": "none" if unit["WatchdogUSec"] in ("0", "infinity") else unit["WatchdogUSec"],
         "Swap": swap(),
@@ -49,24 +49,35 @@ def properties(*names):
     return dict(line.split("=", 1) for line in lines)
 
 
-def processes():
-    """The slideshow's worker processes, main ones and pool children, wherever they run."""
+def workers():
+    """All processes of the unit, by its cgroup, and the slideshow's workers, children too, wherever else they run."""
+    group = properties("ControlGroup")["ControlGroup"]
+    found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if re.search(rb"celery\0-A\0celery_app\0worker", (entry / "cmdline").read_bytes()):
+            in_unit = bool(group) and is_in(group, (entry / "cgroup").read_text())
+            if in_unit or WORKER.search((entry / "cmdline").read_bytes()):
                 pss = re.search(r"^Pss:\s+(\d+)", (entry / "smaps_rollup").read_text(), re.MULTILINE)
-                yield {
-                    "user": pwd.getpwuid(entry.stat().st_uid).pw_name,
-                    "pss": int(pss[1]),
-                    "cgroup": (entry / "cgroup").read_text(),
-                }
+                user = pwd.getpwuid(entry.stat().st_uid).pw_name
+                found.append({"user": user, "pss": int(pss[1]) << 10, "in_unit": in_unit})
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
+    return found
+
+
+def is_in(group, cgroups):
+    """Does a /proc/PID/cgroup name this group, or one below it?"""
+    paths = [line.split(":", 2)[2] for line in cgroups.splitlines()]
+    return any(f"{path}/".startswith(f"{group}/") for path in paths)
 
 
 def stats():
-    with urllib.request.urlopen("http://127.0.0.1:8089/stats", timeout=10) as answer:
-        return json.load(answer)
+    """What the image API counted; None: it doesn't answer."""
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:8089/stats", timeout=10) as answer:
+            return json.load(answer)
+    except OSError:
+        return None
 
 
 def count(table, database, condition):

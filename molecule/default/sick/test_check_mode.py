@@ -1,5 +1,7 @@
 """The site's playbook ran in check mode on the sick server: nothing on it may have changed."""
 
+import json
+
 STUCK = (("jobs", "jobs", 2), ("batch_processing", "batches", 4), ("batch_processing", "links", 12))
 
 
@@ -12,7 +14,23 @@ def test_check_mode_touches_nothing(host):
 def test_the_server_is_sick_indeed(host, show):
     unit = show("celery-worker", "ActiveState", "User", "MemoryMax", "Type")
     assert unit == {"ActiveState": "active", "User": "root", "MemoryMax": "infinity", "Type": "simple"}
-    assert host.run("pgrep -fc 'celery -A celery_app worker'").stdout.strip() != "6", "no leftovers"
     for database, table, count in STUCK:
         query = f"SELECT count(*) FROM {table} WHERE status = 'processing'"
         assert host.check_output("sqlite3 /opt/slideshow/data/%s.db %s", database, query) == str(count)
+
+
+def test_the_report_tells_leftovers_from_the_unit_and_stands_a_silent_api(host, wait_for):
+    # The unit: a main process and five children. The leftovers: two main processes with a child each.
+    wait_for(lambda: _report(host)["Worker processes"] == "10", 30, "the leftovers' children")
+    host.check_output("systemctl stop image-api")
+    try:
+        state = _report(host)
+    finally:
+        host.check_output("systemctl start image-api")
+    assert state["of these outside the unit"] == "4"
+    assert state["Image API: refused (429)"] == "no answer"
+
+
+def _report(host):
+    host.check_output("python3 -B /opt/slideshow/report.py --save /tmp/report.json")
+    return json.loads(host.check_output("cat /tmp/report.json"))
