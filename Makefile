@@ -6,6 +6,8 @@ SHELL := /bin/bash
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+# The examples are copied to servers as they lie here: without anybody's bytecode.
+export PYTHONDONTWRITEBYTECODE := 1
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 
 help: ## List the targets

@@ -55,8 +55,14 @@ def clean() -> None:
             engine.images.remove(image.id, force=True)
         for volume in engine.volumes.list(filters={"name": "^evenkeel-pip$"}):
             volume.remove()
-    for cache in CACHES:
+    for cache in [*CACHES, *bytecode()]:
         shutil.rmtree(cache, ignore_errors=True)
+
+
+def bytecode() -> list[Path]:
+    """The __pycache__ directories of the checkout, but not those of .venv."""
+    directories = [entry for entry in Path().iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    return [cache for directory in directories for cache in directory.rglob("__pycache__")]
 
 
 if __name__ == "__main__":
