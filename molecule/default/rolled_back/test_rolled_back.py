@@ -8,7 +8,8 @@ UNIT = "/etc/systemd/system/celery-worker.service"
 
 @pytest.fixture(scope="module")
 def rolled_back(ansible_playbook):
-    return [ansible_playbook("playbooks/rollback.yml") for _ in range(2)]
+    original = "--extra-vars=celery_worker_rollback_to=original"
+    return [ansible_playbook("playbooks/rollback.yml", original) for _ in range(2)]
 
 
 def test_the_first_rollback_changes_and_the_second_does_not(rolled_back):
