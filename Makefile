@@ -1,4 +1,4 @@
-# make check | test | demo | clean        (make help lists all)
+# make check | test | demo | bench | clean        (make help lists all)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -45,7 +45,11 @@ test: check sanity images ## Everything: check, sanity, every Molecule scenario
 demo: images ## A sick server, healed before your eyes
 	python rig/demo.py
 
-clean: setup ## Remove what the demo and the tests made
+bench: images ## Before and after, measured: docs/before_after.md and a plot
+	pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
+	python bench/before_after.py
+
+clean: setup ## Remove what the demo, the benchmark and the tests made
 	python rig/clean.py
 
-.PHONY: help setup lint unit check sanity images test demo clean
+.PHONY: help setup lint unit check sanity images test demo bench clean

@@ -1,4 +1,6 @@
-"""Removes what the demo and the tests made: containers with their swap, images, volumes, caches. Keeps .venv.
+"""Removes what the demo, the benchmark and the tests made: containers with their swap, images, volumes, caches.
+
+.venv stays.
 
 clean.py [keep-swappiness | give-back]: vm.swappiness is the whole machine's, and the hosts in containers change it;
 these two only remember it before, and set it again after.
@@ -48,7 +50,7 @@ def clean() -> None:
     except DockerException:
         print("No Docker engine answers: only the caches are removed.")
     else:
-        for label in ("evenkeel=demo", "owner=molecule"):
+        for label in ("evenkeel", "owner=molecule"):
             remove_containers(label)
         give_back_swappiness()
         for image in engine.images.list("evenkeel/host"):

@@ -12,7 +12,7 @@ The server is healthy. Next things to try:
   docker exec evenkeel-demo sh -c 'kill -STOP $(systemctl show -P MainPID celery-worker)'
                                                            hang the worker: within 45 s systemd has restarted it
   .venv/bin/ansible-playbook -i inventory/demo site.yml    again: nothing changes
-  .venv/bin/ansible-playbook -i inventory/demo playbooks/rollback.yml
+  .venv/bin/ansible-playbook -i inventory/demo playbooks/rollback.yml -e celery_worker_rollback_to=original
                                                            the unit of before comes back
   make demo                                                once more, from a sick server on
   make clean                                               remove the server, and its swap with it
@@ -22,7 +22,7 @@ The server is healthy. Next things to try:
 def main() -> None:
     clean.remove_containers("evenkeel=demo")
     say(1, "A small server: a container with Debian 12, systemd and Redis")
-    play("rig/demo.yml")
+    play("rig/server.yml")
     say(2, "Make it sick: worker processes as root, leftovers of earlier runs, stuck jobs, no limits, no swap")
     play("examples/slideshow/playbooks/sick.yml")
     make_slideshows()

@@ -1,0 +1,119 @@
+"""The slideshow's server as it was, and with its worker run by the role: memory, refused calls, images, OOM kills.
+
+Starts a server (a container), makes it sick, measures it at work, lets the role run the worker, measures it again.
+Both sides have the same application, quota, image API, Redis and work. Takes six minutes or so. Prints a table, and
+writes it to docs/before_after.md with a plot, and to README.md. Wants a machine that has nothing else to do.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parent
+sys.path.append(str(PROJECT / "rig"))
+import clean  # noqa: E402 (rig/)
+import figures  # noqa: E402
+import plot  # noqa: E402
+
+CONTAINER = "evenkeel-bench"
+RPM = 20
+# The most that the application takes: a worker busy with these has the 300 MB that the PRD saw.
+IMAGES_PER_JOB = 30
+# The PRD's server, and the smallest on which the role runs this worker: its memory_max, and 512M for the rest.
+ROOMY, SMALL = "3800M", "1312M"
+LEAVE_WORKERS = PROJECT / "examples/slideshow/playbooks/files/leave_workers.sh"
+RESULTS = PROJECT / "docs"
+README, MARK = PROJECT / "README.md", "<!-- make bench -->"
+PAGE = """\
+# Before and after
+
+The slideshow's server at the same work, written by `make bench`. Before: a unit with five worker processes, and two
+workers that earlier runs left behind. After: one worker process, run by the role, with the application's 20 threads.
+
+{table}
+
+![Memory over time, calls refused, share of the quota used](before_after.svg)
+
+One process instead of five needs more than a fifth of the memory: Celery's main process is there either way. The
+leftovers make the difference. Where no size is said, the server has {ROOMY}; {SMALL} is the least on which the role
+runs this worker. One that the kernel ends loses its slideshow, which then stays in `processing`.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quotas", type=int, default=14, help="minutes of work, 9 or more (default: 14)")
+    parser.add_argument("--scale", type=float, default=10, help="how many times as fast minutes go by (default: 10)")
+    parser.add_argument("--check", action="store_true", help="end with 1 if a goal is missed")
+    options = parser.parse_args()
+
+    clean.remove_containers("evenkeel=bench")
+    play("rig/server.yml", "rig_label=bench")
+    play("examples/slideshow/playbooks/sick.yml")
+    before = {memory: work(memory, options, leftovers=2) for memory in (ROOMY, SMALL)}
+    play("bench/heal.yml")
+    after = {memory: work(memory, options) for memory in (ROOMY, SMALL)}
+    clean.remove_containers("evenkeel=bench")
+
+    roomy = {"before": before[ROOMY], "after": after[ROOMY]}
+    sides = {name: figures.side(samples) for name, samples in roomy.items()}
+    kills = [figures.OomKills(memory, *map(figures.oom_kills, (before[memory], after[memory]))) for memory in before]
+    rows = figures.rows(sides["before"], sides["after"], kills)
+    table = figures.markdown(rows)
+    plot.draw(roomy, sides, RESULTS / "before_after.svg")
+    (RESULTS / "before_after.md").write_text(PAGE.format(table=table, ROOMY=ROOMY, SMALL=SMALL))
+    before_table, after_table = README.read_text().split(MARK)[::2]
+    README.write_text(f"{before_table}{MARK}\n{table}\n{MARK}{after_table}")
+    print(f"\n{table}\n\nWritten to docs/before_after.md and .svg, and to README.md")
+    sys.exit(options.check and not all(row.met for row in rows))
+
+
+def work(memory: str, options: argparse.Namespace, leftovers: int = 0) -> list[dict]:
+    """Fresh workers, more work than these quotas allow, and what was seen while the API made that many images."""
+    images = options.quotas * RPM
+    say(f"Work on a server of {memory}: {images} images, {RPM} a minute of {60 / options.scale:g} s")
+    on_server("""
+        systemctl kill --signal=KILL celery-worker; systemctl stop celery-worker
+        pkill -KILL --full '[c]elery -A celery_app worker '
+        redis-cli flushdb
+    """)
+    run("docker", "update", "--memory", memory, "--memory-swap", memory, CONTAINER, capture=True)
+    on_server(f"curl --silent --fail --request POST 'http://127.0.0.1:8089/reset?rpm={RPM}&scale={options.scale}'")
+    # Half of it goes to the queue of variations, which is the one that the leftovers look after.
+    job = json.dumps({"images": IMAGES_PER_JOB, "variations": 1})
+    jobs = images // (2 * IMAGES_PER_JOB) + 10
+    on_server(f"for i in $(seq {jobs}); do curl --silent --fail --json '{job}' http://127.0.0.1:8080/api/jobs; done")
+    on_server("cat > /root/leave_workers.sh", LEAVE_WORKERS.read_text())
+    # The sampler starts the workers, so that it sees their first call.
+    start = f"systemctl start --no-block celery-worker; sh /root/leave_workers.sh {leftovers}"
+    limit = 2 * options.quotas * 60 / options.scale + 30
+    seen = on_server(f"python3 -B - '{start}' {images + 1} {limit:g}", (HERE / "sample.py").read_text())
+    return [json.loads(line) for line in seen.splitlines()]
+
+
+def say(what: str) -> None:
+    print(f"\n\033[1m▶ {what}\033[0m", flush=True)
+
+
+def play(playbook: str, *variables: str) -> None:
+    extra = [word for variable in variables for word in ("--extra-vars", variable)]
+    run("ansible-playbook", "--inventory", "bench/inventory.yml", playbook, *extra)
+
+
+def on_server(command: str, stdin: str = "") -> str:
+    return run("docker", "exec", "--interactive", CONTAINER, "sh", "-c", command, stdin=stdin, capture=True)
+
+
+def run(*command: str, stdin: str = "", capture: bool = False) -> str:
+    output = subprocess.PIPE if capture else None
+    result = subprocess.run(command, input=stdin, stdout=output, text=True, check=False)
+    if result.returncode:
+        sys.exit(f"\nThe benchmark ends here: {' '.join(command)} ended with {result.returncode}.")
+    return result.stdout
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The benchmark's arithmetic."""
+
+import figures
+import pytest
+
+
+def series(served, pss, minute=6.0, oom_kills=None):
+    """One sample each second."""
+    oom_kills = oom_kills or [0] * len(served)
+    return [
+        {
+            "time": float(time),
+            "served": images,
+            "requests": 2 * images,
+            "refused": images,
+            "pss": memory,
+            "pss_of_unit": memory // 2,
+            "oom_kills": kills,
+            "rpm": 20,
+            "window_seconds": minute,
+        }
+        for time, (images, memory, kills) in enumerate(zip(served, pss, oom_kills))
+    ]
+
+
+def test_a_worker_that_uses_each_quota_in_the_moment_that_it_may_uses_all_of_it():
+    served = [0, *(20 * (1 + second // 6) for second in range(61))]
+    assert figures.side(series(served, [1] * len(served))).quota_share == pytest.approx(1)
+
+
+def test_a_worker_that_makes_half_of_the_images_uses_half_of_the_quota():
+    served = [0, *(20 * (1 + second // 12) for second in range(121))]
+    side = figures.side(series(served, [1] * len(served)))
+    assert side.quota_share == pytest.approx(0.5)
+    assert side.images_per_minute == pytest.approx(10)
+    assert side.minutes_for_images == pytest.approx(16)  # eight quotas of 20, then five images more
+
+
+def test_what_an_idle_worker_takes_does_not_count():
+    served = [0, 0, 20, *[200] * 10]
+    side = figures.side(series(served, [900, 900, 100, *[300] * 10]))
+    assert (side.peak_memory, side.peak_memory_of_unit) == (300, 150)
+    assert side.mean_memory == pytest.approx((100 + 10 * 300) / 11)
+
+
+def test_a_unit_that_restarts_does_not_take_its_oom_kills_along():
+    samples = series([0] * 6, [1] * 6, oom_kills=[2, 3, 5, 0, 1, 1])
+    assert figures.oom_kills(samples) == 4
+
+
+def test_a_missed_goal_is_said():
+    before = figures.Side(1000, 800, 500, 100, 90, 1.0, 20, 8)
+    after = figures.Side(201, 200, 100, 30, 10, 0.94, 18.8, 8.5)
+    rows = figures.rows(before, after, [figures.OomKills("1536M", 3, 1)])
+    missed = [row.name for row in rows if not row.met]
+    assert missed == [
+        "Workers' memory at its peak (PSS)",
+        "Calls refused (429)",
+        "Share of the quota used",
+        "Workers ended for want of memory (1536M)",
+    ]
+    assert "90 " in figures.markdown(rows)
+    assert "missed" in figures.markdown(rows)
