@@ -13,6 +13,7 @@ short_description: Say what would keep Celery workers from running, before anyth
 description:
   - Looks at users, directories, the Celery command, the application, its broker, the limits and the machine's memory,
     and fails with everything that is wrong, each in a sentence. Changes nothing.
+  - Warns of workers of the same application and node that the next start will find, and says what it will do with them.
   - The application is loaded as C(celery -A) does it, as the worker's user, in its directory, with its environment.
 version_added: "0.1.0"
 author:
@@ -28,6 +29,9 @@ options:
     description: Accept workers whose C(memory_max) and the reserve together are more than the machine's memory.
     type: bool
     default: false
+  stale_workers:
+    description: The text of C(stale_workers.py), which looks for leftovers; without it nobody does.
+    type: str
 attributes: {}
 seealso:
   - module: evenkeel.celery.celery_workers
@@ -46,10 +50,19 @@ problems:
   returned: always
   type: list
   elements: str
+leftovers:
+  description: Workers of the same application and node that no unit of ours holds, and what the next start does.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "celery-worker: process 4242 of root, in no unit, is a worker of celery_app in /opt/slideshow/backend,
+      node celery@vps, since 2026-11-18 09:12. No unit manages it: the next start asks it to finish (stale_workers:
+      stop)."
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils import celery_preflight
+from ansible_collections.evenkeel.celery.plugins.module_utils import celery_preflight, leftovers
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_instances import (
     INSTANCES_SPEC,
     memory_budget,
@@ -67,6 +80,7 @@ def main() -> None:
             "instances": INSTANCES_SPEC,
             "memory_reserved": {"type": "str", "default": "512M"},
             "memory_overcommit": {"type": "bool", "default": False},
+            "stale_workers": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -84,9 +98,11 @@ def main() -> None:
     problems = [without_secrets(problem, instances) for problem in problems]
     if problems:
         module.fail_json(msg="Nothing was touched. Mend this first:\n- " + "\n- ".join(problems), problems=problems)
-    for remark in [*remarks(instances), *celery_preflight.remarks(instances)]:
+    program = module.params["stale_workers"]
+    found = list(leftovers.report(instances, program)) if program else []
+    for remark in [*remarks(instances), *celery_preflight.remarks(instances), *found]:
         module.warn(remark)
-    module.exit_json(changed=False, problems=[])
+    module.exit_json(changed=False, problems=[], leftovers=found)
 
 
 if __name__ == "__main__":

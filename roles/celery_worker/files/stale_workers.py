@@ -290,6 +290,12 @@ def say(process: Process, what: str) -> None:
     print(f"stale_workers: process {process.pid} of {user_name(process.uid)}, in {process.unit}: {what}", flush=True)
 
 
+def since(process: Process) -> str:
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    started = booted + int(process.started) / os.sysconf("SC_CLK_TCK")
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(started))
+
+
 def user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
@@ -315,7 +321,7 @@ def main() -> int:
     why = f"is a worker of {wanted.app} in {wanted.directory}, node {full_name(wanted.node, wanted.host)}"
     found = find(wanted)
     for process in found:
-        say(process, f"{why}: {'a leftover' if process.loose else 'left alone'}")
+        say(process, f"{why}, since {since(process)}: {'a leftover' if process.loose else 'left alone'}")
     if options.action == "report":
         return 0
     try:

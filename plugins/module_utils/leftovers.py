@@ -1,0 +1,55 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whom the next start will meet: workers of the same application and node that somebody else started."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import Iterator
+
+from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import Instance, stale_workers_command
+
+_LINE = re.compile(r"stale_workers: (process (\d+) of (.+), in (.+): is a worker of .+): (a leftover|left alone)")
+
+
+def report(instances: list[Instance], program: str) -> Iterator[str]:
+    """What stale_workers.py finds, root's too, each in a sentence. Its text is piped to Python: nothing is written."""
+    for instance in instances:
+        users = [*instance["stale_workers_users"], "root"]
+        python, _path, *arguments = stale_workers_command(
+            {**instance, "stale_workers": "report", "stale_workers_users": users}
+        )
+        result = subprocess.run(
+            [python, "-I", "-", *arguments], input=program, capture_output=True, text=True, check=False
+        )
+        if result.returncode:
+            said = (result.stderr.strip().splitlines() or [f"it ended with {result.returncode}"])[-1]
+            yield f"{instance['name']}: leftovers could not be looked for: {said}"
+        for line in result.stdout.splitlines():
+            yield from sentences(instance, line)
+
+
+def sentences(instance: Instance, line: str) -> Iterator[str]:
+    """What a line of the report means for the next start; nothing, if it is about this worker itself."""
+    found = _LINE.fullmatch(line)
+    if not found:
+        return
+    process, pid, user, holder, verdict = found.groups()
+    wish = instance["stale_workers"]
+    if verdict == "a leftover":
+        then = {
+            "report": "The next start leaves it alone",
+            "stop": "The next start asks it to finish",
+            "kill": f"The next start asks it to finish, and kills it after {instance['stale_workers_timeout']}",
+        }[wish]
+        if user in (instance["user"], *instance["stale_workers_users"]):
+            yield f"{instance['name']}: {process}. {then} (stale_workers: {wish})."
+        else:
+            yield (
+                f"{instance['name']}: {process}. It takes this worker's tasks, and the next start leaves it alone,"
+                f" as it is {user}'s. End it: kill -TERM {pid}, or stale_workers_users: [{user}]."
+            )
+    elif holder.endswith(".service") and holder != f"{instance['name']}.service":
+        yield f"{instance['name']}: {process}. It is left alone. Stop that service, or give one another node_name."
