@@ -172,6 +172,8 @@ def _wrong_quantities(instance: Instance) -> Iterator[str]:
 def remarks(instances: list[Instance]) -> Iterator[str]:
     """What is odd about instances without a mistake."""
     for instance in instances:
+        if instance["user"] == "root":
+            yield f"{instance['name']}: its tasks run as root, and so does who abuses one. Give it an ordinary user."
         child, fence = (instance[option] and parse_size(instance[option]) for option in _FENCES)
         if child and fence and child * instance["concurrency"] > fence:
             yield (

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Iterator
 
-from ansible_collections.evenkeel.celery.plugins.module_utils import celery_probe, systemd
+from ansible_collections.evenkeel.celery.plugins.module_utils import celery_probe, systemd, writable_paths
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import MARKER, Instance, unit
 
 
@@ -38,6 +38,7 @@ def remarks(instances: list[Instance]) -> Iterator[str]:
     for instance in instances:
         for drop_in in units[instance["name"]].drop_ins:
             yield f"{instance['name']}: {drop_in} changes this unit too. It stays as it is."
+        yield from writable_paths.remarks(instance)
         if celery_probe.interpreter(instance["executable"]) is None:
             yield (
                 f"{instance['name']}: executable {instance['executable']!r} does not say which Python it uses,"
@@ -56,7 +57,12 @@ def _unit_problems(there: systemd.Unit) -> Iterator[str]:
 
 def _host_problems(instance: Instance) -> Iterator[str]:
     found = [*_user_problems(instance), *_path_problems(instance)]
-    yield from found or [*_systemd_problems(instance), *celery_probe.problems(instance)]
+    if found:
+        yield from found
+        return
+    yield from _systemd_problems(instance)
+    yield from writable_paths.problems(instance)
+    yield from celery_probe.problems(instance)
 
 
 def _user_problems(instance: Instance) -> Iterator[str]:
@@ -83,5 +89,8 @@ def _path_problems(instance: Instance) -> Iterator[str]:
 
 
 def _systemd_problems(instance: Instance) -> Iterator[str]:
+    off = [directive for directive, value in instance["sandbox"].items() if value is False]
+    for directive in systemd.unknown(off):
+        yield f"sandbox: systemd knows no directive {directive!r}, so it can't be turned off. Look at its spelling."
     for complaint in systemd.verify({instance["name"]: unit(instance)}).values():
         yield f"systemd would not take its unit. Mend the option that it names:\n{complaint}"

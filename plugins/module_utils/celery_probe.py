@@ -25,7 +25,7 @@ BROKER_TIMEOUT = 5
 _SHEBANG = re.compile(r"""#! ?(?:(/\S*python\S*)|/bin/sh\n'''exec' "?(/[^"\n]*python[^"\n ]*)"? "\$0")""")
 _ANSWER = "evenkeel-probe:"
 _PROBE = """
-import difflib, importlib, json, os, sys
+import difflib, importlib, json, os, sys, traceback
 wish = json.loads(sys.argv[1])
 sys.path.insert(0, wish["directory"])
 answer = {}
@@ -33,6 +33,9 @@ def last_words(error):
     return "%s: %s" % (type(error).__name__, str(error).strip().splitlines()[0] if str(error).strip() else "")
 def nearest(name, names):
     return (difflib.get_close_matches(name, names, 1) or [None])[0]
+def transport_in(error):
+    names = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return next((name.split(".")[2].lower() for name in names if name.startswith("kombu.transport.")), None)
 try:
     from celery.app.defaults import NAMESPACES, flatten
     from celery.app.utils import find_app
@@ -54,11 +57,15 @@ else:
         answer["app"] = last_words(error)
     else:
         try:
-            with app.connection_for_read(connect_timeout=wish["timeout"]) as connection:
-                answer["uri"] = connection.as_uri()
-                connection.ensure_connection(max_retries=1, interval_start=0, timeout=wish["timeout"])
+            connection = app.connection_for_read(connect_timeout=wish["timeout"])
+            connection.transport
+            answer["uri"] = connection.as_uri()
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=wish["timeout"])
+            connection.release()
         except Exception as error:
             answer["broker"] = last_words(error)
+            if "uri" not in answer:
+                answer["transport"] = transport_in(error)
 print("\\n" + wish["answer"] + json.dumps(answer))
 """
 
@@ -97,7 +104,13 @@ def problems(instance: Instance) -> Iterator[str]:
             f"app {instance['app']!r} can't be loaded in {instance['directory']} as user {instance['user']}:"
             f" {answer['app']}. Check app, directory and environment."
         )
-    if "broker" in answer:
+    if answer.get("transport"):
+        # Some transports fall over their missing library in words that don't name it. kombu's extras bear their names.
+        yield (
+            f"the broker's address needs a library that is not beside Celery ({answer['broker']})."
+            f" Install it: {python} -m pip install 'kombu[{answer['transport']}]'"
+        )
+    elif "broker" in answer:
         why = answer["broker"].rstrip(".")
         yield f"the broker {answer.get('uri', '')} does not answer: {why}. Start it, or mend its address."
     for setting, nearest in answer.get("unknown_settings", {}).items():
@@ -112,12 +125,7 @@ def _ask(python: str, instance: Instance) -> dict[str, Any]:
         "timeout": BROKER_TIMEOUT,
         "answer": _ANSWER,
     }
-    # Unlike runuser and sudo, setpriv becomes the probe, so that the time-out ends the probe itself. It gives up root's
-    # rights only when it starts a program: that is env, which then may start no more than the user may.
-    user = pwd.getpwnam(instance["user"])
-    group = grp.getgrnam(instance["group"]).gr_gid if instance["group"] else user.pw_gid
-    command = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={group}", "--init-groups", "--", "env"]
-    command += [python, "-c", _PROBE, json.dumps(wish)]
+    command = [*as_user(instance), python, "-c", _PROBE, json.dumps(wish)]
     variables = {name: str(value) for name, value in instance["environment"].items() if value is not None}
     result = subprocess.run(
         command,
@@ -134,6 +142,15 @@ def _ask(python: str, instance: Instance) -> dict[str, Any]:
             return json.loads(line[len(_ANSWER) :])
     said = (result.stderr.strip().splitlines() or [f"Python ended with {result.returncode}"])[-1]
     return {"executable" if said.startswith("env: ") else "app": said}
+
+
+def as_user(instance: Instance) -> list[str]:
+    """What to put before a command that is to run as the worker's user and group."""
+    # Unlike runuser and sudo, setpriv becomes the command, so that a time-out ends the command itself. It gives up
+    # root's rights only when it starts a program: that is env, which then may start no more than the user may.
+    user = pwd.getpwnam(instance["user"])
+    group = grp.getgrnam(instance["group"]).gr_gid if instance["group"] else user.pw_gid
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={group}", "--init-groups", "--", "env"]
 
 
 def _bare_environment(user: str) -> dict[str, str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -99,6 +100,15 @@ def verify(units: Mapping[str, str]) -> dict[str, str]:
             if about:
                 complaints[name] = "\n".join(line.replace(str(path), path.name) for line in about)
     return complaints
+
+
+def unknown(directives: list[str]) -> list[str]:
+    """Those that are no directives of a service."""
+    if not directives:
+        return []
+    text = "[Service]\nExecStart=/bin/true\n" + "".join(f"{directive}=\n" for directive in directives)
+    complaints = verify({"evenkeel": text}).get("evenkeel", "")
+    return re.findall("Unknown key (?:name )?'([^']*)' in section", complaints)
 
 
 def journal(run_of_unit: str, lines: int = 20) -> str:

@@ -57,6 +57,7 @@ def test_a_name_makes_a_unit_and_a_directory_of_its_own(name):
     ("said", "remark"),
     [
         ({"concurrency": 4, "max_memory_per_child": "300M", "memory_max": "1G"}, "4 children of 300M each"),
+        ({"user": "root"}, "w: its tasks run as root"),
         ({"stop_timeout": "1min", "time_limit": "2min"}, "stop_timeout 1min is below time_limit 2min"),
     ],
 )

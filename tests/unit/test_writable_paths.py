@@ -1,0 +1,44 @@
+"""What is said of paths that a worker's user can't write."""
+
+import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils import writable_paths
+from workers import worker
+
+
+@pytest.fixture
+def look(monkeypatch):
+    """What the kernel said to the user."""
+
+    def say(closed=(), roots=()):
+        monkeypatch.setattr(writable_paths, "_look", lambda _: {"closed": dict(closed), "roots": list(roots)})
+
+    return say
+
+
+def test_a_path_or_one_above_it_shuts_the_user_out(look, tmp_path):
+    tmp_path.chmod(0o750)
+    path, below = str(tmp_path), f"{tmp_path}/my data"
+    look(closed={path: path, below: path})
+    itself, above = writable_paths.problems(worker(user="shop"))
+    assert itself.startswith(f"writable_paths '{path}' can't be written by user shop: {path} is ")
+    assert f"mode 0750. Let that user in (chown shop {path}, or setfacl), or leave the path out." in itself
+    assert f"'{below}' can't" in above
+    assert f"(chmod o+x {path}, or setfacl)" in above
+
+
+@pytest.mark.parametrize(
+    ("roots", "command"),
+    [
+        (["/d/a b"], "chown shop '/d/a b'"),
+        (["/d/1", "/d/2", "/d/3", "/d/4"], "chown shop /d/1 /d/2 /d/3 … (4 in all)"),
+    ],
+)
+def test_what_root_left_is_remarked_on(look, roots, command):
+    look(roots=roots)
+    (remark,) = writable_paths.remarks(worker(user="shop"))
+    assert remark.endswith(f"If the worker needs them: {command}")
+
+
+def test_all_well(look):
+    look()
+    assert [*writable_paths.problems(worker()), *writable_paths.remarks(worker())] == []
