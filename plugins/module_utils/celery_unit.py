@@ -134,12 +134,18 @@ def unit(instance: Instance) -> str:
             ("OOMPolicy", instance["oom_policy"]),
             ("OOMScoreAdjust", instance["oom_score_adj"]),
             *sorted((name, value) for name, value in instance["sandbox"].items() if value is not False),
-            ("ReadWritePaths", " ".join(map(_word, instance["writable_paths"]))),
+            ("ReadWritePaths", " ".join(map(_word, _writable_paths(instance)))),
         ],
         "Install": [("WantedBy", "multi-user.target")],
     }
     blocks = [f"[{name}]\n" + "".join(_lines(settings)) for name, settings in sections.items()]
     return f"{MARKER}: the next run overwrites changes made here.\n\n" + "\n".join(blocks)
+
+
+def _writable_paths(instance: Instance) -> list[str]:
+    # The host's /tmp, where a worker without one of its own goes, would be read-only too.
+    shared = ["/tmp", "/var/tmp"] if instance["sandbox"].get("PrivateTmp") is False else []  # noqa: S108
+    return [*instance["writable_paths"], *shared]
 
 
 def environment(instance: Instance) -> str:

@@ -100,6 +100,7 @@ def test_what_a_worker_is_by_default():
         ({"memory_max": "800M"}, "MemoryMax", ["800M"]),
         ({"sandbox": {"PrivateTmp": False}}, "PrivateTmp", None),
         ({"sandbox": {"PrivateTmp": True}}, "PrivateTmp", ["yes"]),
+        ({"sandbox": {"PrivateTmp": False}, "writable_paths": ["/c"]}, "ReadWritePaths", ["/c /tmp /var/tmp"]),
         ({"start_timeout": "1min", "stale_workers_timeout": "30s"}, "TimeoutStartSec", ["90"]),
         ({"writable_paths": ["/a b", "/c"]}, "ReadWritePaths", ['"/a b" /c']),
     ],
