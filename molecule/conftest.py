@@ -100,10 +100,15 @@ def ansible_playbook(host):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ansible_output(host):
-    """All that a run of a playbook on this host prints."""
-    return lambda playbook, *options: _run_playbook(host, playbook, *options, callback="default").stdout
+    """All that a run of a playbook on this host prints, warnings too."""
+
+    def run(playbook, *options):
+        result = _run_playbook(host, playbook, *options, callback="default")
+        return result.stdout + result.stderr
+
+    return run
 
 
 class Server:

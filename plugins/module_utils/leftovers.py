@@ -48,7 +48,7 @@ def sentences(instance: Instance, line: str) -> Iterator[str]:
             yield f"{instance['name']}: {process}. {then} (stale_workers: {wish})."
         else:
             yield (
-                f"{instance['name']}: {process}. It takes this worker's tasks, and the next start leaves it alone,"
+                f"{instance['name']}: {process}. It may take this worker's tasks, and the next start leaves it alone,"
                 f" as it is {user}'s. End it: kill -TERM {pid}, or stale_workers_users: [{user}]."
             )
     elif holder.endswith(".service") and holder != f"{instance['name']}.service":

@@ -1,0 +1,97 @@
+"""Workers that were started by hand, in preflight and at the next start; molecule/watchdog has more neighbours."""
+
+import json
+import re
+
+import pytest
+
+CONVERGE = "molecule/sandbox/converge.yml"
+DATA = "/opt/slideshow/data"
+CELERY = "/opt/slideshow/venv/bin/celery --quiet -A {app} worker -n {node}@%h --pool=solo --include=shell -Q {queue}"
+BY_HAND = "cd /opt/slideshow/backend && {sudo} sh -c 'setsid {celery} >/dev/null 2>&1 </dev/null &'"
+AS_USER, AS_ROOT = "sudo -u slideshow", ""
+LEFT = {
+    "of-the-user": (AS_USER, "celery_app", "slideshow"),
+    "of-root": (AS_ROOT, "celery_app", "slideshow"),
+    "of-another-app": (AS_USER, "celery_app:app", "slideshow"),
+    "of-another-node": (AS_USER, "celery_app", "another"),
+    "in-no-hurry": (AS_USER, "celery_app", "without-any"),
+}
+OURS = CELERY.format(app="celery_app", node="slideshow", queue="in-a-unit")
+IN_A_UNIT = f"systemd-run --unit=in-a-unit --uid=slideshow --working-directory=/opt/slideshow/backend {OURS}"
+CALL = '../venv/bin/celery -A celery_app call shell.sh --queue={queue} --args=\'["{task}", "{command}"]\''
+
+
+@pytest.fixture(scope="module")
+def send(host):
+    """Sends a task that runs this command; when it has ended, there is a file of the task's name."""
+
+    def run(queue, task, command):
+        call = CALL.format(queue=queue, task=task, command=command)
+        host.check_output(f"cd /opt/slideshow/backend && rm -f {DATA}/{task} && {call}")
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def done(host, wait_for):
+    """Waits for a task's end."""
+    return lambda task, seconds: wait_for(lambda: host.file(f"{DATA}/{task}").exists, seconds, f"the end of {task}")
+
+
+@pytest.fixture(scope="module")
+def pid(host):
+    """The main process of the one that takes tasks from this queue; none: it has ended."""
+    return lambda queue: host.run(f"pgrep --oldest --full -- '[-]Q {queue}$'").stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def left(host, send, done, pid):
+    """All of them, seen at work: {queue: main process}."""
+    for queue, (sudo, app, node) in LEFT.items():
+        host.check_output(BY_HAND.format(sudo=sudo, celery=CELERY.format(app=app, node=node, queue=queue)))
+    host.check_output(IN_A_UNIT)
+    queues = [*LEFT, "in-a-unit"]
+    for queue in queues:
+        send(queue, f"at-work-{queue}", "true")
+    for queue in queues:
+        done(f"at-work-{queue}", 60)
+    pids = {queue: pid(queue) for queue in queues}
+    yield pids
+    host.run(f"systemctl stop in-a-unit; kill -KILL {' '.join(pids.values())}; rm {DATA}/begun {DATA}/at-work-*")
+
+
+def test_check_mode_names_them_and_touches_none(ansible_output, left, pid):
+    one = json.dumps({"workers": [{"name": "slideshow"}]})
+    output = " ".join(ansible_output(CONVERGE, "--check", "--extra-vars", one).split())
+    assert "failed=0" in output, output
+    ours = r"is a worker of celery_app in /opt/slideshow/backend, node slideshow@\S+, since 20[-\d]+ [\d:]+\."
+    for queue, said in {
+        "of-the-user": f"of slideshow, in no unit: {ours} The next start asks it to finish",
+        "of-root": f"of root, in no unit: {ours} It may take this worker's tasks, and the next start leaves it alone",
+        "in-a-unit": f"of slideshow, in in-a-unit.service: {ours} It is left alone. Stop that service",
+    }.items():
+        assert re.search(f"slideshow: process {left[queue]} {said}", output), output
+    for queue in ("of-another-app", "of-another-node"):
+        assert f"process {left[queue]} " not in output
+    assert {queue: pid(queue) for queue in left} == left
+
+
+def test_the_next_start_lets_the_leftover_finish_and_spares_its_neighbours(host, left, pid, send, done):
+    send("of-the-user", "last-words", "sleep 3")
+    host.check_output("systemctl restart slideshow")
+    done("last-words", 0)
+    assert {queue: pid(queue) for queue in left} == {**left, "of-the-user": ""}
+
+
+def test_a_leftover_that_takes_too_long_fails_the_start_and_is_named(host, left, send, done):
+    send("in-no-hurry", "long", f"touch {DATA}/begun; sleep 15")
+    done("begun", 15)
+    assert host.run("systemctl restart without-any").rc != 0
+    assert not host.file(f"{DATA}/long").exists
+    journal = host.check_output("journalctl --no-pager --unit=without-any --output=cat")
+    assert f"process {left['in-no-hurry']} of slideshow, in no unit: still there. Wait for its tasks" in journal
+    done("long", 30)
+    # systemd has gone on trying.
+    send("without-any", "taken-over", "true")
+    done("taken-over", 30)

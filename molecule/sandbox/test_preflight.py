@@ -1,0 +1,65 @@
+"""What the preflight says of workers that the host, or the sandbox, would keep from their work."""
+
+import json
+
+import pytest
+
+CONVERGE = "molecule/sandbox/converge.yml"
+PACKAGES = "/opt/slideshow/venv/lib/python3*/site-packages"
+
+
+@pytest.fixture(scope="module")
+def check(ansible_output):
+    """All that check mode says of workers, named by what is wrong with them."""
+
+    def run(**workers):
+        wish = {"workers": [{"name": name, "queues": [name], **options} for name, options in workers.items()]}
+        return " ".join(ansible_output(CONVERGE, "--check", "--extra-vars", json.dumps(wish)).split())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def refused(host, check):
+    """Of mistakes, all at once."""
+    host.check_output("mkdir -p /opt/shut/inside && chmod 700 /opt/shut && chown slideshow /opt/shut/inside")
+    host.check_output(f"cd {PACKAGES} && mv redis redis.away")
+    output = check(
+        nowhere={"writable_paths": ["/opt/nowhere"]},
+        shut={"writable_paths": ["/opt/slideshow/backend", "/opt/shut/inside", "/opt/slideshow/data"]},
+        typo={"sandbox": {"PrivatTmp": False}},
+    )
+    host.check_output(f"cd {PACKAGES} && mv redis.away redis")
+    assert "Nothing was touched. Mend this first:" in output
+    return output
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "nowhere: writable_paths '/opt/nowhere' does not exist on this host. Create it, or leave it out.",
+        "shut: writable_paths '/opt/slideshow/backend' can't be written by user slideshow:"
+        " /opt/slideshow/backend is root:root, mode 0755."
+        " Let that user in (chown slideshow /opt/slideshow/backend, or setfacl), or leave the path out.",
+        "shut: writable_paths '/opt/shut/inside' can't be written by user slideshow: /opt/shut is root:root, mode 0700."
+        " Let that user in (chmod o+x /opt/shut, or setfacl), or leave the path out.",
+        "typo: sandbox: systemd knows no directive 'PrivatTmp', so it can't be turned off.",
+        "Install it: /opt/slideshow/venv/bin/python3 -m pip install 'kombu[redis]'",
+    ],
+)
+def test_a_mistake_is_refused_with_its_remedy(refused, complaint):
+    assert complaint in refused
+
+
+def test_what_is_well_is_not_complained_about(refused):
+    assert "'/opt/slideshow/data' can't be written" not in refused
+    assert "does not answer" not in refused
+
+
+def test_what_root_left_behind_and_root_itself_are_remarked(host, check):
+    host.check_output("touch /opt/slideshow/data/of-roots.db")
+    output = check(slideshow={}, careless={"user": "root"})
+    host.check_output("rm /opt/slideshow/data/of-roots.db")
+    assert "failed=0" in output, output
+    assert "If the worker needs them: chown slideshow /opt/slideshow/data/of-roots.db" in output, output
+    assert "careless: its tasks run as root," in output, output
