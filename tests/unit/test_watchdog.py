@@ -156,6 +156,82 @@ def test_idle_while_tasks_wait(dog):
     assert dog.sick() == "idle, yet tasks have been waiting in its queues for 61 s"
 
 
+def test_what_waited_before_a_new_connection_does_not_count(dog):
+    dog.starved = ago(600)
+    dog.start(SimpleNamespace(call_soon=lambda call: None, hub=None))
+    assert dog.sick() is None
+
+
+def test_a_restart_is_asked_for_once(dog, systemd, capfd):
+    """systemd counts TimeoutAbortSec= anew with each."""
+    dog.tick = ago(600)
+    dog.ping()
+    sick = "the consumer's loop has not turned for 600 s"
+    assert systemd.recv(1000).decode().splitlines() == [f"STATUS=sick: {sick}", "WATCHDOG=trigger"]
+    assert capfd.readouterr().err == f"evenkeel_watchdog: asking systemd for a restart: {sick}\n"
+
+
+class Connection:
+    """kombu's, as far as the watchdog knows it; `up` are the brokers that answer."""
+
+    up = ()
+
+    def __init__(self, *addresses):
+        self.alt, self.at, self.transport, self.transport_options = list(addresses), addresses[0], self, {}
+        self.driver_type = "redis"
+
+    def clone(self):
+        copy = Connection(*self.alt)
+        copy.at = self.at
+        return copy
+
+    def switch(self, address):
+        self.at = address
+
+    def establish_connection(self):
+        if self.at not in self.up:
+            raise ConnectionRefusedError(self.at)
+        return self
+
+    def close_connection(self, link):
+        pass
+
+    def create_channel(self, link):
+        return SimpleNamespace(_size=lambda queue: {"first": 1, "second": 2}[self.at])
+
+
+@pytest.fixture
+def two_brokers(dog, monkeypatch):
+    """The consumer has room, and is connected to the second of two brokers; says which of them answer."""
+    queues = SimpleNamespace(consume_from={"queue": SimpleNamespace(name="queue")})
+    dog.c.app = SimpleNamespace(
+        connection_for_read=lambda: Connection("first", "second"), amqp=SimpleNamespace(queues=queues)
+    )
+    dog.c.task_consumer = SimpleNamespace(channel=SimpleNamespace(qos=SimpleNamespace(can_consume=lambda: True)))
+    dog.c.connection = Connection("first", "second")
+    dog.c.connection.switch("second")
+    return lambda *up: monkeypatch.setattr(Connection, "up", up)
+
+
+def test_of_several_brokers_the_consumers_own_is_asked(dog, two_brokers):
+    two_brokers("first", "second")
+    assert dog.ask_broker() == 2
+    two_brokers("first")
+    with pytest.raises(ConnectionRefusedError, match="second"):
+        dog.ask_broker()
+
+
+def test_of_a_disconnected_consumers_brokers_any_may_answer(dog, two_brokers):
+    dog.down = ago(1)
+    two_brokers("first", "second")
+    assert dog.ask_broker() == 1
+    two_brokers("second")
+    assert dog.ask_broker() == 2
+    two_brokers()
+    with pytest.raises(ConnectionRefusedError):
+        dog.ask_broker()
+
+
 @pytest.mark.parametrize("name", ["should_stop", "should_terminate"])
 @pytest.mark.parametrize("code", [0, 1, True])
 def test_a_shutdown_is_never_cut_short(dog, celery, name, code):

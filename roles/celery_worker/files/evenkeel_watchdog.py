@@ -80,8 +80,8 @@ class Watchdog(bootsteps.StartStopStep):
             notify("READY=1", f"STATUS={self.status()}")
 
     def start(self, c):  # connected (again), and about to enter the loop
-        self.tick = now()
-        self.down = None  # in this order: the thread must not see an old turn of a connected loop
+        self.tick, self.starved = now(), None
+        self.down = None  # last: the thread must not see an old turn of a connected loop
         c.call_soon(self.beat)
         if c.hub:
             self.tref = c.timer.call_repeatedly(EVERY / 2, self.beat)
@@ -143,10 +143,10 @@ class Watchdog(bootsteps.StartStopStep):
             if sick:
                 # Straight to the journal: a hung worker may hold the lock of its logging.
                 os.write(2, f"evenkeel_watchdog: asking systemd for a restart: {sick}\n".encode())
-                # A systemd older than 243 does not know "trigger", but does miss the ping.
-                notify(f"STATUS=sick: {sick}", "WATCHDOG=trigger")
-            else:
-                notify("WATCHDOG=1", f"STATUS={self.status()}")
+                # Once: each further one would put TimeoutAbortSec= off. Where it gets lost, or a systemd older than 243
+                # does not know it, the pings are missed.
+                return notify(f"STATUS=sick: {sick}", "WATCHDOG=trigger")
+            notify("WATCHDOG=1", f"STATUS={self.status()}")
             sleep(EVERY)
 
     def probe(self):
@@ -169,9 +169,21 @@ class Watchdog(bootsteps.StartStopStep):
             self.asking = None
 
     def ask_broker(self):
+        """Asks the consumer's broker; while it has none, each that it may have, until one answers."""
+        current = self.c.connection if self.down is None else None
+        conn = current.clone() if current else self.c.app.connection_for_read()
+        others = [] if current else conn.alt[1:]
+        while True:
+            try:
+                return self.waiting(conn)
+            except Exception:
+                if not others:
+                    raise
+                conn.switch(others.pop(0))
+
+    def waiting(self, conn):
         """Connects anew; returns how many messages wait that the worker has room for."""
         app, qos = self.c.app, getattr(getattr(self.c.task_consumer, "channel", None), "qos", None)
-        conn = app.connection_for_read()
         conn.transport_options = {
             **(conn.transport_options or {}),
             **{
