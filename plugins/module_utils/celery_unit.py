@@ -27,6 +27,8 @@ STALE_WORKERS = PROGRAM_DIRECTORY + "/stale_workers.py"
 STOP_TIMEOUT = 300
 # With one: what the pool needs to end the task and the worker to say goodbye.
 STOP_MARGIN = 30
+# A hung worker that the watchdog aborts gets this long to say where it hung; one that doesn't heed SIGABRT is killed.
+ABORT_TIMEOUT = 10
 
 
 def unit_path(name: str) -> str:
@@ -125,6 +127,7 @@ def unit(instance: Instance) -> str:
             # systemd counts ExecStartPre= in.
             ("TimeoutStartSec", _plus(instance["start_timeout"], instance["stale_workers_timeout"])),
             ("TimeoutStopSec", f"{stop_timeout(instance):g}"),
+            ("TimeoutAbortSec", ABORT_TIMEOUT),
             ("Restart", instance["restart"]),
             ("RestartSec", instance["restart_sec"]),
             ("WatchdogSec", instance["watchdog"] if parse_duration(instance["watchdog"]) else None),

@@ -85,6 +85,7 @@ def test_what_a_worker_is_by_default():
     assert unit["OOMPolicy"] == ["continue"]
     assert unit["Type"] == ["notify"]
     assert unit["TimeoutStopSec"] == ["300"]
+    assert unit["TimeoutAbortSec"] == ["10"]
     assert unit["CapabilityBoundingSet"] == [""]
     assert "MemoryMax" not in unit
     assert "-n" not in split(unit["ExecStart"][0])
