@@ -127,8 +127,8 @@ def test_a_loop_that_waits_for_a_dead_broker(dog):
 def test_a_loop_that_stands_while_the_broker_is_being_asked(dog):
     dog.tick, dog.asking = ago(LIMIT + 1), ago(1)
     assert dog.sick() is None
-    dog.tick = ago(LIMIT + GRACE + 1)
-    assert "loop" in dog.sick(), "a probe that never comes back is no excuse for ever"
+    dog.asking = ago(LIMIT + 1)
+    assert "loop" in dog.sick(), "a probe that does not come back is no excuse"
 
 
 def test_a_task_in_the_solo_pool(dog, celery):
@@ -230,6 +230,52 @@ def test_of_a_disconnected_consumers_brokers_any_may_answer(dog, two_brokers):
     two_brokers()
     with pytest.raises(ConnectionRefusedError):
         dog.ask_broker()
+
+
+@pytest.fixture
+def probe(dog, monkeypatch):
+    """One turn of the probing thread."""
+
+    def run():
+        turns = iter([None])
+        monkeypatch.setattr("time.sleep", lambda seconds: next(turns))
+        with pytest.raises(StopIteration):
+            dog.probe()
+        assert dog.asking is None
+
+    return run
+
+
+def test_a_probe_of_a_broker_that_answers(dog, celery, probe, two_brokers):
+    two_brokers("second")
+    probe()
+    assert (dog.broker, dog.up, dog.starved) == (True, 3600, 3600)
+    dog.starved = ago(50)
+    dog.received = ago(60)
+    probe()
+    assert dog.starved == ago(50), "since then it has taken nothing"
+    dog.received = ago(40)
+    probe()
+    assert dog.starved == 3600
+    celery.state.reserved_requests.add("a task")
+    dog.tick = ago(LIMIT)
+    probe()
+    assert dog.starved is None
+
+
+def test_a_probe_of_a_broker_that_does_not_answer(dog, probe, two_brokers):
+    two_brokers()
+    dog.up = dog.starved = ago(50)
+    probe()
+    assert (dog.broker, dog.up, dog.starved) == (False, None, None)
+
+
+def test_at_work_there_is_nothing_to_ask(dog, celery, probe, two_brokers):
+    two_brokers("second")
+    celery.state.reserved_requests.add("a task")
+    dog.tick = 3600
+    probe()
+    assert dog.broker is None
 
 
 @pytest.mark.parametrize("name", ["should_stop", "should_terminate"])

@@ -106,7 +106,8 @@ class Watchdog(bootsteps.StartStopStep):
 
     def sick(self):
         """Why systemd should restart the worker; None: no reason."""
-        down, up, starved = self.down, self.up, self.starved  # other threads may change them under our eyes
+        # other threads may change them under our eyes
+        down, up, starved, asking = self.down, self.up, self.starved, self.asking
         t, stale = now(), now() - self.tick
         if not self.ready or self.stopping():
             return None
@@ -115,7 +116,8 @@ class Watchdog(bootsteps.StartStopStep):
                 return f"disconnected for {t - down:.0f} s although the broker answers"
         elif stale > LIMIT:
             solo = type(self.c.pool).__module__.endswith(".solo") and state.active_requests
-            if not solo and self.broker is not False and (not self.asking or stale > LIMIT + GRACE):
+            # under gevent and eventlet the probe stands when the loop does: it is no excuse for longer than it may take
+            if not solo and self.broker is not False and (not asking or t - asking > max(LIMIT, 10)):
                 return f"the consumer's loop has not turned for {stale:.0f} s"
         elif starved and t - starved > GRACE:
             return f"idle, yet tasks have been waiting in its queues for {t - starved:.0f} s"
@@ -151,8 +153,8 @@ class Watchdog(bootsteps.StartStopStep):
 
     def probe(self):
         while True:
-            time.sleep(EVERY)
-            if self.down is None and state.reserved_requests and now() - self.tick < 2 * EVERY:
+            time.sleep(min(2 * EVERY, 15))  # half of LIMIT: a dead broker is known before its loop is stale
+            if self.down is None and state.reserved_requests and now() - self.tick < EVERY:
                 self.broker = self.up = self.starved = None  # at work: nothing to doubt
                 continue
             self.asking = now()
