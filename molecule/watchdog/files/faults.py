@@ -6,55 +6,104 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
+from functools import cache
 from pathlib import Path
 
-sys.path.insert(0, "/opt/shop")
-from shop import app
+from celery import Celery
 
 OUTAGE = 30  # three times WatchdogSec
-WORKERS = [
-    *("stopped", "blocked", "gil-held", "childless", "idle", "busy-prefork", "busy-threads", "busy-solo"),
-    *("draining", "broker-stopped", "broker-frozen"),
-]
+LOG = Path("/opt/shop/data/done.log")
+WORKERS = [environment.stem for environment in Path("/etc/evenkeel").glob("*.env")]
+BROKERS = {"broker-stopped": 6381, "broker-frozen": 6382, "broker-restarted": 6383}
+CUT_OFF = ["dropped", "refused", "half-open", "half-open-poll", "unconnected", "queueless", "unpolled"]
+SECOND_BROKER = 6384  # of those two that have a first one
 
 
 def run(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def send(worker, task="sleep", **arguments):
-    app.send_task(f"shop.{task}", [worker], arguments, queue=worker)
+@cache
+def app(port):
+    return Celery(broker=f"redis://127.0.0.1:{port}/0")
 
 
-def begun(*workers):
-    return {f"begun-{worker}" for worker in workers} <= set(Path("/opt/shop/data/done.log").read_text().split())
+def send(worker, name=None, task="sleep", port=6380, **options):
+    app(port).send_task(f"shop.{task}", [name or worker], queue=worker, **options)
 
 
-def command(worker, name):
-    app.control.broadcast(name, destination=[f"{worker}@{socket.gethostname()}"])
+def command(worker, name, port=6380, **arguments):
+    app(port).control.broadcast(name, arguments, destination=[f"{worker}@{socket.gethostname()}"])
 
 
-pids = {worker: int(run("systemctl", "show", "--value", "--property=MainPID", worker)) for worker in WORKERS}
+def wait_for(*lines):
+    while not set(lines) <= set(LOG.read_text().split()):
+        time.sleep(0.1)
 
-send("busy-prefork", "burn", seconds=OUTAGE)
-send("busy-threads", seconds=OUTAGE)
-send("busy-solo", seconds=OUTAGE)
-send("draining", seconds=OUTAGE)
-while not begun("busy-prefork", "busy-threads", "busy-solo", "draining"):
-    time.sleep(0.1)
+
+def main_pids():
+    return {worker: int(run("systemctl", "show", "--value", "--property=MainPID", worker)) for worker in WORKERS}
+
+
+pids = main_pids()
+
+run("systemctl", "stop", "proxy@7006", "proxy@7007")
+for worker in ("failed-over", "failed-over-blocked"):
+    send(worker, f"second-broker-{worker}", port=SECOND_BROKER)
+busy = ["busy-prefork", "busy-threads", "busy-solo", "draining"]
+for worker in busy:
+    send(worker, task="burn" if worker == "busy-prefork" else "sleep", kwargs={"seconds": OUTAGE})
+wait_for("second-broker-failed-over", "second-broker-failed-over-blocked", *(f"begun-{worker}" for worker in busy))
 
 moment = time.time()
 run("systemctl", "stop", "--no-block", "draining")
 os.kill(pids["stopped"], signal.SIGSTOP)
+for number in range(3):  # its question for a task is open for another second
+    send("stopped", f"handed-{number}")
 command("blocked", "block_loop")
+command("unabortable", "block_loop_and_abort")
 command("gil-held", "hold_gil")
+command("failed-over-blocked", "block_loop", port=SECOND_BROKER)
 killed = run("pgrep", "--parent", str(pids["childless"])).split()
 run("kill", "-KILL", *killed)
-run("systemctl", "stop", "broker@6381")
-run("systemd-run", f"--on-active={OUTAGE}", "systemctl", "start", "broker@6381")
-run("systemctl", "kill", "--signal=STOP", "broker@6382")
-run("systemd-run", f"--on-active={OUTAGE}", "systemctl", "kill", "--signal=CONT", "broker@6382")
 
-print(json.dumps({"moment": moment, "pids": pids, "killed": killed}))
+run("systemctl", "stop", "broker@6381")
+run("systemctl", "kill", "--signal=STOP", "broker@6382")
+run("systemctl", "restart", "proxy@7001")
+run("systemctl", "stop", "proxy@7002")
+run("systemctl", "kill", "--signal=USR1", "proxy@7003")
+run("systemctl", "kill", "--signal=USR2", "proxy@7004")
+command("unconnected", "hang_in_reconnect")
+command("queueless", "forget_queues")
+command("unpolled", "stop_polling")
+command("cancelled", "cancel_consumer", queue="cancelled")
+command("rate-limited", "rate_limit", task_name="shop.sleep", rate_limit="1/m")
+time.sleep(2)  # commands are obeyed, and a question to the broker for tasks ends after a second
+run("systemctl", "restart", "proxy@7005")
+run("systemctl", "start", "proxy@7006")
+
+send("stopped", "sent-later")
+for number in range(3):
+    send("failed-over", f"at-the-first-broker-{number}")
+for number in range(60):
+    for worker in ("cancelled", "rate-limited", "eta"):
+        send(worker, f"{worker}-{number}", countdown=600 if worker == "eta" else None)
+for name in ("first", "second"):  # Celery 5.3 may take one more task before it goes deaf
+    for worker in CUT_OFF:
+        send(worker, f"{name}-{worker}")
+    time.sleep(3)
+
+for number in range(20):  # at various moments of the worker's reconnecting
+    run("systemctl", "restart", "broker@6383")
+    time.sleep(number % 3)
+time.sleep(max(0, moment + OUTAGE - time.time()))
+run("systemctl", "start", "broker@6381", "proxy@7002")
+run("systemctl", "kill", "--signal=CONT", "broker@6382")
+over, outlived = time.time(), [worker for worker, pid in main_pids().items() if pid == pids[worker]]
+for name in ("first", "second"):
+    for worker, port in BROKERS.items():
+        send(worker, f"{name}-{worker}", port=port)
+    time.sleep(3)
+
+print(json.dumps({"moment": moment, "over": over, "outlived": outlived, "pids": pids, "killed": killed}))

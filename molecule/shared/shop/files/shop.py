@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import threading
 import time
 
@@ -51,6 +52,31 @@ def block_loop(state):
 
 
 @control_command()
+def block_loop_and_abort(state):
+    """Blocks the loop, and doesn't heed the signal that systemd ends a hung worker with."""
+    signal.signal(signal.SIGABRT, signal.SIG_IGN)
+    time.sleep(600)
+
+
+@control_command()
 def hold_gil(state):
     """PyDLL, unlike CDLL, keeps the interpreter's lock."""
     ctypes.PyDLL(None).sleep(600)
+
+
+@control_command()
+def forget_queues(state):
+    """The consumer's channel polls none any more, and nobody has asked it to."""
+    state.consumer.task_consumer.channel._active_queues.clear()
+
+
+@control_command()
+def stop_polling(state):
+    """What celery/celery#8030 comes to: the loop turns, and the broker is not asked for tasks any more."""
+    state.consumer.hub.on_tick.clear()
+
+
+@control_command()
+def hang_in_reconnect(state):
+    """The consumer's next connection is never made, however well the broker is."""
+    state.consumer.connect = lambda: time.sleep(600)

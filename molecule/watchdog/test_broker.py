@@ -1,0 +1,70 @@
+"""What comes between a worker and its broker: it serves again, by itself or restarted."""
+
+import time
+
+import pytest
+
+GRACE = 60  # seconds: for a consumer that is cut off or takes nothing
+STARVED = "idle, yet tasks have been waiting in its queues for"
+CUT_OFF = "although the broker answers"
+STUCK = "the consumer's loop has not turned for"
+OUTAGES = ["refused", "broker-stopped", "broker-frozen", "broker-restarted"]
+
+
+@pytest.fixture
+def serves_again(server, injected, unharmed, recovered):
+    """Waits until a worker has done the tasks that were sent after its fault; has it needed no restart for that?"""
+
+    def run(worker, fault, since):
+        tasks = [f"first-{worker}", f"second-{worker}"]
+        server.wait_for(lambda: server.done(*tasks), 3 * GRACE, f"the tasks that wait for {worker}")
+        said = server.check_output(f"journalctl --output=short-unix --unit={worker} --grep=succeeded")
+        by_itself = unharmed(worker)
+        took = float(said.splitlines()[-1].split()[0]) - injected[since]
+        recovered(f"{fault}: {worker}, by {'itself' if by_itself else 'the watchdog'}", took)
+        return by_itself
+
+    return run
+
+
+@pytest.mark.parametrize("worker", OUTAGES)
+def test_an_outage_costs_no_restart(injected, worker):
+    assert worker in injected["outlived"]
+
+
+@pytest.mark.parametrize("worker", OUTAGES)
+def test_after_an_outage_it_goes_on(server, serves_again, worker):
+    by_itself, said = serves_again(worker, "outage", since="over"), server.journal(worker)
+    # Celery 5.3 may be deaf from its second connection to Redis on.
+    assert by_itself or (" v5.3." in said and STARVED in said), said
+
+
+@pytest.mark.parametrize("worker", ["dropped", "half-open", "half-open-poll"])
+def test_a_connection_that_breaks_is_made_anew(server, serves_again, worker):
+    by_itself, said = serves_again(worker, "connection", since="moment"), server.journal(worker)
+    assert by_itself or STARVED in said or STUCK in said, said
+
+
+@pytest.mark.parametrize(
+    ("worker", "reason"), [("queueless", STARVED), ("unpolled", STARVED), ("unconnected", CUT_OFF)]
+)
+def test_a_consumer_that_is_lost_is_restarted(server, serves_again, worker, reason):
+    assert not serves_again(worker, "consumer", since="moment")
+    assert reason in server.journal(worker)
+    assert server.show(worker, "NRestarts") == {"NRestarts": "1"}
+
+
+def test_a_worker_that_hangs_while_its_first_broker_is_dead_is_back(server, back_after, recovered):
+    took = back_after("failed-over-blocked")
+    recovered("hang: failed-over-blocked", took)
+    assert took < GRACE
+    assert STUCK in server.journal("failed-over-blocked")
+    server.serve("failed-over-blocked", port=6384)
+
+
+def test_a_worker_at_its_second_broker_stays_there(server, injected, unharmed):
+    """Its first one is back, and tasks wait there."""
+    server.wait_for(lambda: time.time() > injected["moment"] + GRACE + 30, 2 * GRACE, "the grace, and more")
+    server.serve("failed-over", port=6384)
+    assert not server.done("at-the-first-broker-0")
+    assert unharmed("failed-over"), server.journal("failed-over")
