@@ -20,6 +20,8 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 from celery import bootsteps, signals
 from celery.utils import log
@@ -214,9 +216,13 @@ if ADDR:
     def on_stopping(**kwargs):
         notify("STOPPING=1", "STATUS=stopping")
 
-    # pool processes must not speak for the worker; the parent keeps these: on SIGHUP it re-executes itself
-    os.register_at_fork(
-        after_in_child=lambda: [
-            os.environ.pop(name, None) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-        ]
-    )
+    def on_fork():
+        # pool processes must not speak for the worker; the parent keeps these: on SIGHUP it re-executes itself
+        for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+            os.environ.pop(name, None)
+        # when memory runs out it is by a task, and the main process may look larger: it has mapped more files
+        score = Path("/proc/self/oom_score_adj")
+        with suppress(OSError):
+            score.write_text(str(min(int(score.read_text()) + 200, 1000)))
+
+    os.register_at_fork(after_in_child=on_fork)
