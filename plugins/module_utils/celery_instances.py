@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from typing import Any, Iterator
+from typing import Any, Iterator, NamedTuple
 
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import Instance, node_name
-from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import format_size, parse_duration, parse_size
+from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import parse_duration, parse_size
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
@@ -163,24 +163,21 @@ def _wrong_quantities(instance: Instance) -> Iterator[str]:
             yield f"{lower} {instance[lower]} must be below {higher} {instance[higher]}."
     if 0 < said.get("watchdog", 0) < 1:
         yield f"watchdog {instance['watchdog']} is shorter than a second. Use 0 to switch it off, or 10s and more."
-    if "max_memory_per_child" in said and instance["pool"] != "prefork":
-        yield f"max_memory_per_child works in the prefork pool only, and pool is {instance['pool']}. Leave it out."
+    for option in ("max_memory_per_child", "max_tasks_per_child"):
+        if instance[option] is not None and instance["pool"] != "prefork":
+            yield f"{option} works in the prefork pool only, and pool is {instance['pool']}. Leave it out."
     if said.get("max_memory_per_child", 0) > said.get("memory_max", float("inf")):
         yield f"max_memory_per_child {instance['max_memory_per_child']} is above memory_max {instance['memory_max']}."
 
 
 def remarks(instances: list[Instance]) -> Iterator[str]:
     """What is odd about instances without a mistake."""
+    unfenced = [instance["name"] for instance in instances if instance["memory_max"] is None]
+    if unfenced:
+        yield f"{', '.join(unfenced)}: no memory_max. A task may eat all of the machine's memory."
     for instance in instances:
         if instance["user"] == "root":
             yield f"{instance['name']}: its tasks run as root, and so does who abuses one. Give it an ordinary user."
-        child, fence = (instance[option] and parse_size(instance[option]) for option in _FENCES)
-        if child and fence and child * instance["concurrency"] > fence:
-            yield (
-                f"{instance['name']}: {instance['concurrency']} children of {instance['max_memory_per_child']} each"
-                f" (max_memory_per_child) are more than memory_max {instance['memory_max']}."
-                " The kernel may end one before Celery replaces it."
-            )
         if instance["stop_timeout"] and instance["time_limit"]:
             stop, limit = parse_duration(instance["stop_timeout"]), parse_duration(instance["time_limit"])
             if stop < limit:
@@ -190,19 +187,68 @@ def remarks(instances: list[Instance]) -> Iterator[str]:
                 )
 
 
+class Footprint(NamedTuple):
+    """The bytes that an application has in memory before its first task."""
+
+    main: int  # the main process
+    child: int  # what each child adds, besides what it shares with the main process
+    peak: int  # of a child, shared or not: what Celery holds against max_memory_per_child
+
+    def with_children(self, count: int) -> int:
+        return self.main + self.child * count
+
+
+NOTHING_KNOWN = Footprint(0, 0, 0)
+AT_LEAST = 1  # child, where Celery takes as many as there are processors
+
+
+def memory_mistakes(instance: Instance, footprint: Footprint) -> Iterator[str]:
+    """Limits that this application can't keep."""
+    child, fence = (instance[option] and parse_size(instance[option]) for option in _FENCES)
+    concurrency = instance["concurrency"] or AT_LEAST
+    if child and child <= footprint.peak:
+        yield (
+            f"max_memory_per_child {instance['max_memory_per_child']} is not above the {_mebi(footprint.peak)} that a"
+            " child has once the application is imported: each would be replaced after its first task. Raise it well"
+            " above, or import less."
+        )
+    if fence and fence < footprint.with_children(concurrency):
+        children = f", {_mebi(footprint.child)} more for each of {concurrency} children" if footprint.child else ""
+        yield (
+            f"memory_max {instance['memory_max']} is below the {_mebi(footprint.with_children(concurrency))} that the"
+            f" worker has once the application is imported ({_mebi(footprint.main)} for the main process{children})."
+            " Raise it, or import less."
+        )
+
+
+def memory_remarks(instance: Instance, footprint: Footprint) -> Iterator[str]:
+    """Limits of which the wrong one may be reached first."""
+    child, fence = (instance[option] and parse_size(instance[option]) for option in _FENCES)
+    if child and fence:
+        concurrency = instance["concurrency"] or AT_LEAST
+        grown = footprint.main + (child - footprint.peak + footprint.child) * concurrency
+        if grown > fence:
+            yield (
+                f"memory_max {instance['memory_max']} is below the {_mebi(grown)} that the worker has when each of its"
+                f" {concurrency} children is as large as max_memory_per_child"
+                f" {instance['max_memory_per_child']}. The kernel may end a child before Celery replaces it."
+            )
+
+
 def memory_budget(instances: list[Instance], reserved: int, total: int) -> str | None:
     """The table of who may use how much, if that is more than the machine has; None if all fits."""
-    fences = [(i["name"], parse_size(i["memory_max"])) for i in instances if i["memory_max"] is not None]
-    rows = [*fences, ("reserved for the rest", reserved)]
-    needed = sum(size for name, size in rows)
-    if not fences or needed <= total:
+    fences = {i["name"]: i["memory_max"] and parse_size(i["memory_max"]) for i in instances}
+    needed = sum(size or 0 for size in fences.values()) + reserved
+    if needed <= total or not any(fences.values()):
         return None
+    workers = [(name, _mebi(size) if size else "no limit") for name, size in fences.items()]
+    rest = [("reserved for the rest", _mebi(reserved))]
+    sums = [("needed", needed), ("the machine has", total), ("missing", needed - total)]
+    rows = [*workers, *rest, ("", ""), *((name, _mebi(size)) for name, size in sums)]
     width = max(len(name) for name, size in rows)
-    table = [
-        f"  {name:<{width}}  {_mebi(size):>8}" for name, size in [*rows, ("needed", needed), ("the machine has", total)]
-    ]
+    table = [f"  {name:<{width}}  {size:>8}" if name else "  " + "-" * (width + 10) for name, size in rows]
     return "The workers' memory_max and what is reserved are more than the machine's memory:\n" + "\n".join(table)
 
 
 def _mebi(size: int) -> str:
-    return format_size(size // 2**20 * 2**20) if size < 2**30 else f"{size / 2**30:.1f}G"
+    return f"{-(-size // 2**20)}M"

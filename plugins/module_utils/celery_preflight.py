@@ -13,37 +13,54 @@ from pathlib import Path
 from typing import Iterator
 
 from ansible_collections.evenkeel.celery.plugins.module_utils import celery_probe, systemd, writable_paths
+from ansible_collections.evenkeel.celery.plugins.module_utils.celery_instances import (
+    NOTHING_KNOWN,
+    Footprint,
+    memory_mistakes,
+    memory_remarks,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import MARKER, Instance, unit
 
 
 def total_memory() -> int:
-    """Bytes of RAM that the machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Bytes of RAM that the machine has; the container's, if it has a /proc/meminfo of its own (LXC)."""
+    kib = re.search(r"MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))[1]
+    return int(kib) // 1024 * 2**20
 
 
-def problems(instances: list[Instance]) -> Iterator[str]:
-    """Each in a sentence that begins with the worker's name."""
+def look(instances: list[Instance]) -> tuple[list[str], list[str]]:
+    """What is wrong, and what the operator should know; each in a sentence that begins with the worker's name."""
     if not Path("/run/systemd/system").is_dir():
-        yield "systemd does not run this host: evenkeel.celery needs it as the first process."
-        return
+        return ["systemd does not run this host: evenkeel.celery needs it as the first process."], []
     units = systemd.look(instance["name"] for instance in instances)
+    problems, remarks = [], []
     for instance in instances:
-        for problem in [*_unit_problems(units[instance["name"]]), *_host_problems(instance)]:
-            yield f"{instance['name']}: {problem}"
+        unit_there = units[instance["name"]]
+        wrong, odd = list(_unit_problems(unit_there)), list(_unit_remarks(unit_there))
+        missing = [*_user_problems(instance), *_path_problems(instance)]
+        if not missing:
+            answer = celery_probe.ask(instance)
+            wrong += [*_systemd_problems(instance), *writable_paths.problems(instance)]
+            wrong += celery_probe.problems(instance, answer)
+            footprint = Footprint(*answer.get("footprint", NOTHING_KNOWN))
+            wrong += memory_mistakes(instance, footprint)
+            odd += [*celery_probe.remarks(instance, answer), *memory_remarks(instance, footprint)]
+            odd += _cgroup_remarks(instance)
+            remarks += writable_paths.remarks(instance)  # not of this worker alone
+        problems += [f"{instance['name']}: {problem}" for problem in [*wrong, *missing]]
+        remarks += [f"{instance['name']}: {remark}" for remark in odd]
+    return problems, remarks
 
 
-def remarks(instances: list[Instance]) -> Iterator[str]:
-    """What the operator should know, though it keeps nothing from running."""
-    units = systemd.look(instance["name"] for instance in instances)
-    for instance in instances:
-        for drop_in in units[instance["name"]].drop_ins:
-            yield f"{instance['name']}: {drop_in} changes this unit too. It stays as it is."
-        yield from writable_paths.remarks(instance)
-        if celery_probe.interpreter(instance["executable"]) is None:
-            yield (
-                f"{instance['name']}: executable {instance['executable']!r} does not say which Python it uses,"
-                " so application and broker could not be looked at. The start will tell."
-            )
+def _unit_remarks(there: systemd.Unit) -> Iterator[str]:
+    for drop_in in there.drop_ins:
+        yield f"{drop_in} changes this unit too. It stays as it is."
+
+
+def _cgroup_remarks(instance: Instance) -> Iterator[str]:
+    said = [option for option in ("memory_high", "memory_swap_max") if instance[option] is not None]
+    if said and not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        yield f"{' and '.join(said)} will do nothing: this host has cgroup v1, and it takes v2 for such a limit."
 
 
 def _unit_problems(there: systemd.Unit) -> Iterator[str]:
@@ -53,16 +70,6 @@ def _unit_problems(there: systemd.Unit) -> Iterator[str]:
         text = Path(there.fragment).read_text(encoding="utf-8", errors="replace").replace("\\\n", " ")
         if MARKER not in text and not re.search("^ExecStart=.*celery", text, re.MULTILINE | re.IGNORECASE):
             yield f"name: {there.fragment} is the unit of something else than Celery. Choose another name."
-
-
-def _host_problems(instance: Instance) -> Iterator[str]:
-    found = [*_user_problems(instance), *_path_problems(instance)]
-    if found:
-        yield from found
-        return
-    yield from _systemd_problems(instance)
-    yield from writable_paths.problems(instance)
-    yield from celery_probe.problems(instance)
 
 
 def _user_problems(instance: Instance) -> Iterator[str]:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asks an application, in its own interpreter and as its own user, whether a worker of it could run.
 
-The probe loads the application as `celery -A` does, and connects to its broker once.
+The probe loads the application as `celery -A` does, connects to its broker once, and measures what main process and
+children have in memory before their first task.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import pwd
 import re
 import subprocess
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Dict, Iterator
 
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import Instance
+
+Answer = Dict[str, Any]
 
 TIMEOUT = 60  # seconds for an application to be imported, and for its broker to answer
 BROKER_TIMEOUT = 5
@@ -25,7 +28,7 @@ BROKER_TIMEOUT = 5
 _SHEBANG = re.compile(r"""#! ?(?:(/\S*python\S*)|/bin/sh\n'''exec' "?(/[^"\n]*python[^"\n ]*)"? "\$0")""")
 _ANSWER = "evenkeel-probe:"
 _PROBE = """
-import difflib, importlib, json, os, sys, traceback
+import difflib, gc, importlib, json, os, sys, traceback
 wish = json.loads(sys.argv[1])
 sys.path.insert(0, wish["directory"])
 answer = {}
@@ -36,6 +39,25 @@ def nearest(name, names):
 def transport_in(error):
     names = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(error.__traceback__)]
     return next((name.split(".")[2].lower() for name in names if name.startswith("kombu.transport.")), None)
+def own(file, name):
+    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/" + file) if line.startswith(name + ":"))
+def footprint():
+    from celery.concurrency import get_implementation
+    for module in ("celery.bin.celery", "celery.apps.worker", "celery.worker.consumer"):
+        importlib.import_module(module)
+    get_implementation(wish["pool"])
+    main = own("status", "RssAnon")
+    if wish["pool"] != "prefork":
+        return [main, 0, 0]
+    reader, writer = os.pipe()
+    if not os.fork():
+        try:
+            gc.collect()  # writes to every object's head, as work does: from then on these pages are the child's own
+            os.write(writer, json.dumps([main, own("smaps_rollup", "Private_Dirty"), own("status", "VmHWM")]).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    return json.loads(os.read(reader, 100))
 try:
     from celery.app.defaults import NAMESPACES, flatten
     from celery.app.utils import find_app
@@ -66,6 +88,9 @@ else:
             answer["broker"] = last_words(error)
             if "uri" not in answer:
                 answer["transport"] = transport_in(error)
+        answer["requeues"] = app.conf.task_reject_on_worker_lost
+        if "pool" not in answer:
+            answer["footprint"] = footprint()
 print("\\n" + wish["answer"] + json.dumps(answer))
 """
 
@@ -78,16 +103,21 @@ def interpreter(executable: str) -> str | None:
     return (found[1] or found[2]) if found else None
 
 
-def problems(instance: Instance) -> Iterator[str]:
-    """What keeps this application from running, each in a sentence."""
+def ask(instance: Instance) -> Answer:
+    """What the probe found; nothing where only a start can tell, because the command is a wrapper of the operator's."""
     python = interpreter(instance["executable"])
     if python is None:
-        return  # a wrapper of the operator's own: only a start can tell
+        return {}
     try:
-        answer = _ask(python, instance)
+        return _ask(python, instance)
     except subprocess.TimeoutExpired:
+        return {"slow": True}
+
+
+def problems(instance: Instance, answer: Answer) -> Iterator[str]:
+    """What keeps this application from running, each in a sentence."""
+    if "slow" in answer:
         yield f"app {instance['app']!r} was still being imported after {TIMEOUT} s. Import less, or later."
-        return
     if "celery" in answer:
         yield f"executable {instance['executable']!r} has no working Celery: {answer['celery']}."
     if "executable" in answer:
@@ -118,7 +148,21 @@ def problems(instance: Instance) -> Iterator[str]:
         yield f"settings: Celery knows no setting {setting!r}. {advice}"
 
 
-def _ask(python: str, instance: Instance) -> dict[str, Any]:
+def remarks(instance: Instance, answer: Answer) -> Iterator[str]:
+    """What is odd about an application that can run."""
+    if not answer:
+        yield (
+            f"executable {instance['executable']!r} does not say which Python it uses,"
+            " so application, broker and memory could not be looked at. The start will tell."
+        )
+    if instance["settings"].get("task_reject_on_worker_lost", answer.get("requeues")):
+        yield (
+            "task_reject_on_worker_lost is set for all tasks. With task_acks_late, one that is too big for memory comes"
+            " back for ever, unless the application counts its deliveries (docs/memory.md)."
+        )
+
+
+def _ask(python: str, instance: Instance) -> Answer:
     wish = {
         **{option: instance[option] for option in ("app", "directory", "pool")},
         "settings": sorted(set(instance["settings"]) - {"include"}),

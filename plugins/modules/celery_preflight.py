@@ -91,7 +91,7 @@ def main() -> None:
     except ValueError as error:
         problems.append(f"celery_worker_memory_reserved {error}.")
     if not problems:
-        problems += celery_preflight.problems(instances)
+        problems, seen = celery_preflight.look(instances)
         over = memory_budget(instances, reserved, celery_preflight.total_memory())
         if over and not module.params["memory_overcommit"]:
             problems.append(f"{over}\nLower memory_max, or set celery_worker_memory_overcommit to true.")
@@ -100,7 +100,7 @@ def main() -> None:
         module.fail_json(msg="Nothing was touched. Mend this first:\n- " + "\n- ".join(problems), problems=problems)
     program = module.params["stale_workers"]
     found = list(leftovers.report(instances, program)) if program else []
-    for remark in [*remarks(instances), *celery_preflight.remarks(instances), *found]:
+    for remark in [*remarks(instances), *seen, *found]:
         module.warn(remark)
     module.exit_json(changed=False, problems=[], leftovers=found)
 

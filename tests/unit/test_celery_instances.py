@@ -3,13 +3,20 @@ import json
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_instances import (
     INSTANCE_SPEC,
+    NOTHING_KNOWN,
+    Footprint,
     memory_budget,
+    memory_mistakes,
+    memory_remarks,
     merged,
     mistakes,
     remarks,
     without_secrets,
 )
 from workers import BARE, worker
+
+MEBI = 2**20
+SHOP = Footprint(main=200 * MEBI, child=20 * MEBI, peak=212 * MEBI)
 
 
 def test_the_roles_defaults_and_the_modules_options_are_the_same():
@@ -29,6 +36,7 @@ def test_the_defaults_hold_no_mistake():
         ({"soft_time_limit": "2h", "time_limit": "1h"}, "w: soft_time_limit 2h must be below time_limit 1h"),
         ({"max_memory_per_child": "1G", "memory_max": "800M"}, "w: max_memory_per_child 1G is above memory_max 800M"),
         ({"max_memory_per_child": "1G", "pool": "threads"}, "w: max_memory_per_child works in the prefork pool only"),
+        ({"max_tasks_per_child": 50, "pool": "gevent"}, "w: max_tasks_per_child works in the prefork pool only"),
         ({"directory": "srv"}, "w: directory 'srv' is not an absolute path"),
         ({"concurrency": 0}, "w: concurrency 0 is below 1"),
         ({"name": "w.service"}, "w.service: name is not a unit's name"),
@@ -53,17 +61,59 @@ def test_a_name_makes_a_unit_and_a_directory_of_its_own(name):
     assert any("name is not a unit's name" in mistake for mistake in mistakes([worker(name=name)]))
 
 
+def test_what_is_odd_is_remarked_on():
+    (found,) = remarks([worker(memory_max="1G", stop_timeout="1min", time_limit="2min")])
+    assert "stop_timeout 1min is below time_limit 2min" in found
+
+
+def test_a_worker_of_root_is_remarked():
+    (found,) = remarks([worker(memory_max="1G", user="root")])
+    assert found.startswith("w: its tasks run as root")
+
+
+def test_workers_without_a_fence_are_remarked_on_together():
+    (found,) = remarks([worker(name="mail"), worker(name="scraping"), worker(name="fenced", memory_max="1G")])
+    assert found.startswith("mail, scraping: no memory_max")
+
+
 @pytest.mark.parametrize(
-    ("said", "remark"),
+    ("said", "sentence"),
     [
-        ({"concurrency": 4, "max_memory_per_child": "300M", "memory_max": "1G"}, "4 children of 300M each"),
-        ({"user": "root"}, "w: its tasks run as root"),
-        ({"stop_timeout": "1min", "time_limit": "2min"}, "stop_timeout 1min is below time_limit 2min"),
+        ({"max_memory_per_child": "212M"}, "max_memory_per_child 212M is not above the 212M that a child has once"),
+        (
+            {"memory_max": "239M", "concurrency": 2},
+            "memory_max 239M is below the 240M that the worker has once the application is imported"
+            " (200M for the main process, 20M more for each of 2 children).",
+        ),
     ],
 )
-def test_what_is_odd_is_remarked_on(said, remark):
-    (found,) = remarks([worker(**said)])
-    assert remark in found
+def test_limits_below_what_the_application_needs_are_mistakes(said, sentence):
+    (found,) = memory_mistakes(worker(**said), SHOP)
+    assert found.startswith(sentence)
+
+
+def test_a_pool_without_children_needs_memory_for_one_process():
+    (found,) = memory_mistakes(worker(pool="threads", concurrency=50, memory_max="199M"), Footprint(200 * MEBI, 0, 0))
+    assert (
+        "is below the 200M that the worker has once the application is imported (200M for the main process)." in found
+    )
+
+
+def test_limits_that_the_application_can_keep_are_none():
+    assert not list(memory_mistakes(worker(max_memory_per_child="213M", memory_max="220M"), SHOP))
+    assert not list(memory_mistakes(worker(), SHOP))
+    assert not list(memory_mistakes(worker(memory_max="220M", concurrency=None), SHOP))
+    assert not list(memory_mistakes(worker(max_memory_per_child="1M", memory_max="1M"), NOTHING_KNOWN))
+
+
+def test_children_that_the_kernel_may_end_first_are_remarked_on():
+    four = worker(concurrency=4, max_memory_per_child="300M", memory_max="631M")
+    (found,) = memory_remarks(four, SHOP)
+    assert found.startswith(
+        "memory_max 631M is below the 632M that the worker has when each of its 4 children is as large"
+    )
+    assert not list(memory_remarks({**four, "memory_max": "632M"}, SHOP))
+    assert not list(memory_remarks({**four, "memory_max": None}, SHOP))
 
 
 def test_two_workers_need_two_names_and_two_nodes():
@@ -73,11 +123,24 @@ def test_two_workers_need_two_names_and_two_nodes():
 
 
 def test_the_budget_is_shown_when_it_is_overdrawn():
-    workers = [worker(name="training", memory_max="3G"), worker(name="scraping", memory_max="1G")]
-    assert memory_budget(workers, 512 * 2**20, 8 * 2**30) is None
-    table = memory_budget(workers, 512 * 2**20, 4 * 2**30)
-    assert "training" in table
-    assert "4.5G" in table
+    fences = {"training": "3G", "scraping": "900M", "mail": None}
+    workers = [worker(name=name, memory_max=fence) for name, fence in fences.items()]
+    assert memory_budget(workers, 512 * MEBI, 8 * 1024 * MEBI) is None
+    assert memory_budget(workers, 512 * MEBI, 3800 * MEBI).splitlines() == [
+        "The workers' memory_max and what is reserved are more than the machine's memory:",
+        "  training                  3072M",
+        "  scraping                   900M",
+        "  mail                   no limit",
+        "  reserved for the rest      512M",
+        "  -------------------------------",
+        "  needed                    4484M",
+        "  the machine has           3800M",
+        "  missing                    684M",
+    ]
+
+
+def test_workers_without_a_fence_have_no_budget():
+    assert memory_budget([worker()], 512 * MEBI, 256 * MEBI) is None
 
 
 def test_secrets_are_struck_out():
