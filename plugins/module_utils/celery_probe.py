@@ -138,7 +138,7 @@ def problems(instance: Instance, answer: Answer) -> Iterator[str]:
         # Some transports fall over their missing library in words that don't name it. kombu's extras bear their names.
         yield (
             f"the broker's address needs a library that is not beside Celery ({answer['broker']})."
-            f" Install it: {python} -m pip install 'kombu[{answer['transport']}]'"
+            f" Install it: {interpreter(instance['executable'])} -m pip install 'kombu[{answer['transport']}]'"
         )
     elif "broker" in answer:
         why = answer["broker"].rstrip(".")

@@ -1,12 +1,13 @@
 """An application whose worker can be made ill in every way. What a task has done stands in data/done.log."""
 
 import ctypes
+import mmap
 import os
 import signal
 import threading
 import time
 
-from celery import Celery, signals
+from celery import Celery, Task, signals
 from celery.worker.control import control_command
 
 if "SHOP_IS_BROKEN" in os.environ:
@@ -14,6 +15,12 @@ if "SHOP_IS_BROKEN" in os.environ:
 
 app = Celery("shop", broker=os.environ.get("BROKER", "redis://127.0.0.1:6380/0"))
 app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True)
+
+
+if "SHOP_MAPS" in os.environ:
+    # Like the libraries that an application has mapped: in its children only what they touch.
+    mapped = mmap.mmap(-1, int(os.environ["SHOP_MAPS"]) << 20)
+    mapped.write(bytes(len(mapped)))
 
 
 @signals.worker_ready.connect
@@ -80,3 +87,47 @@ def stop_polling(state):
 def hang_in_reconnect(state):
     """The consumer's next connection is never made, however well the broker is."""
     state.consumer.connect = lambda: time.sleep(600)
+
+
+class Bounded(Task):
+    """Comes back when its process was killed, but fails once it has been begun `deliveries` times."""
+
+    acks_late = reject_on_worker_lost = True
+    deliveries = 3
+
+    def before_start(self, task_id, args, kwargs):
+        key = f"deliveries-{task_id}-{self.request.retries}"
+        begun = self.backend.incr(key)
+        self.backend.expire(key, 86400)
+        if begun > self.deliveries:
+            raise RuntimeError(f"given up: it was begun {self.deliveries} times, and never ended")
+
+
+def eat(name, megabytes):
+    """Needs so much memory."""
+    write(f"begun-{name}")
+    _ = b"x" * (megabytes << 20)
+    write(name)
+
+
+app.task(name="shop.eat")(eat)
+app.task(name="shop.eat_late", acks_late=True)(eat)
+app.task(name="shop.eat_again", acks_late=True, reject_on_worker_lost=True)(eat)
+app.task(name="shop.eat_bounded", base=Bounded)(eat)
+app.task(name="shop.eat_retried", retry_on_worker_lost=True, max_retries=2, default_retry_delay=1)(eat)
+
+
+@app.task(name="shop.leak")
+def leak(name, megabytes):
+    """Needs so much memory more each time."""
+    leaked.append(b"x" * (megabytes << 20))
+    write(f"{name} {os.getpid()}")
+
+
+leaked = []
+
+
+@control_command(args=[("megabytes", int)])
+def hoard(state, megabytes):
+    """Takes memory in the main process."""
+    leaked.append(b"x" * (megabytes << 20))
