@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import Any, Iterator, NamedTuple
 
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import Instance, node_name
+from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import Instance, node_name, time_limit
 from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import parse_duration, parse_size
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
@@ -178,13 +178,12 @@ def remarks(instances: list[Instance]) -> Iterator[str]:
     for instance in instances:
         if instance["user"] == "root":
             yield f"{instance['name']}: its tasks run as root, and so does who abuses one. Give it an ordinary user."
-        if instance["stop_timeout"] and instance["time_limit"]:
-            stop, limit = parse_duration(instance["stop_timeout"]), parse_duration(instance["time_limit"])
-            if stop < limit:
-                yield (
-                    f"{instance['name']}: stop_timeout {instance['stop_timeout']} is below time_limit"
-                    f" {instance['time_limit']}. A restart may cut a long task short."
-                )
+        limit = time_limit(instance)
+        if instance["stop_timeout"] and limit and parse_duration(instance["stop_timeout"]) < limit:
+            yield (
+                f"{instance['name']}: stop_timeout {instance['stop_timeout']} is below time_limit"
+                f" {instance['time_limit'] or f'{limit:g}'}. A restart may cut a long task short."
+            )
 
 
 class Footprint(NamedTuple):

@@ -27,6 +27,8 @@ STALE_WORKERS = PROGRAM_DIRECTORY + "/stale_workers.py"
 STOP_TIMEOUT = 300
 # With one: what the pool needs to end the task and the worker to say goodbye.
 STOP_MARGIN = 30
+# Of that, so long before systemd kills what is left, a worker hands unfinished tasks back.
+HAND_BACK_MARGIN = 10
 # A hung worker that the watchdog aborts gets this long to say where it hung; one that doesn't heed SIGABRT is killed.
 ABORT_TIMEOUT = 10
 
@@ -53,13 +55,26 @@ def node_name(instance: Instance) -> str:
     return instance["node_name"] or f"{instance['name'].replace('@', '-')}@%h"
 
 
+def time_limit(instance: Instance) -> float | None:
+    """Seconds after which Celery ends a task, as far as the option or the setting says it."""
+    if instance["time_limit"] is not None:
+        return parse_duration(instance["time_limit"])
+    said = instance["settings"].get("task_time_limit")
+    return said if isinstance(said, (int, float)) else None
+
+
 def stop_timeout(instance: Instance) -> float:
     """Seconds that a stopping worker gets: above its hard time limit, so that no task is cut short by systemd."""
     if instance["stop_timeout"] is not None:
         return parse_duration(instance["stop_timeout"])
-    if instance["time_limit"] is not None:
-        return parse_duration(instance["time_limit"]) + STOP_MARGIN
-    return STOP_TIMEOUT
+    limit = time_limit(instance)
+    return STOP_TIMEOUT if limit is None else limit + STOP_MARGIN
+
+
+def hand_back(instance: Instance) -> str | None:
+    """After how many seconds a stopping worker hands unfinished tasks back; only prefork can end a running one."""
+    stop = stop_timeout(instance)
+    return f"{max(stop - HAND_BACK_MARGIN, stop / 2):g}" if stop and instance["pool"] == "prefork" else None
 
 
 def command(instance: Instance) -> list[str]:
@@ -113,11 +128,7 @@ def unit(instance: Instance) -> str:
             ("User", instance["user"]),
             ("Group", instance["group"]),
             ("WorkingDirectory", specifiers(instance["directory"])),
-            # A hung worker's traceback goes to the journal when the watchdog ends it.
-            (
-                "Environment",
-                f"PYTHONPATH={program_directory(instance['name'])} PYTHONUNBUFFERED=1 PYTHONFAULTHANDLER=1",
-            ),
+            ("Environment", " ".join(f"{name}={value}" for name, value in _own_environment(instance) if value)),
             ("EnvironmentFile", environment_path(instance["name"])),
             # + : as root, because leftovers may be another user's
             ("ExecStartPre", "+" + command_line(stale_workers_command(instance))),
@@ -159,6 +170,16 @@ def environment(instance: Instance) -> str:
         variables["PYTHONPATH"] = f"{variables['PYTHONPATH']}:{program_directory(instance['name'])}"
     lines = [f'{name}="{_escape(value)}"\n' for name, value in sorted(variables.items())]
     return f"{MARKER}: the next run overwrites changes made here.\n" + "".join(lines)
+
+
+def _own_environment(instance: Instance) -> list[tuple[str, str | None]]:
+    return [
+        ("PYTHONPATH", program_directory(instance["name"])),
+        ("PYTHONUNBUFFERED", "1"),
+        # A hung worker's traceback goes to the journal when the watchdog ends it.
+        ("PYTHONFAULTHANDLER", "1"),
+        ("EVENKEEL_HAND_BACK", hand_back(instance)),
+    ]
 
 
 def command_line(arguments: Iterable[str]) -> str:

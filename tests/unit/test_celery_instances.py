@@ -61,9 +61,12 @@ def test_a_name_makes_a_unit_and_a_directory_of_its_own(name):
     assert any("name is not a unit's name" in mistake for mistake in mistakes([worker(name=name)]))
 
 
-def test_what_is_odd_is_remarked_on():
-    (found,) = remarks([worker(memory_max="1G", stop_timeout="1min", time_limit="2min")])
-    assert "stop_timeout 1min is below time_limit 2min" in found
+@pytest.mark.parametrize(
+    ("said", "limit"), [({"time_limit": "2min"}, "2min"), ({"settings": {"task_time_limit": 90}}, "90")]
+)
+def test_what_is_odd_is_remarked_on(said, limit):
+    (found,) = remarks([worker(memory_max="1G", stop_timeout="1min", **said)])
+    assert f"stop_timeout 1min is below time_limit {limit}" in found
 
 
 def test_a_worker_of_root_is_remarked():

@@ -96,6 +96,7 @@ def test_what_a_worker_is_by_default():
     ("said", "directive", "value"),
     [
         ({"time_limit": "30m"}, "TimeoutStopSec", ["1830"]),
+        ({"settings": {"task_time_limit": 1800}}, "TimeoutStopSec", ["1830"]),
         ({"time_limit": "30m", "stop_timeout": "10s"}, "TimeoutStopSec", ["10"]),
         ({"watchdog": "0"}, "WatchdogSec", None),
         ({"memory_max": "800M"}, "MemoryMax", ["800M"]),
@@ -108,6 +109,22 @@ def test_what_a_worker_is_by_default():
 )
 def test_directives(said, directive, value):
     assert settings(celery_unit.unit(worker(**said))).get(directive) == value
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ({}, "290"),
+        ({"time_limit": "30m"}, "1820"),
+        ({"stop_timeout": "4s"}, "2"),
+        ({"stop_timeout": "0"}, None),
+        ({"pool": "threads"}, None),
+    ],
+)
+def test_unfinished_tasks_are_handed_back_after_the_time_limit_and_before_systemds_end(said, seconds):
+    assert celery_unit.hand_back(worker(**said)) == seconds
+    (environment,) = settings(celery_unit.unit(worker(**said)))["Environment"]
+    assert f"EVENKEEL_HAND_BACK={seconds}" in environment or seconds is None
 
 
 def test_celery_counts_a_childs_memory_in_kib():

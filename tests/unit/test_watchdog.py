@@ -4,8 +4,10 @@ Celery is no dependency of this checkout, so a stand-in takes its place; molecul
 """
 
 import importlib.util
+import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -57,7 +59,7 @@ def celery(monkeypatch):
         all_total_count=[0],
     )
     modules = [
-        module("celery", **parts),
+        module("celery", VERSION=(5, 5, 0, "", ""), **parts),
         *parts.values(),
         module("celery.utils", log=log),
         log,
@@ -66,7 +68,7 @@ def celery(monkeypatch):
     ]
     for each in modules:
         monkeypatch.setitem(sys.modules, each.__name__, each)
-    return SimpleNamespace(**parts, state=state, log=log)
+    return SimpleNamespace(**parts, state=state, log=log, itself=modules[0])
 
 
 @pytest.fixture
@@ -327,6 +329,34 @@ def test_it_joins_the_worker_and_nothing_else(systemd, load, celery):
     on_init(sender=SimpleNamespace(app=SimpleNamespace(steps=steps)))
     assert steps == {"consumer": {loaded.Watchdog}}
     assert systemd.recv(1000) == b"STATUS=starting: connecting to the broker"
+
+
+@pytest.fixture
+def stopped(systemd, load, celery, monkeypatch):
+    """The signals that a worker of this version has sent itself by the end of a shutdown."""
+    monkeypatch.setenv("EVENKEEL_HAND_BACK", "0.01")
+
+    def run(how, version):
+        celery.itself.VERSION = version
+        loaded, sent = load(), []
+        monkeypatch.setattr(loaded.os, "kill", lambda pid, number: sent.append(number))
+        (on_stopping,) = celery.signals.worker_shutting_down.receivers
+        others = threading.enumerate()
+        on_stopping(how=how)
+        for timer in set(threading.enumerate()) - set(others):
+            timer.join()
+        return sent
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("how", "version", "signals"),
+    [("Warm", (5, 5, 0), [signal.SIGQUIT]), ("Warm", (5, 4, 0), []), ("Cold", (5, 5, 0), [])],
+)
+def test_a_warm_shutdown_that_takes_too_long_becomes_a_cold_one(stopped, systemd, how, version, signals):
+    assert stopped(how, version) == signals
+    assert systemd.recv(1000) == b"STOPPING=1\nSTATUS=stopping"
 
 
 def test_without_systemd_it_does_nothing(load, celery, monkeypatch):

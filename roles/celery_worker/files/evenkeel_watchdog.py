@@ -17,13 +17,14 @@ Never counted: a dead broker, a long task, a shutdown in progress (TimeoutStopSe
 """
 
 import os
+import signal
 import sys
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from celery import bootsteps, signals
+from celery import VERSION, bootsteps, signals
 from celery.utils import log
 from celery.worker import state
 
@@ -31,6 +32,7 @@ ADDR = os.environ.get("NOTIFY_SOCKET", "")
 LIMIT = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6  # seconds; 0: no WatchdogSec=, so only READY and STATUS
 GRACE = float(os.environ.get("EVENKEEL_GRACE") or max(LIMIT, 60))  # over the 30 s that Celery waits between tries
 EVERY = min(LIMIT / 4 or 15, 15)
+HAND_BACK = float(os.environ.get("EVENKEEL_HAND_BACK") or 0)  # seconds of a warm shutdown, shortly before systemd's end
 now = time.monotonic
 
 
@@ -213,8 +215,14 @@ if ADDR:
         sender.app.steps["consumer"].add(Watchdog)
 
     @signals.worker_shutting_down.connect(weak=False)
-    def on_stopping(**kwargs):
+    def on_stopping(how, **kwargs):
         notify("STOPPING=1", "STATUS=stopping")
+        # Since 5.5 a cold shutdown gives unacknowledged tasks back to the broker at once. One that is killed does not:
+        # with Redis they would have to wait for the visibility time-out.
+        if how == "Warm" and HAND_BACK and VERSION >= (5, 5):
+            timer = threading.Timer(HAND_BACK, os.kill, (os.getpid(), signal.SIGQUIT))
+            timer.daemon = True
+            timer.start()
 
     def on_fork():
         # pool processes must not speak for the worker; the parent keeps these: on SIGHUP it re-executes itself
