@@ -1,4 +1,4 @@
-"""What the scenarios' tests share: waiting, playbooks, the shop, how long recovery took, a failed test's journal."""
+"""What the scenarios' tests share: waiting, playbooks, the shop, what is worth noting, a failed test's journal."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import testinfra
 
 PROJECT = Path(__file__).parents[1]
 # Tasks of shared/shop.
@@ -60,17 +61,9 @@ def show(host):
     return lambda unit, *properties: _show(host, unit, *properties)
 
 
-def _run_playbook(host, playbook, *options, callback):
-    """Runs a playbook against the one host that a test is about, in the state that the tests before have left it in."""
-    limit = f"--limit={host.backend.get_hostname()}"
+def _run_playbook(playbook, *options, callback):
     return subprocess.run(
-        [
-            "ansible-playbook",
-            f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}",
-            limit,
-            PROJECT / playbook,
-            *options,
-        ],
+        ["ansible-playbook", f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}", PROJECT / playbook, *options],
         env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": callback, "ANSIBLE_FORCE_COLOR": "0"},
         capture_output=True,
         text=True,
@@ -78,12 +71,17 @@ def _run_playbook(host, playbook, *options, callback):
     )
 
 
+def _limit(host):
+    """To the one host that a test is about, in the state that the tests before have left it in."""
+    return f"--limit={host.backend.get_hostname()}"
+
+
 @pytest.fixture(scope="module")
 def ansible_playbook(host):
     """Runs a playbook on this host; returns its counts: {"ok": 7, "changed": 0, …}. A failure is an AssertionError."""
 
     def run(playbook, *options):
-        result = _run_playbook(host, playbook, *options, callback="ansible.posix.json")
+        result = _run_playbook(playbook, _limit(host), *options, callback="ansible.posix.json")
         assert "{" in result.stdout, result.stderr
         report = json.loads(result.stdout[result.stdout.index("{") :])
         failures = [
@@ -105,10 +103,23 @@ def ansible_output(host):
     """All that a run of a playbook on this host prints, warnings too."""
 
     def run(playbook, *options):
-        result = _run_playbook(host, playbook, *options, callback="default")
+        result = _run_playbook(playbook, _limit(host), *options, callback="default")
         return result.stdout + result.stderr
 
     return run
+
+
+@pytest.fixture(scope="session")
+def rollout():
+    """Runs a playbook on all hosts; returns the finished process."""
+    return lambda playbook, *options: _run_playbook(playbook, *options, callback="default")
+
+
+@pytest.fixture(scope="session")
+def hosts():
+    """All of the scenario's, for what happens on them at the same time."""
+    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
+    return testinfra.get_hosts(["all"], connection="ansible", ansible_inventory=inventory)
 
 
 class Server:
@@ -153,21 +164,25 @@ def server(host, wait_for):
 
 
 @pytest.fixture
-def recovered(request, host):
-    """Notes how long recovery from a fault took, in seconds: the run ends with a table of them (docs/faults.md)."""
+def noted(request, host):
+    """Notes a measurement: the run ends with a table of them."""
 
-    def note(fault, seconds):
-        request.node.user_properties.append(("recovered", (fault, host.backend.get_hostname(), seconds)))
+    def note(what, value):
+        request.node.user_properties.append(("noted", (what, host.backend.get_hostname(), value)))
 
     return note
 
 
+@pytest.fixture
+def recovered(noted):
+    """Notes how long recovery from a fault took, in seconds (docs/faults.md)."""
+    return lambda fault, seconds: noted(fault, f"{seconds:.1f} s")
+
+
 def pytest_terminal_summary(terminalreporter):
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
-    recoveries = {
-        value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "recovered"
-    }
-    if recoveries:
-        terminalreporter.section("recovered after")
-    for fault, name, seconds in sorted(recoveries):
-        terminalreporter.write_line(f"{seconds:7.1f} s  {fault} ({name})")
+    notes = {value for report in reports for name, value in getattr(report, "user_properties", ()) if name == "noted"}
+    if notes:
+        terminalreporter.section("measured")
+    for what, name, value in sorted(notes):
+        terminalreporter.write_line(f"{value:>9}  {what} ({name})")
