@@ -1,0 +1,72 @@
+"""Workers are restarted and killed in the middle of 200 tasks, run into their bounds, and lose nothing.
+
+events.py disturbs all of them at the same moment on all hosts; each test then waits for the end of its own story.
+"""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+HANDS_BACK = (5, 5)  # Celery from this version on
+
+
+@pytest.fixture(scope="session")
+def injected(hosts):
+    """When it happened on each host: {"moment": …}."""
+    with ThreadPoolExecutor() as at_once:
+        stories = at_once.map(lambda host: json.loads(host.check_output("/opt/shop/events.py")), hosts)
+        return {host.backend.get_hostname(): story for host, story in zip(hosts, stories)}
+
+
+@pytest.fixture
+def moment(injected, server):
+    return injected[server.name]["moment"]
+
+
+def test_a_restart_finishes_what_runs_and_loses_nothing(server, moment, all_done):
+    assert all_done("restarted") == 0
+    assert server.show("restarted", "ActiveState", "NRestarts") == {"ActiveState": "active", "NRestarts": "0"}
+    assert "Warm shutdown" in server.journal("restarted")
+
+
+def test_killed_children_lose_nothing(server, moment, all_done):
+    all_done("childless")
+    assert server.show("childless", "NRestarts") == {"NRestarts": "0"}
+    assert "signal 9 (SIGKILL)" in server.journal("childless")
+
+
+@pytest.mark.parametrize(("worker", "result"), [("crashing", "exit-code"), ("dying", "signal")])
+def test_a_crash_loop_ends_and_says_so(server, moment, worker, result):
+    failed = {"ActiveState": "failed", "Result": result}
+    server.wait_for(lambda: server.show(worker, *failed) == failed, 60, f"systemd to give {worker} up")
+    assert "Start request repeated too quickly" in server.journal(worker)
+    assert "failed" in server.run("systemctl status --no-pager %s", worker).stdout
+
+
+def test_when_the_cause_is_gone_a_worker_that_was_given_up_starts_again(server, moment):
+    server.wait_for(lambda: server.run("systemctl is-failed --quiet crashing").rc == 0, 60, "systemd to give it up")
+    server.check_output("rm -r /run/systemd/system/crashing.service.d && systemctl daemon-reload")
+    server.check_output("systemctl reset-failed crashing && systemctl start crashing")
+    server.serve("crashing")
+
+
+def test_a_killed_worker_loses_nothing(server, moment, all_done):
+    """What it was busy with comes again after the visibility timeout."""
+    assert all_done("killed") <= 10
+    assert server.show("killed", "NRestarts") == {"NRestarts": "1"}
+
+
+def test_a_task_longer_than_the_bound_comes_again(server, moment, recovered):
+    """At once where Celery can hand it back; else after the visibility timeout."""
+    log = "cat /opt/shop/data/done.log"
+    server.wait_for(lambda: server.check_output(log).split().count("begun-long") == 2, 90, "the task to begin again")
+    lines = server.check_output("journalctl --no-pager --output=short-unix --unit=bounded").splitlines()
+    again = [float(line.split()[0]) for line in lines if line.endswith(" received")][-1]
+    recovered("a task longer than stop_timeout (12 s): comes again", again - moment)
+    version = server.check_output("/opt/shop/venv/bin/celery --version").split()[0]
+    hands_back = tuple(map(int, version.split(".")[:2])) >= HANDS_BACK
+    journal = server.journal("bounded")
+    assert ("Restoring 1 unacknowledged message" in journal) == hands_back
+    assert ("State 'stop-sigterm' timed out. Killing." in journal) != hands_back
+    server.wait_for(lambda: server.done("long"), 30, "the long task")
