@@ -5,6 +5,8 @@ import json
 import pytest
 from testinfra.modules.ansible import AnsibleException
 
+# One host after the other: swap is the machine's, and both are on it.
+pytestmark = pytest.mark.xdist_group("the machine's swap")
 PLAYBOOK = "molecule/swap/converge.yml"
 MIB = 1024 * 1024
 
