@@ -14,12 +14,13 @@ author:
 description:
   - Finds jobs that stand in a status such as C(processing) for too long in the SQLite database of an application
     and resets, fails or deletes them.
-  - Plans first and shows that plan in check mode and with C(--diff); then does it in one transaction for each
-    database. A job that moved on in between is left alone and reported.
+  - Plans first and shows that plan in check mode and with C(--diff); then does it in short transactions, with room for
+    the application's own writes between them. A job that moved on in between is left alone and reported.
+  - Every row is recorded as it was before it is touched; C(cleanup_stuck_jobs.py --undo) puts it back.
   - What can't be told to be old is never treated as old. A timestamp that is NULL, unreadable or in the future is
     skipped and reported.
-  - Timestamps may be ISO 8601 with C(T) or a space, with a fraction, with C(Z) or an offset, or epochs in s, ms or
-    µs. Without an offset they count as UTC. An application that writes local time needs a threshold that allows for it.
+  - Timestamps may be ISO 8601 with C(T) or a space, with a fraction, with C(Z) or an offset; epochs in s, ms or µs; or
+    a Julian day.
 options:
   databases:
     description: The databases to look into. One file with two kinds of jobs is two entries.
@@ -28,7 +29,7 @@ options:
     required: true
     suboptions:
       name:
-        description: What this database is called in messages and in the names of backup files.
+        description: What this database is called in messages and in the names of records.
         type: str
         required: true
       path:
@@ -40,9 +41,10 @@ options:
         type: str
         required: true
       id_column:
-        description: The column that names one job, the primary key or one that is unique.
-        type: str
-        default: id
+        description: The column that names one job, the primary key or one that is unique; several for a composite key.
+        type: list
+        elements: str
+        default: [id]
       status_column:
         description: The column of the status.
         type: str
@@ -53,6 +55,14 @@ options:
           - A time of creation would make a job that waited long look stuck as soon as it starts.
         type: str
         default: updated_at
+      fallback_time_column:
+        description: The column to look at where O(databases[].time_column) is NULL, such as V(created_at).
+        type: str
+        default: ""
+      time_zone:
+        description: The zone of timestamps without an offset, by its name in the tz database.
+        type: str
+        default: UTC
       stuck_statuses:
         description: The statuses in which a job can be stuck.
         type: list
@@ -62,8 +72,16 @@ options:
         description: The age from which a job counts as stuck. V(30m), V(2h), V(1d) or a plain number of minutes.
         type: str
         default: 30m
+      thresholds:
+        description: Other thresholds, by the value of O(databases[].threshold_column).
+        type: dict
+        default: {}
+      threshold_column:
+        description: A column such as that of the queue; the status column if empty.
+        type: str
+        default: ""
       action:
-        description: What is done with a stuck job. The rows that V(delete) takes out are kept in a file.
+        description: What is done with a stuck job. All of it can be undone from the record of the run.
         type: str
         choices: [reset, fail, delete]
         default: reset
@@ -71,23 +89,52 @@ options:
         description: The status that V(reset) sets.
         type: raw
         default: pending
+      reset_set:
+        description: "Other columns that V(reset) sets, such as C({started_at: null, worker: null})."
+        type: dict
+        default: {}
       fail_to:
         description: The status that V(fail) sets.
         type: raw
         default: failed
+      fail_set:
+        description: Other columns that V(fail) sets.
+        type: dict
+        default: {}
       error_column:
         description: A column that gets O(databases[].error_message) when a job is failed; none if empty.
         type: str
         default: ""
-      error_message:
-        description: What stands in O(databases[].error_column) then.
+      error_mode:
+        description: Whether the message takes the place of what stands there, or follows it on a line of its own.
         type: str
-        default: Stuck, and set to failed by job_cleanup
+        choices: [replace, append]
+        default: replace
+      error_message:
+        description:
+          - What stands in O(databases[].error_column) then.
+          - It may hold C({id}), C({status}), C({age}) and C({attempts}).
+        type: str
+        default: Stuck in {status} for {age}, and set to failed by job_cleanup
+      attempts_column:
+        description: A column that counts the attempts.
+        type: str
+        default: ""
+      count_attempts:
+        description: Whether a reset adds one to O(databases[].attempts_column); V(false) where the application counts.
+        type: bool
+        default: true
+      max_attempts:
+        description:
+          - Fail a job instead of resetting it once it was attempted as often. V(0) is no cap.
+          - Without a cap a job that kills its worker comes back for ever.
+        type: int
+        default: 0
       jobs:
         description:
           - Only these jobs, by their ids or unambiguous beginnings of them, whatever their age. They still have to
             be stuck.
-          - A binary id is written in hex.
+          - A binary id is written in hex, a composite one with V(/) between its parts.
         type: list
         elements: str
         default: []
@@ -96,7 +143,9 @@ options:
         type: bool
         default: false
       children:
-        description: Tables whose rows belong to a job and go the same way with it.
+        description:
+          - Tables whose rows belong to a job and go the same way with it.
+          - Each may have C(children) of its own, with the same options.
         type: list
         elements: dict
         default: []
@@ -106,13 +155,15 @@ options:
             type: str
             required: true
           foreign_key:
-            description: The column that holds the id of the job.
-            type: str
+            description: The column that holds the id of the job; as many as the id has.
+            type: list
+            elements: str
             required: true
           id_column:
-            description: The column that names one child.
-            type: str
-            default: id
+            description: The column that names one child; several for a composite key.
+            type: list
+            elements: str
+            default: [id]
           status_column:
             description: The column of the status. Empty means that there is none, and only V(delete) touches the child.
             type: str
@@ -124,28 +175,113 @@ options:
           reset_to:
             description: By default that of the job.
             type: raw
+          reset_set:
+            description: Other columns of the child that V(reset) sets.
+            type: dict
+            default: {}
           fail_to:
             description: By default that of the job.
             type: raw
+          fail_set:
+            description: Other columns of the child that V(fail) sets.
+            type: dict
+            default: {}
           error_column:
             description: A column of the child that gets the message; none if empty.
             type: str
             default: ""
+          error_mode:
+            description: As O(databases[].error_mode).
+            type: str
+            choices: [replace, append]
+            default: replace
           error_message:
             description: By default that of the job.
             type: str
+          children:
+            description: The children's children, with the same options.
+            type: list
+            elements: dict
+            default: []
+      celery:
+        description:
+          - The application whose workers are asked what they do. A job that one of them is executing, has reserved or
+            has scheduled is not stuck, whatever its age.
+        type: dict
+        suboptions:
+          app:
+            description: As for C(celery --app).
+            type: str
+            required: true
+          directory:
+            description: The directory from which the application is imported.
+            type: path
+            required: true
+          python:
+            description: The interpreter of its virtual environment.
+            type: path
+            required: true
+          environment_file:
+            description: A file with its environment, such as C(/etc/evenkeel/celery-worker.env).
+            type: path
+            default: ""
+          workers:
+            description: The nodes that all have to answer. If none is named, one answer is enough.
+            type: list
+            elements: str
+            default: []
+          timeout:
+            description: For how many seconds to wait for answers.
+            type: float
+            default: 5
+          task_id_column:
+            description:
+              - The column that holds the id of the job's task.
+              - Without one, the job's id among the arguments of a task tells.
+            type: str
+            default: ""
+          unreachable:
+            description:
+              - What to do when the workers can't be asked. V(abort) changes nothing, V(ignore) trusts the age alone.
+              - If empty, it is V(abort) for V(reset) and V(delete), V(ignore) for V(fail).
+            type: str
+            choices: ["", abort, ignore]
+            default: ""
+      requeue:
+        description:
+          - The task to send, through O(databases[].celery), for each job that was reset, once the reset is committed.
+          - If it can't be sent, the rows are put back as they were, for the next run to find.
+        type: dict
+        suboptions:
+          task:
+            description: The task's name.
+            type: str
+            required: true
+          args:
+            description: Its arguments. C({id}) is the job's id.
+            type: list
+            elements: raw
+            default: ["{id}"]
+          kwargs:
+            description: Its keyword arguments.
+            type: dict
+            default: {}
+          queue:
+            description: Its queue; where the application routes it, if empty.
+            type: str
+            default: ""
       busy_timeout:
-        description: For how many seconds to wait for another process that holds the database.
+        description: For how many seconds to wait for another process that holds the database, or for another clean-up.
         type: float
         default: 30
-      backup_directory:
-        description: Where deleted rows are kept, in a directory of the database's owner.
+      record_directory:
+        description: Where the record of each run is kept, in a directory of the database's owner.
         type: path
         default: /var/lib/evenkeel/job_cleanup
 notes:
   - Run it as the owner of the database or as root, which lends itself the owner's identity. So the files that SQLite
     makes beside the database stay the application's.
-  - C(cleanup_stuck_jobs.py --restore FILE) of the role P(evenkeel.celery.job_cleanup#role) puts deleted rows back.
+  - C(cleanup_stuck_jobs.py --undo FILE) of the role P(evenkeel.celery.job_cleanup#role) undoes a run.
 attributes:
   check_mode:
     support: full
@@ -210,43 +346,75 @@ databases:
       type: bool
       returned: always
     counts:
-      description: Number of rows by table.
+      description: Number of rows by table and action.
       type: dict
       returned: always
-      sample: {batches: 4, links: 12}
+      sample: {batches: {reset: 4, fail: 1}, links: {reset: 12}}
     changes:
-      description: Every row, in the order of its job, with C(table), C(id), C(action), C(from), C(to) and C(why).
+      description:
+        - The first 200 rows, in the order of their jobs, with C(table), C(id), C(action), C(from), C(to) and C(why).
+        - All of them stand in the record.
       type: list
       elements: dict
       returned: always
       sample: [{table: jobs, id: 77cfa3cd, action: reset, from: processing, to: pending, why: processing for 3 d}]
     skipped:
-      description: Rows that were not touched, with C(table), C(id) and C(why), such as an unreadable timestamp.
+      description:
+        - The first 200 rows that were not touched, with C(table), C(id) and C(why).
+        - Why is such as an unreadable timestamp, or a worker that is at it.
       type: list
       elements: dict
       returned: always
+    skipped_count:
+      description: How many there are.
+      type: int
+      returned: always
     moved_on:
-      description: Rows that changed while this ran and were left alone, with C(table), C(id) and C(why).
+      description: The first 200 jobs that changed while this ran and were left alone, with C(table), C(id) and C(why).
       type: list
       elements: dict
+      returned: always
+    moved_on_count:
+      description: How many there are.
+      type: int
       returned: always
     unknown:
       description: Given ids that no job has.
       type: list
       elements: str
       returned: always
+    sent:
+      description: Number of tasks that were sent.
+      type: int
+      returned: always
+    oldest_seconds:
+      description: The age of the oldest stuck job; null if there is none.
+      type: float
+      returned: always
+    batches:
+      description: Number of transactions.
+      type: int
+      returned: always
+    locked_seconds:
+      description: For how long they held the database, in all.
+      type: float
+      returned: always
+    longest_lock_seconds:
+      description: For how long one of them held it at most.
+      type: float
+      returned: always
     owner:
       description: The user who owns the database, as whom the work is done.
       type: str
       returned: always
       sample: slideshow
-    backup:
-      description: The file that keeps the deleted rows.
+    record:
+      description: The file that keeps the rows as they were; empty where nothing changed.
       type: str
       returned: always
       sample: /var/lib/evenkeel/job_cleanup/slideshow/batches-20260118T103000Z-x1y2.jsonl
     error:
-      description: What was wrong with this database, in which case nothing was changed in it.
+      description: What was wrong with this database.
       type: str
       returned: always
     summary:
@@ -258,64 +426,107 @@ databases:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
     ACTIONS,
+    ERROR_MODES,
+    POLICIES,
+    Change,
     Report,
     StuckJobsError,
     clean_up,
     read_options,
-    show,
 )
 
 CHILD = {
     "table": {"type": "str", "required": True},
-    "foreign_key": {"type": "str", "required": True, "no_log": False},
-    "id_column": {"type": "str", "default": "id"},
+    "foreign_key": {"type": "list", "elements": "str", "required": True, "no_log": False},
+    "id_column": {"type": "list", "elements": "str", "default": ["id"]},
     "status_column": {"type": "str", "default": "status"},
     "stuck_statuses": {"type": "list", "elements": "raw"},
     "reset_to": {"type": "raw"},
+    "reset_set": {"type": "dict", "default": {}},
     "fail_to": {"type": "raw"},
+    "fail_set": {"type": "dict", "default": {}},
     "error_column": {"type": "str", "default": ""},
+    "error_mode": {"type": "str", "choices": list(ERROR_MODES), "default": "replace"},
     "error_message": {"type": "str"},
+    "children": {"type": "list", "elements": "dict", "default": []},
+}
+CELERY = {
+    "app": {"type": "str", "required": True},
+    "directory": {"type": "path", "required": True},
+    "python": {"type": "path", "required": True},
+    "environment_file": {"type": "path", "default": ""},
+    "workers": {"type": "list", "elements": "str", "default": []},
+    "timeout": {"type": "float", "default": 5},
+    "task_id_column": {"type": "str", "default": ""},
+    "unreachable": {"type": "str", "choices": list(POLICIES), "default": ""},
+}
+REQUEUE = {
+    "task": {"type": "str", "required": True},
+    "args": {"type": "list", "elements": "raw", "default": ["{id}"]},
+    "kwargs": {"type": "dict", "default": {}},
+    "queue": {"type": "str", "default": ""},
 }
 DATABASE = {
     "name": {"type": "str", "required": True},
     "path": {"type": "path", "required": True},
     "table": {"type": "str", "required": True},
-    "id_column": {"type": "str", "default": "id"},
+    "id_column": {"type": "list", "elements": "str", "default": ["id"]},
     "status_column": {"type": "str", "default": "status"},
     "time_column": {"type": "str", "default": "updated_at"},
+    "fallback_time_column": {"type": "str", "default": ""},
+    "time_zone": {"type": "str", "default": "UTC"},
     "stuck_statuses": {"type": "list", "elements": "raw", "default": ["processing"]},
     "threshold": {"type": "str", "default": "30m"},
+    "thresholds": {"type": "dict", "default": {}},
+    "threshold_column": {"type": "str", "default": ""},
     "action": {"type": "str", "choices": list(ACTIONS), "default": "reset"},
     "reset_to": {"type": "raw", "default": "pending"},
+    "reset_set": {"type": "dict", "default": {}},
     "fail_to": {"type": "raw", "default": "failed"},
+    "fail_set": {"type": "dict", "default": {}},
     "error_column": {"type": "str", "default": ""},
-    "error_message": {"type": "str", "default": "Stuck, and set to failed by job_cleanup"},
+    "error_mode": {"type": "str", "choices": list(ERROR_MODES), "default": "replace"},
+    "error_message": {
+        "type": "str",
+        "default": "Stuck in {status} for {age}, and set to failed by job_cleanup",
+    },
+    "attempts_column": {"type": "str", "default": ""},
+    "count_attempts": {"type": "bool", "default": True},
+    "max_attempts": {"type": "int", "default": 0},
     "jobs": {"type": "list", "elements": "str", "default": []},
     "respect_age": {"type": "bool", "default": False},
     "children": {"type": "list", "elements": "dict", "default": [], "options": CHILD},
+    "celery": {"type": "dict", "options": CELERY},
+    "requeue": {"type": "dict", "options": REQUEUE},
     "busy_timeout": {"type": "float", "default": 30},
-    "backup_directory": {"type": "path", "default": "/var/lib/evenkeel/job_cleanup"},
+    "record_directory": {"type": "path", "default": "/var/lib/evenkeel/job_cleanup"},
 }
 
 
 def result(reports: list[Report]) -> dict:
     return {
-        "changed": any(report.changes for report in reports),
+        "changed": any(report.changed for report in reports),
         "databases": [report.as_data() for report in reports],
         "msg": " ".join(report.sentence() for report in reports) or "No database was given.",
-        "diff": [diff(report) for report in reports if report.changes],
+        "diff": [diff(report) for report in reports if report.changed],
     }
 
 
 def diff(report: Report) -> dict:
     """The touched rows, one a line, before and after; a deleted one is no longer there."""
-    kept = [row for row in report.rows if row.action != "delete"]
+    kept = [row for row in report.rows if row.shape.action != "delete"]
+    more = report.count - len(report.rows)
+    rest = f"… and {more} more\n" if more else ""
     return {
         "before_header": str(report.database),
         "after_header": str(report.database),
-        "before": "".join(f"{row.table} {show(row.id)}: {row.before}\n" for row in report.rows),
-        "after": "".join(f"{row.table} {show(row.id)}: {row.after}\n" for row in kept),
+        "before": "".join(f"{_line(row)}: {row.status}\n" for row in report.rows) + rest,
+        "after": "".join(f"{_line(row)}: {row.target}, {row.why}\n" for row in kept) + rest,
     }
+
+
+def _line(row: Change) -> str:
+    return f"{row.shape.table.table} {row.id}"
 
 
 def main() -> None:

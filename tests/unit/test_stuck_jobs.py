@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import stat
 import threading
@@ -14,15 +15,17 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils import stuck_jobs
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
     StuckJobsError,
     clean_up,
     parse_threshold,
     parse_time,
     read_options,
-    restore,
+    undo,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.record import Record
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.report import metrics
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.times import parse_zone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,9 +61,17 @@ def options(path, /, **more):
         "path": str(path),
         "table": "batches",
         "children": [{"table": "links", "foreign_key": "batch_id"}],
-        "backup_directory": str(Path(path).parent / "backups"),
+        "record_directory": str(Path(path).parent / "records"),
         **more,
     }
+
+
+def counted(action, **tables):
+    return {table: {action: count} for table, count in tables.items()}
+
+
+def told(report):
+    return [row.as_data() for row in report.rows]
 
 
 def run(path, /, dry_run=False, **more):
@@ -85,7 +96,7 @@ def rows(path, sql):
 def test_only_what_is_old_and_stuck_changes_with_its_stuck_children(path, action, status):
     report = run(path, action=action, error_column="error", error_message="gone")
 
-    assert report.counts == {"batches": 1, "links": 1}
+    assert report.counts == counted(action, batches=1, links=1)
     error = "gone" if action == "fail" else None
     assert rows(path, "SELECT id, status, error FROM batches ORDER BY id") == [
         ("done", "completed", None),
@@ -98,23 +109,37 @@ def test_only_what_is_old_and_stuck_changes_with_its_stuck_children(path, action
         ("old", f"{status},completed,pending"),
         ("young", "processing,completed,pending"),
     ]
-    assert not run(path, action=action).changes, "a second run finds nothing"
+    assert not run(path, action=action).rows, "a second run finds nothing"
 
 
 def test_delete_takes_all_children_and_restore_puts_every_byte_back(path):
     before = dump(path)
     report = run(path, action="delete")
 
-    assert report.counts == {"batches": 1, "links": 3}
+    assert report.counts == counted("delete", batches=1, links=3)
     assert rows(path, "SELECT id FROM batches ORDER BY id") == [("done",), ("young",)]
-    assert stat.S_IMODE(Path(report.backup).stat().st_mode) == 0o600
-    assert report.backup in report.sentence()
-    restore(report.backup, dry_run=True)
+    assert stat.S_IMODE(Path(report.record).stat().st_mode) == 0o600
+    assert report.record in report.sentence()
+    assert undo(report.record, dry_run=True) == f"batches: 4 rows would be as before in {path}."
     assert dump(path) != before
-    assert restore(report.backup) == f"batches: 4 rows are back in {path}."
+    assert undo(report.record) == f"batches: 4 rows are as before in {path}."
     assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
-    with pytest.raises(StuckJobsError, match=r"UNIQUE.*Nothing was changed"):
-        restore(report.backup)
+    assert undo(report.record) == f"batches: 0 rows are as before in {path}; 4 changed since and left alone."
+
+
+@pytest.mark.parametrize("action", ["reset", "fail"])
+def test_undo_puts_back_what_is_still_as_the_run_left_it(path, action):
+    before = dump(path)
+    report = run(path, action=action, error_column="error")
+    assert undo(report.record) == f"batches: 2 rows are as before in {path}."
+    assert dump(path) == before
+
+    report = run(path, action=action, error_column="error")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE batches SET status = 'completed' WHERE id = 'old'")
+        db.commit()
+    assert undo(report.record) == f"batches: 1 row is as before in {path}; 1 changed since and left alone."
+    assert rows(path, "SELECT status FROM batches WHERE id = 'old'") == [("completed",)]
 
 
 def test_a_dry_run_tells_the_same_plan_and_touches_no_file(path):
@@ -122,23 +147,25 @@ def test_a_dry_run_tells_the_same_plan_and_touches_no_file(path):
     planned = run(path, action="delete", dry_run=True)
 
     assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
-    assert planned.sentence() == "batches: 1 in batches and 3 in links would be deleted."
-    assert planned.rows == run(path, action="delete").rows
+    assert planned.sentence() == (
+        "batches: 1 in batches would be deleted and 3 in links would be deleted; the oldest was stuck for 1 h 0 min."
+    )
+    assert told(planned) == told(run(path, action="delete"))
 
 
 def test_a_dry_run_sees_what_a_writer_has_committed_to_the_wal(path):
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("UPDATE batches SET updated_at = ? WHERE id = 'young'", (iso(2 * HOUR),))
         writer.commit()
-        assert [change.id for change in run(path, dry_run=True).changes] == ["old", "young"]
+        assert [change.key[0] for change in run(path, children=[], dry_run=True).rows] == ["old", "young"]
 
 
 def test_a_delete_leaves_no_orphans_in_tables_that_nobody_named(path):
     report = run(path, action="delete", children=[])
 
-    assert not report.changes
+    assert not report.rows
     assert "rows of links refer to it by batch_id" in report.skipped[0].why
-    assert run(path, action="reset", children=[]).counts == {"batches": 1}
+    assert run(path, action="reset", children=[]).counts == counted("reset", batches=1)
 
 
 # Given ids
@@ -146,14 +173,14 @@ def test_a_delete_leaves_no_orphans_in_tables_that_nobody_named(path):
 
 def test_a_given_job_may_be_young_unless_its_age_is_asked_for(path):
     asked = run(path, jobs=["you"], respect_age=True)
-    assert not asked.changes
+    assert not asked.rows
     assert asked.skipped[0].why == "processing for only 1 min"
-    assert [change.id for change in run(path, jobs=["you"]).changes] == ["young"]
+    assert [change.key[0] for change in run(path, jobs=["you"], children=[]).rows] == ["young"]
 
 
 def test_a_given_job_has_to_be_stuck_and_an_unknown_one_is_reported(path):
     report = run(path, jobs=["done", "nobody", "100%", "ol_"])
-    assert not report.changes
+    assert not report.rows
     assert report.unknown == ["nobody", "100%", "ol_"]
     assert report.skipped[0].why == "it is completed, which is not stuck"
 
@@ -163,7 +190,7 @@ def test_an_ambiguous_beginning_is_refused_but_an_exact_id_is_not(path):
         db.execute("INSERT INTO batches VALUES ('old-2', 'processing', NULL, NULL)")
         db.commit()
     assert "'ol' is the beginning of several ids: old, old-2. Write more of it." in run(path, jobs=["ol"]).error
-    assert [change.id for change in run(path, jobs=["old"], dry_run=True).changes] == ["old"]
+    assert [change.key[0] for change in run(path, jobs=["old"], children=[], dry_run=True).rows] == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +209,7 @@ def test_ids_of_every_kind(tmp_path, kind, ids, job, found):
         db.executemany("INSERT INTO batches VALUES (?, 'processing', 'x')", [(key,) for key in ids])
         db.commit()
     report = run(path, jobs=[job], children=[])
-    assert [change.id for change in report.changes] == found
+    assert [change.key[0] for change in report.rows] == found
     assert rows(path, "SELECT id FROM batches WHERE status = 'pending'") == [(key,) for key in found]
 
 
@@ -190,13 +217,13 @@ def test_ids_of_every_kind(tmp_path, kind, ids, job, found):
 
 
 def between_plan_and_act(monkeypatch, path, sql):
-    def act(connection, report):
+    def intend(record, batch):
+        original(record, batch)
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute(sql)
-        original(connection, report)
 
-    original = stuck_jobs.act
-    monkeypatch.setattr(stuck_jobs, "act", act)
+    original = Record.intend
+    monkeypatch.setattr(Record, "intend", intend)
 
 
 @pytest.mark.parametrize("action", ["reset", "fail", "delete"])
@@ -213,17 +240,23 @@ def test_a_job_that_moves_on_after_the_plan_is_left_alone(path, monkeypatch, act
     between_plan_and_act(monkeypatch, path, moved)
     report = run(path, action=action)
 
-    assert not report.changes
+    assert not report.changed
     assert [note.id for note in report.moved_on] == ["old"]
     assert "1 moved on" in report.sentence()
-    assert not report.backup
+    assert not report.record
+    assert not list((path.parent / "records").glob("*/*.jsonl*"))
     assert rows(path, "SELECT count(*) FROM links") == [(9,)]
     assert rows(path, "SELECT count(*) FROM links WHERE status = 'processing'") == [(3,)]
 
 
-def test_a_child_that_comes_after_the_plan_goes_with_its_parent(path, monkeypatch):
-    between_plan_and_act(monkeypatch, path, "INSERT INTO links (batch_id, status) VALUES ('old', 'pending')")
-    assert run(path, action="delete").counts == {"batches": 1, "links": 4}
+@pytest.mark.parametrize("action", ["reset", "delete"])
+def test_a_job_whose_family_grows_after_the_plan_is_left_alone_as_a_whole(path, monkeypatch, action):
+    between_plan_and_act(monkeypatch, path, "INSERT INTO links (batch_id, status) VALUES ('old', 'processing')")
+    report = run(path, action=action)
+    assert not report.changed
+    assert [note.id for note in report.moved_on] == ["old"]
+    monkeypatch.undo()
+    assert run(path, action=action).counts == counted(action, batches=1, links=2 if action == "reset" else 4)
 
 
 def test_a_database_that_stays_busy_is_an_error_and_unchanged(path):
@@ -232,9 +265,10 @@ def test_a_database_that_stays_busy_is_an_error_and_unchanged(path):
         other.execute("UPDATE batches SET error = 'x' WHERE id = 'done'")
         report = run(path, busy_timeout=0.1, action="delete")
         other.execute("COMMIT")
-    assert "another process held the database for more than 0.1 s. Nothing was changed" in report.error
+    assert "another process held the database for more than 0.1 s." in report.error
+    assert report.sentence().endswith("Nothing was changed.")
     assert rows(path, "SELECT status FROM batches WHERE id = 'old'") == [("processing",)]
-    assert not list((path.parent / "backups").glob("*/*"))
+    assert not list((path.parent / "records").glob("*/*.jsonl*"))
 
 
 def test_a_writer_that_finishes_in_time_is_waited_for(path):
@@ -252,7 +286,7 @@ def test_a_writer_that_finishes_in_time_is_waited_for(path):
     locked.wait()
     report = run(path, busy_timeout=10)
     thread.join()
-    assert report.counts == {"batches": 1, "links": 1}
+    assert report.counts == counted("reset", batches=1, links=1)
 
 
 def test_a_failing_write_rolls_everything_back_and_leaves_no_backup(path):
@@ -261,9 +295,9 @@ def test_a_failing_write_rolls_everything_back_and_leaves_no_backup(path):
         db.commit()
     before = dump(path)
     report = run(path, action="delete")
-    assert "SQLite says: links stay. Nothing was changed." in report.error
+    assert "SQLite says: links stay. Nothing was changed." in report.sentence()
     assert dump(path) == before
-    assert not list((path.parent / "backups").glob("*/*"))
+    assert not list((path.parent / "records").glob("*/*.jsonl*"))
 
 
 # Mistakes
@@ -283,7 +317,7 @@ def test_a_failing_write_rolls_everything_back_and_leaves_no_backup(path):
 def test_a_mistake_names_what_there_is(path, mistake, message):
     report = run(path, **mistake)
     assert message in report.error
-    assert report.sentence() == report.error
+    assert report.sentence().startswith(report.error)
 
 
 def test_a_view_is_refused_and_a_missing_database_is_never_made(path, tmp_path):
@@ -310,6 +344,23 @@ def test_a_view_is_refused_and_a_missing_database_is_never_made(path, tmp_path):
         ({"stuck_statuses": []}, "is empty"),
         ({"reset_to": "processing"}, "reset_to of batches is itself one of its stuck_statuses"),
         ({"children": [{"table": "links"}]}, "`foreign_key` is missing"),
+        (
+            {"children": [{"table": "links", "foreign_key": ["a", "b"]}]},
+            "foreign_key of links needs a column for each of",
+        ),
+        (
+            {"error_message": "{name} died"},
+            "error_message of batches: {name} is none of {id}, {status}, {age}, {attempts}",
+        ),
+        ({"error_message": "{id.__class__}"}, "error_message of batches"),
+        ({"error_message": "{"}, "Write {{ and }} for braces"),
+        ({"error_mode": "add"}, "error_mode 'add' of batches is not one of replace, append"),
+        ({"thresholds": {"mail": "soon"}}, "thresholds 'soon' is not an age"),
+        ({"time_zone": "Europe/Atlantis"}, "time_zone 'Europe/Atlantis' is no zone that this host knows"),
+        ({"max_attempts": 3}, "max_attempts needs attempts_column"),
+        ({"requeue": {"task": "t"}}, "requeue needs celery"),
+        ({"celery": {"app": "shop"}}, "celery: `directory` is missing"),
+        ({"celery": {"app": "a", "directory": "/", "python": "/p", "unreachable": "go"}}, "is not abort or ignore"),
         ({"children": [{"table": "links", "foreign_kee": "x"}]}, "Did you mean 'foreign_key'?"),
     ],
 )
@@ -342,6 +393,7 @@ def test_thresholds(text, seconds):
         str(int(NOW)),
         int(NOW * 1e3),
         str(int(NOW * 1e6)),
+        2461059.0,
     ],
 )
 def test_a_moment_in_every_writing(value):
@@ -351,7 +403,7 @@ def test_a_moment_in_every_writing(value):
 @pytest.mark.parametrize(
     "value",
     [
-        *(None, "", "soon", b"2026-01-18 12:00:00", float("nan"), float("inf"), 0, -1, 2461059.0),
+        *(None, "", "soon", b"2026-01-18 12:00:00", float("nan"), float("inf"), 0, -1, 2461059),
         *("2026-01-18", "20260118T120000Z", "2026-13-01 00:00:00", "2026-01-18 24:00:00", "202601181030"),
         *(20260118, 202601181030, 20260118103000),
     ],
@@ -360,11 +412,31 @@ def test_what_is_no_sure_time_is_none(value):
     assert parse_time(value) is None
 
 
+def test_a_time_without_an_offset_is_of_the_zone_and_an_hour_that_comes_twice_is_the_later():
+    berlin = parse_zone("Europe/Berlin")
+    assert parse_time("2026-01-18 13:00:00", berlin) == NOW
+    assert parse_time("2026-01-18 12:00:00Z", berlin) == NOW
+    assert parse_time("2026-10-25 02:30:00", berlin) == parse_time("2026-10-25 01:30:00Z")
+
+
 @given(st.datetimes(datetime(2002, 1, 1), datetime(2200, 1, 1)), st.integers(-14 * 60, 14 * 60))
 def test_parse_time_agrees_with_python(moment, minutes):
     aware = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     for text in (aware.isoformat(), aware.isoformat(" "), str(aware.timestamp())[:10]):
         assert parse_time(text) == pytest.approx(aware.timestamp(), abs=1)
+
+
+# Telling
+
+
+def test_metrics_are_what_prometheus_reads(path):
+    report = run(path)
+    text = metrics([report])
+    assert 'stuck_jobs_rows{database="batches",table="links",action="reset"} 1\n' in text
+    assert 'stuck_jobs_oldest_seconds{database="batches"} 3600\n' in text
+    assert 'stuck_jobs_failed{database="batches"} 0\n' in text
+    for line in text.splitlines():
+        assert line.startswith("# ") or re.fullmatch(r'stuck_jobs_\w+\{\w+="[^"]*"(,\w+="[^"]*")*\} [\d.e+-]+', line)
 
 
 # The whole, against a model
@@ -436,7 +508,7 @@ def test_random_databases_end_as_the_model_says(tmp_path_factory, jobs, links, a
     report = run(path, **asked)
 
     assert not report.error
-    assert planned.rows == report.rows
+    assert told(planned) == told(report)
     expected_jobs, expected_links = model(jobs, links, action, threshold * 60)
     assert rows(path, f'SELECT id, "{column}", at, other FROM "{table}" ORDER BY id') == [
         (make(key), status, written(age, way), 1) for key, (status, age, way) in sorted(expected_jobs.items())
@@ -448,7 +520,7 @@ def test_random_databases_end_as_the_model_says(tmp_path_factory, jobs, links, a
         status in ("processing", "running") and not (isinstance(age, int) and age >= 0)
         for status, age, way in jobs.values()
     )
-    if report.backup:
-        restore(report.backup)
+    if report.record:
+        undo(report.record)
         assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
     json.dumps(report.as_data())

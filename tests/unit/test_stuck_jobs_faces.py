@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import Database, Table
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.options import Celery, Database, Requeue, Table
 from ansible_collections.evenkeel.celery.plugins.modules import sqlite_stuck_jobs
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +31,7 @@ def jobs(tmp_path):
             [("77cfa3cd-1", "processing"), ("b49d06f6-2", "processing"), ("c0ffee00-3", "completed")],
         )
         db.commit()
-    return {"name": "jobs", "path": str(path), "table": "jobs", "backup_directory": str(tmp_path / "backups")}
+    return {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(tmp_path / "records")}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def script(tmp_path, jobs):
     home = tmp_path / "evenkeel"
     home.mkdir()
     shutil.copy(ROLE / "files" / "cleanup_stuck_jobs.py", home)
-    shutil.copy(ROOT / "plugins" / "module_utils" / "stuck_jobs.py", home)
+    shutil.copytree(ROOT / "plugins" / "module_utils" / "stuck_jobs", home / "stuck_jobs")
     config = tmp_path / "job_cleanup.json"
     config.write_text(json.dumps({"databases": [jobs]}))
 
@@ -68,11 +68,13 @@ def test_check_mode_and_diff_show_what_then_happens_once(capsys, jobs):
     assert planned["changed"]
     assert statuses(jobs) == ["processing", "processing", "completed"]
     assert planned["diff"][0]["before"] == "jobs 77cfa3cd-1: processing\njobs b49d06f6-2: processing\n"
-    assert planned["diff"][0]["after"] == "jobs 77cfa3cd-1: pending\njobs b49d06f6-2: pending\n"
+    after = planned["diff"][0]["after"].splitlines()
+    assert after[0].startswith("jobs 77cfa3cd-1: pending, processing for ")
+    assert after[1].startswith("jobs b49d06f6-2: pending, processing for ")
 
     done = module(capsys, [jobs])
     assert done["databases"][0]["changes"] == planned["databases"][0]["changes"]
-    assert done["databases"][0]["counts"] == {"jobs": 2}
+    assert done["databases"][0]["counts"] == {"jobs": {"reset": 2}}
     assert statuses(jobs) == ["pending", "pending", "completed"]
     assert not module(capsys, [jobs])["changed"]
 
@@ -90,7 +92,7 @@ def test_the_module_deletes_given_jobs_and_nothing_the_second_time(capsys, jobs)
     asked = {**jobs, "action": "delete", "jobs": ["77cfa3cd"]}
     first = module(capsys, [asked])
     assert first["diff"][0]["after"] == ""
-    assert Path(first["databases"][0]["backup"]).exists()
+    assert Path(first["databases"][0]["record"]).exists()
     second = module(capsys, [asked])
     assert not second["changed"]
     assert second["databases"][0]["unknown"] == ["77cfa3cd"]
@@ -100,7 +102,9 @@ def test_script_dry_run_table_and_exit_codes(script, jobs):
     dry = script("--dry-run")
     assert dry.returncode == 3
     assert dry.stdout.splitlines()[0].startswith("jobs  77cfa3cd-1  processing -> pending  processing for ")
-    assert dry.stdout.splitlines()[-1] == "jobs: 2 in jobs would be reset to pending."
+    assert dry.stdout.splitlines()[-1].startswith(
+        "jobs: 2 in jobs would be reset to pending; the oldest was stuck for "
+    )
     assert statuses(jobs) == ["processing", "processing", "completed"]
 
     assert script("--action", "fail", "--job", "77cf").returncode == 0
@@ -128,25 +132,34 @@ def test_script_names_what_is_wrong(script):
 
 def test_script_deletes_as_json_and_restores(script, jobs):
     told = json.loads(script("--action", "delete", "--json").stdout)
-    assert told["databases"][0]["counts"] == {"jobs": 2}
+    assert told["databases"][0]["counts"] == {"jobs": {"delete": 2}}
     assert statuses(jobs) == ["completed"]
-    assert script("--restore", told["databases"][0]["backup"]).returncode == 0
+    assert script("--undo", told["databases"][0]["record"]).returncode == 0
     assert statuses(jobs) == ["processing", "processing", "completed"]
 
 
 def engine_defaults(kind):
-    given = (item for item in dataclasses.fields(kind) if item.default is not dataclasses.MISSING)
-    return {item.name: list(item.default) if isinstance(item.default, tuple) else item.default for item in given}
+    found = {}
+    for item in dataclasses.fields(kind):
+        if item.default_factory is not dataclasses.MISSING:
+            found[item.name] = item.default_factory()
+        elif item.default is not dataclasses.MISSING:
+            found[item.name] = list(item.default) if isinstance(item.default, tuple) else item.default
+    return found
+
+
+def defaults_of(spec):
+    return {key: each["default"] for key, each in spec.items() if "default" in each}
 
 
 def test_the_defaults_of_module_and_role_are_the_engines():
     of_engine = engine_defaults(Database)
-    of_module = {key: spec["default"] for key, spec in sqlite_stuck_jobs.DATABASE.items() if "default" in spec}
     of_role = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())["__job_cleanup_defaults"]
     for name in ("name", "path", "foreign_key"):
         del of_engine[name]
-    assert of_module == of_engine
+    assert {**defaults_of(sqlite_stuck_jobs.DATABASE), "celery": None, "requeue": None} == of_engine
     # A clean-up of given jobs is asked for once, not configured.
     assert of_role == {key: value for key, value in of_engine.items() if key not in ("jobs", "respect_age")}
-    of_child = {key: spec["default"] for key, spec in sqlite_stuck_jobs.CHILD.items() if "default" in spec}
-    assert of_child.items() <= engine_defaults(Table).items()
+    assert defaults_of(sqlite_stuck_jobs.CHILD).items() <= engine_defaults(Table).items()
+    assert defaults_of(sqlite_stuck_jobs.CELERY) == engine_defaults(Celery)
+    assert defaults_of(sqlite_stuck_jobs.REQUEUE) == engine_defaults(Requeue)

@@ -10,13 +10,13 @@ examples:
   cleanup_stuck_jobs.py                                   what the configuration says
   cleanup_stuck_jobs.py --action fail --threshold 2h      fail what is stuck for two hours
   cleanup_stuck_jobs.py --action delete --job 77cfa3cd    delete one job, by the beginning of its id
-  cleanup_stuck_jobs.py --restore FILE                    put deleted rows back
+  cleanup_stuck_jobs.py --undo FILE                       undo a run: the rows are as they were before
 
-Run it as root or as the databases' owner. Deleted rows are kept in /var/lib/evenkeel/job_cleanup/.
+Run it as root or as the databases' owner. What a run changes is recorded in /var/lib/evenkeel/job_cleanup/ first.
 
 exit codes:
   0  nothing is stuck, or what was stuck is dealt with
-  1  something is wrong (configuration, database, an ambiguous id); the message says what
+  1  something is wrong (configuration, database, workers, an ambiguous id); the message says what
   2  the command line is wrong
   3  dry run: something is stuck
   4  a given job was not found, or a row was skipped: see the output
@@ -27,8 +27,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import syslog
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Iterable
 
 # Leave no compiled copy of the engine behind in /usr/local/lib/evenkeel.
 sys.dont_write_bytecode = True
@@ -41,11 +43,12 @@ from stuck_jobs import (  # noqa: E402
     clean_up,
     parse_threshold,
     read_options,
-    restore,
-    show,
+    undo,
+    write_metrics,
 )
 
 CONFIG = "/etc/evenkeel/job_cleanup.json"
+ROWS = 20  # that the table shows
 
 
 def arguments() -> argparse.Namespace:
@@ -68,17 +71,24 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--config", metavar="FILE", default=CONFIG, help=f"default: {CONFIG}")
     parser.add_argument("--json", action="store_true", help="print the plan, or what was done, as JSON")
-    parser.add_argument("--restore", metavar="FILE", help="put the rows of a deletion back, and do nothing else")
+    parser.add_argument("--quiet", action="store_true", help="print only what is wrong")
+    parser.add_argument(
+        "--undo", metavar="FILE", help="put back what the run of this record changed, and do nothing else"
+    )
     return parser.parse_args()
 
 
 def main() -> int:
     args = arguments()
     try:
-        if args.restore:
-            print(restore(args.restore, args.dry_run))
+        if args.undo:
+            sentence = undo(args.undo, args.dry_run)
+            print(sentence)
+            if not args.dry_run:
+                tell_journal([(syslog.LOG_NOTICE, sentence)])
             return 0
-        databases = [asked_for(database, args) for database in configured(args)]
+        config = configuration(args)
+        databases = [asked_for(database, args) for database in configured(config, args)]
     except StuckJobsError as error:
         print(error, file=sys.stderr)
         return 1
@@ -90,16 +100,26 @@ def main() -> int:
     if args.json:
         print(json.dumps({"databases": [report.as_data() for report in reports], "unknown": missing}, indent=2))
     else:
-        tell(reports, missing)
+        tell(reports, missing, args.quiet)
+    if not args.dry_run:
+        tell_journal((syslog.LOG_ERR if each.error else syslog.LOG_NOTICE, each.sentence()) for each in reports)
+        if config.get("metrics_file"):
+            write_metrics(config["metrics_file"], reports)
     return exit_code(reports, missing, args.dry_run)
 
 
-def configured(args: argparse.Namespace) -> list[Database]:
+def configuration(args: argparse.Namespace) -> dict[str, Any]:
     try:
-        content = json.loads(Path(args.config).read_text(encoding="utf-8"))
-        databases = [read_options(options) for options in content["databases"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        config = json.loads(Path(args.config).read_text(encoding="utf-8"))
+        if isinstance(config["databases"], list):
+            return config
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StuckJobsError(f"{args.config} can't be read: {error}.") from error
+    raise StuckJobsError(f"{args.config} can't be read: its databases are no list.")
+
+
+def configured(config: dict[str, Any], args: argparse.Namespace) -> list[Database]:
+    databases = [read_options(options) for options in config["databases"]]
     names = [database.name for database in databases]
     for name in args.database:
         if name not in names:
@@ -120,31 +140,48 @@ def asked_for(database: Database, args: argparse.Namespace) -> Database:
     return replace(database, action=args.action or database.action, jobs=tuple(args.job))
 
 
-def tell(reports: list[Report], missing: list[str]) -> None:
-    rows = [
-        (row.table, show(row.id), f"{row.before} -> {'deleted' if row.action == 'delete' else row.after}", row.why)
-        for report in reports
-        for row in report.rows
-    ]
+def tell(reports: list[Report], missing: list[str], quiet: bool) -> None:
+    if not quiet:
+        print_table(reports)
     for report in reports:
-        rows += [(note.table, note.id, "left alone", note.why) for note in (*report.moved_on, *report.skipped)]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-    for report in reports:
-        print(report.sentence(), file=sys.stderr if report.error else sys.stdout)
+        if report.error:
+            print(report.sentence(), file=sys.stderr)
+        elif not quiet:
+            print(report.sentence())
     for job in missing:
         print(f"No job begins with {job!r}.", file=sys.stderr)
     if not reports:
         print("No database is configured.")
 
 
+def print_table(reports: list[Report]) -> None:
+    rows = []
+    for report in reports:
+        for row in report.rows:
+            target = "deleted" if row.shape.action == "delete" else row.target
+            rows.append((row.shape.table.table, row.id, f"{row.status} -> {target}", row.why))
+        rows += [(note.table, note.id, "left alone", note.why) for note in (*report.moved_on, *report.skipped)]
+    more = sum(report.count + report.moved_on_count + report.skipped_count for report in reports) - len(rows[:ROWS])
+    widths = [max(map(len, column)) for column in zip(*rows[:ROWS])]
+    for row in rows[:ROWS]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+    if more:
+        print(f"… and {more} more (--json shows 200 of each kind, the record of the run all)")
+
+
+def tell_journal(entries: Iterable[tuple[int, str]]) -> None:
+    """By syslog, which systemd's journal reads: also of a run by hand it is known later who changed what."""
+    syslog.openlog("evenkeel-job-cleanup", syslog.LOG_PID, syslog.LOG_CRON)
+    for priority, sentence in entries:
+        syslog.syslog(priority, sentence)
+
+
 def exit_code(reports: list[Report], missing: list[str], dry_run: bool) -> int:
     if any(report.error for report in reports):
         return 1
-    if missing or any(report.skipped for report in reports):
+    if missing or any(report.skipped_count for report in reports):
         return 4
-    return 3 if dry_run and any(report.changes for report in reports) else 0
+    return 3 if dry_run and any(report.changed for report in reports) else 0
 
 
 if __name__ == "__main__":

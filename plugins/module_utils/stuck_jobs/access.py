@@ -1,0 +1,111 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way to somebody else's database: as its owner, never creating it, and with what SQLite says in words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import sqlite3
+from pathlib import Path
+from typing import Iterator
+from urllib.parse import quote
+
+from .options import Database, StuckJobsError
+
+
+@contextlib.contextmanager
+def as_owner(database: Database) -> Iterator[None]:
+    """As the database's owner: what SQLite creates beside the file (-wal, -shm, -journal) must stay the application's.
+
+    Root lends itself the owner's identity; anybody else than the owner is sent back.
+    """
+    owner, me = owner_of(database), os.geteuid()
+    if me not in (0, owner.st_uid):
+        name = user_name(owner.st_uid)
+        raise StuckJobsError(f"{database}: belongs to {name}. Run this as {name} or as root.")
+    if me == owner.st_uid:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([owner.st_gid])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def owner_of(database: Database) -> os.stat_result:
+    path = Path(database.path)
+    try:
+        if path.is_file():
+            return path.stat()
+    except PermissionError:
+        raise StuckJobsError(f"{database}: can't be reached. Run this as the database's owner or as root.") from None
+    raise StuckJobsError(f"{database}: there is no such file. Correct `path`, or start the application first.")
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+@contextlib.contextmanager
+def connect(database: Database, write: bool) -> Iterator[sqlite3.Connection]:
+    """Opens what is there, never creates it, and puts what SQLite has to say into words."""
+    with spoken(database), contextlib.closing(_open(database, write)) as connection:
+        connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if write and in_wal_mode(connection):
+            # A power cut may take back our last commits, but never breaks the file: the next run does them again.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: a checkpoint syncs, and often is slow
+        yield connection
+
+
+@contextlib.contextmanager
+def spoken(database: Database) -> Iterator[None]:
+    """What SQLite says, in words for the operator."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if "locked" in str(error):
+            raise StuckJobsError(
+                f"{database}: another process held the database for more than {database.busy_timeout:g} s."
+                " Run this again, or raise busy_timeout."
+            ) from error
+        raise StuckJobsError(f"{database}: SQLite says: {error}.") from error
+
+
+def _open(database: Database, write: bool) -> sqlite3.Connection:
+    frozen = not write and _is_frozen(database)
+    mode = "ro&immutable=1" if frozen else "rw" if write or _is_idle_wal(database) else "ro"
+    return sqlite3.connect(
+        f"file:{quote(database.path)}?mode={mode}", uri=True, timeout=database.busy_timeout, isolation_level=None
+    )
+
+
+def in_wal_mode(connection: sqlite3.Connection) -> bool:
+    return connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def _is_frozen(database: Database) -> bool:
+    """On a file system that is read-only: SQLite can't make the -shm that reading a WAL database takes."""
+    wal = Path(f"{database.path}-wal")
+    read_only = os.statvfs(database.path).f_flag & os.ST_RDONLY
+    return bool(read_only) and not (wal.exists() and wal.stat().st_size)
+
+
+def _is_idle_wal(database: Database) -> bool:
+    """A WAL database that nobody has open: a read-only connection would leave an empty -wal and -shm behind."""
+    with Path(database.path).open("rb") as file:
+        header = file.read(20)
+    return header[18:] == b"\2\2" and not Path(f"{database.path}-wal").exists()

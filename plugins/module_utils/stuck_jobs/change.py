@@ -1,0 +1,125 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan's elements: what changes, from what to what, why; and what is left alone."""
+
+# ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Sequence
+
+from .options import Table
+from .schema import Schema, q
+from .times import span
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """What all changes of one action on one table have in common."""
+
+    schema: Schema
+    action: str
+    read: tuple[str, ...]  # the columns that were read: a row that differs in one of them has moved on
+    set: tuple[str, ...]  # the columns that are written
+    values: tuple[Any, ...]  # what is written there, but for
+    message_at: int | None  # the place of the error message, and
+    attempts_at: int | None  # the place of the attempts
+
+    @property
+    def table(self) -> Table:
+        return self.schema.table
+
+    @cached_property
+    def is_written(self) -> bool:
+        """A child without a status is only passed through, to its own children, unless it is deleted."""
+        return self.action == "delete" or bool(self.set)
+
+    @cached_property
+    def write_sql(self) -> str:
+        """Takes what is set, then the row as it was read."""
+        where = " AND ".join(
+            [*(f"{column} = ?" for column in self.schema.locator), *(f"{q(c)} IS ?" for c in self.read)]
+        )
+        if self.action == "delete":
+            return f"DELETE FROM {q(self.table.table)} WHERE {where}"
+        return f"UPDATE {q(self.table.table)} SET {', '.join(f'{q(column)} = ?' for column in self.set)} WHERE {where}"
+
+    def value(self, row: tuple[Any, ...], column: str) -> Any:
+        return row[len(self.schema.locator) + self.read.index(column)] if column else None
+
+
+class Change(NamedTuple):
+    """One row that is to change, and what goes with it."""
+
+    shape: Shape
+    row: tuple[Any, ...]  # its place in the table, then shape.read
+    after: tuple[Any, ...]  # shape.set
+    age: float | None = None  # seconds; None: it was asked for by its id, or belongs to one that changes
+    children: tuple[Change, ...] = ()
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        return self.row[: len(self.shape.schema.locator)]
+
+    @property
+    def before(self) -> tuple[Any, ...]:
+        return self.row[len(self.shape.schema.locator) :]
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        return tuple(self.shape.value(self.row, column) for column in self.shape.table.id_column)
+
+    @property
+    def id(self) -> str:
+        return show(self.key)
+
+    @property
+    def status(self) -> Any:
+        return self.shape.value(self.row, self.shape.table.status_column)
+
+    @property
+    def target(self) -> Any:
+        """The status that it gets; None if it is deleted."""
+        return self.after[self.shape.set.index(self.shape.table.status_column)] if self.after else None
+
+    @property
+    def why(self) -> str:
+        if self.shape.table.foreign_key:
+            return "belongs to a stuck job"
+        return f"{self.status} for {span(self.age)}" if self.age is not None else f"{self.status}, and asked for by id"
+
+    def flat(self) -> Sequence[Change]:
+        """This one, then its children, that are really written."""
+        mine = (self,) if self.shape.is_written else ()
+        return (*mine, *(row for child in self.children for row in child.flat())) if self.children else mine
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "table": self.shape.table.table,
+            "id": self.id,
+            "action": self.shape.action,
+            "from": plain(self.status),
+            "to": plain(self.target),
+            "why": self.why,
+        }
+
+
+class Note(NamedTuple):
+    """A row that was left alone, and why."""
+
+    table: str
+    id: str
+    why: str
+
+
+def show(key: tuple[Any, ...]) -> str:
+    """An id on one printable line; a binary one (a UUID's 16 bytes) in hex, as it can be given back to us."""
+    text = "/".join(value.hex() if isinstance(value, bytes) else str(value) for value in key)
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+
+
+def plain(value: Any) -> Any:
+    """For JSON."""
+    return value.hex() if isinstance(value, bytes) else value

@@ -1,0 +1,342 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: reads page by page which jobs are stuck, and what is to become of each. Writes nothing."""
+
+# ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+
+from .access import in_wal_mode
+from .change import Change, Note, Shape, show
+from .options import Database, StuckJobsError, Table
+from .schema import Schema, marks, q, read_schema, unnamed_referrers
+from .times import parse_threshold, parse_time, parse_zone, span
+
+PAGE = 10_000  # rows that one query reads; all that is held in memory at a time
+DELETE_PAGE = 200  # whole rows, which may be big
+WINDOW = 50_000  # rows that one query looks through where readers keep writers waiting
+PARENTS = 200  # whose children one query asks for
+
+Row = Sequence[Any]
+
+
+class Plan:
+    """What is to be done in one database, as pages of changes."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        database: Database,
+        now: float,
+        living: Mapping[str, str],
+        skip: Callable[[Note], None],
+    ) -> None:
+        self.database = database
+        self.unknown: list[str] = []  # given ids that no job begins with
+        self._connection, self._now, self._living, self._skip = connection, now, living, skip
+        self._schemas = read_schema(connection, database)
+        self._zone = parse_zone(database.time_zone)
+        self._threshold = parse_threshold(database.threshold)
+        # Keys of JSON and YAML may be texts where the database has numbers.
+        self._thresholds = {str(key): parse_threshold(value) for key, value in database.thresholds.items()}
+        self._by_age = database.respect_age or not database.jobs
+        self._shapes: dict[tuple[str, str], Shape] = {}
+        self._reads = {table.table: self._columns_to_read(table) for table in database.family()}
+        # Where in a row of the jobs each column is, after the row's place.
+        first = len(self._schemas[database.table].locator)
+        self._at = {column: number for number, column in enumerate(self._reads[database.table], first)}
+        self._key_at = [self._at[column] for column in database.id_column]
+        self._referrers = unnamed_referrers(connection, database) if database.action == "delete" else []
+
+    def pages(self) -> Iterator[list[Change]]:
+        """All changes, in the order of the table."""
+        for rows in self._given() if self.database.jobs else self._stuck():
+            changes = [change for change in map(self._judge, rows) if change]
+            yield self.with_children(self._without_referred(changes))
+
+    # What is read
+
+    def _columns_to_read(self, table: Table) -> tuple[str, ...]:
+        columns = [
+            # Of what is deleted, all: that is what has to be unchanged, and to come back.
+            *(self._schemas[table.table].columns if self.database.action == "delete" else ()),
+            *table.id_column,
+            table.status_column,
+            *table.set_to("reset"),
+            *table.set_to("fail"),
+            table.error_column,
+        ]
+        if isinstance(table, Database):
+            columns += [table.time_column, table.fallback_time_column, table.threshold_column, table.attempts_column]
+            columns += [table.task_id_column]
+        return tuple(dict.fromkeys(filter(None, columns)))
+
+    def _columns(self, table: Table) -> str:
+        """The place of the row, then what is read of it."""
+        columns = [*self._schemas[table.table].locator, *map(q, self._reads[table.table])]
+        return ", ".join(f"{q(table.table)}.{column}" for column in columns)
+
+    def _stuck(self) -> Iterator[list[Row]]:
+        """Pages of rows with a stuck status, by key, so that no query takes long."""
+        schema, statuses = self._schemas[self.database.table], self.database.stuck_statuses
+        status = q(self.database.status_column)
+        if schema.status_index:
+            for each in statuses:
+                yield from self._paged(f" INDEXED BY {q(schema.status_index)}", f"{status} IS ?", [each])
+        elif in_wal_mode(self._connection):
+            yield from self._paged("", f"+{status} IN ({marks(statuses)})", statuses)
+        else:
+            yield from self._windowed(f"+{status} IN ({marks(statuses)})", statuses)
+
+    def _paged(self, how: str, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
+        schema, size = self._schemas[self.database.table], self._page_size
+        select = f"SELECT {self._columns(self.database)} FROM {q(self.database.table)}{how}"
+        tail = f"ORDER BY {', '.join(schema.locator)} LIMIT {size}"
+        rows = self._connection.execute(f"{select} WHERE {where} {tail}", values).fetchall()
+        while rows:
+            yield rows
+            if len(rows) < size:
+                return
+            last = rows[-1][: len(schema.locator)]
+            rows = self._connection.execute(
+                f"{select} WHERE {where} AND {_after(schema)} {tail}", [*values, *last]
+            ).fetchall()
+
+    def _windowed(self, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
+        """Where a reader keeps writers out, a query may not go through the whole table for the next stuck job."""
+        schema = self._schemas[self.database.table]
+        key, count = ", ".join(schema.locator), len(schema.locator)
+        end = f"SELECT {key} FROM {q(self.database.table)} WHERE {{}} ORDER BY {key} LIMIT 1 OFFSET {WINDOW - 1}"
+        select, last = f"SELECT {self._columns(self.database)} FROM {q(self.database.table)}", ()
+        while True:
+            after = _after(schema) if last else "1"
+            until = self._connection.execute(end.format(after), last).fetchone() or ()
+            up_to = f"({key}) <= ({marks(schema.locator)})" if until else "1"
+            sql = f"{select} WHERE {after} AND {up_to} AND {where} ORDER BY {key}"
+            rows = self._connection.execute(sql, [*last, *until, *values]).fetchall()
+            for start in range(0, len(rows), self._page_size):
+                yield rows[start : start + self._page_size]
+            if not until:
+                return
+            last = until[:count]
+
+    @property
+    def _page_size(self) -> int:
+        return DELETE_PAGE if self.database.action == "delete" else PAGE
+
+    def _given(self) -> Iterator[list[Row]]:
+        """The rows of the given ids; those that aren't stuck, or aren't there, are told."""
+        found = {}
+        for job in self.database.jobs:
+            row = self._find(str(job))
+            if row is None:
+                self.unknown.append(str(job))
+            else:
+                found[row[:-1]] = row[-1]
+        rows = []
+        for row, is_stuck in found.items():
+            if is_stuck:
+                rows.append(row)
+            else:
+                self._leave(row, f"it is {row[self._at[self.database.status_column]]}, which is not stuck")
+        for start in range(0, len(rows), self._page_size):
+            yield rows[start : start + self._page_size]
+
+    def _find(self, job: str) -> Row | None:
+        """The row of an id or of an unambiguous beginning of one; a number is no beginning of another number."""
+        database, keys = self.database, list(map(q, self.database.id_column))
+        texts = [f"CASE typeof({key}) WHEN 'blob' THEN lower(hex({key})) ELSE CAST({key} AS TEXT) END" for key in keys]
+        text, types = " || '/' || ".join(texts), " AND ".join(f"typeof({key}) IN ('text', 'blob')" for key in keys)
+        is_stuck = f"{q(database.status_column)} IN ({marks(database.stuck_statuses)})"
+        select = f"SELECT {self._columns(database)}, {is_stuck} FROM {q(database.table)}"
+        ways = [(f"{text} = ?", (job,)), (f"{types} AND substr({text}, 1, ?) = ?", (len(job), job))]
+        if len(keys) == 1:
+            ways.insert(0, (f"{keys[0]} = ?", (job,)))  # by its index
+        for where, values in ways:
+            rows = self._connection.execute(
+                f"{select} WHERE {where} LIMIT 6", (*database.stuck_statuses, *values)
+            ).fetchall()
+            if len(rows) > 1:
+                names = ", ".join(show(self._key(row)) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
+                raise StuckJobsError(f"{database}: {job!r} is the beginning of several ids: {names}. Write more of it.")
+            if rows:
+                return rows[0]
+        return None
+
+    # What is to become of it
+
+    def _judge(self, row: Row) -> Change | None:
+        database, at = self.database, self._at
+        column, stamp = database.time_column, row[at[database.time_column]]
+        if stamp is None and database.fallback_time_column:
+            column = database.fallback_time_column
+            stamp = row[at[column]]
+        since = parse_time(stamp, self._zone)
+        age = None if since is None or since > self._now else self._now - since
+        if self._by_age:
+            if age is None:
+                value = "NULL" if stamp is None else repr(stamp)
+                doubt = "no time that we know" if since is None else "in the future"
+                return self._leave(row, f"{column} is {value}, which is {doubt}")
+            if age < (self._threshold_of(row) if self._thresholds else self._threshold):
+                if database.jobs:
+                    self._leave(row, f"{row[at[database.status_column]]} for only {span(age)}")
+                return None
+        if None in self._key(row):
+            return self._leave(row, "it has no id")
+        busy = self._living and self._busy(row)
+        if busy:
+            return self._leave(row, busy)
+        shape = self._shape(database, self._action(row))
+        return self._make(shape, row, age, age)
+
+    def _threshold_of(self, row: Row) -> float:
+        value = row[self._at[self.database.threshold_column or self.database.status_column]]
+        return self._thresholds.get(str(value), self._threshold)
+
+    def _busy(self, row: Row) -> str:
+        """Which worker is at it, or is going to be."""
+        task_id = row[self._at[self.database.task_id_column]] if self.database.task_id_column else None
+        return self._living.get(str(task_id)) or self._living.get(show(self._key(row)), "")
+
+    def _action(self, row: Row) -> str:
+        database = self.database
+        if database.action == "reset" and database.max_attempts:
+            attempts = row[self._at[database.attempts_column]]
+            if isinstance(attempts, int) and attempts >= database.max_attempts:
+                return "fail"
+        return database.action
+
+    def _make(self, shape: Shape, row: Row, age: float | None, job_age: float | None) -> Change:
+        """The change of a row; where its job's age stands in the message, that."""
+        if shape.message_at is None and shape.attempts_at is None:
+            return Change(shape, row, shape.values, age)
+        return Change(shape, row, self._filled(shape, row, job_age), age)
+
+    def _filled(self, shape: Shape, before: Row, age: float | None) -> tuple[Any, ...]:
+        """What is set, with what differs from row to row."""
+        table, new = shape.table, list(shape.values)
+        counted = shape.value(before, self.database.attempts_column) if table is self.database else None
+        attempts = counted if isinstance(counted, int) else 0
+        if shape.attempts_at is not None:
+            new[shape.attempts_at] = attempts + 1
+        if shape.message_at is not None:
+            message = table.error_message.format(
+                id=show(tuple(shape.value(before, column) for column in table.id_column)),
+                status=shape.value(before, table.status_column),
+                age="an unknown time" if age is None else span(age),
+                attempts=attempts,
+            )
+            old = shape.value(before, table.error_column)
+            new[shape.message_at] = f"{old}\n{message}" if old and table.error_mode == "append" else message
+        return tuple(new)
+
+    def _shape(self, table: Table, action: str) -> Shape:
+        shape = self._shapes.get((table.table, action))
+        if shape:
+            return shape
+        new = table.set_to(action)
+        if action == "fail" and table.error_column:
+            new[table.error_column] = None
+        attempts = self.database.attempts_column if self.database.count_attempts else ""
+        if action == "reset" and table is self.database and attempts:
+            new[attempts] = None
+        columns = tuple(new)
+        shape = self._shapes[table.table, action] = Shape(
+            schema=self._schemas[table.table],
+            action=action,
+            read=self._reads[table.table],
+            set=columns,
+            values=tuple(new.values()),
+            message_at=columns.index(table.error_column) if action == "fail" and table.error_column else None,
+            attempts_at=columns.index(attempts) if attempts in columns and action == "reset" else None,
+        )
+        return shape
+
+    # What goes with it
+
+    def with_children(self, changes: list[Change]) -> list[Change]:
+        """The changes with what goes with each: all of it into a delete, else only what is stuck itself."""
+        if not self.database.children:
+            return changes
+        families = self._families(changes, self.database.children, [change.age for change in changes])
+        return [change._replace(children=family) for change, family in zip(changes, families)]
+
+    def _families(
+        self, parents: Sequence[Change], children: Iterable[Table], ages: Sequence[float | None]
+    ) -> list[tuple[Change, ...]]:
+        families: list[tuple[Change, ...]] = [()] * len(parents)
+        for child in children:
+            numbers, found = [], []
+            for number, row in self._rows_of(child, [parent.key for parent in parents]):
+                numbers.append(number)
+                found.append(self._make(self._shape(child, parents[number].shape.action), row, None, ages[number]))
+            grand = self._families(found, child.children, [ages[number] for number in numbers])
+            for number, change, family in zip(numbers, found, grand):
+                families[number] += (change._replace(children=family),)
+        return families
+
+    def _rows_of(self, child: Table, keys: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Row]]:
+        """The rows that belong to these parents, each with its parent's number."""
+        names = [f"k{number}" for number in range(len(child.foreign_key))]
+        matches = " AND ".join(
+            f"{q(child.table)}.{q(column)} = parent.{name}" for column, name in zip(child.foreign_key, names)
+        )
+        select = f"SELECT parent.n, {self._columns(child)} FROM parent JOIN {q(child.table)} ON {matches}"
+        where, statuses = "", ()
+        if self.database.action != "delete" and child.status_column:
+            where, statuses = (
+                f" WHERE {q(child.status_column)} IN ({marks(child.stuck_statuses)})",
+                child.stuck_statuses,
+            )
+        order = ", ".join(f"{q(child.table)}.{column}" for column in self._schemas[child.table].locator)
+        for start in range(0, len(keys), PARENTS):
+            some = keys[start : start + PARENTS]
+            values = ", ".join(f"({start + number}, {marks(key)})" for number, key in enumerate(some))
+            parents = f"WITH parent (n, {', '.join(names)}) AS (VALUES {values})"
+            sql = f"{parents} {select}{where} ORDER BY parent.n, {order}"
+            for row in self._connection.execute(
+                sql, [value for key in some for value in key] + list(statuses)
+            ).fetchall():
+                yield row[0], row[1:]
+
+    def _without_referred(self, changes: Sequence[Change]) -> list[Change]:
+        """Without those of which a delete would leave orphans: that is told."""
+        if not self._referrers:
+            return list(changes)
+        return [change for change in changes if not self._referred(change)]
+
+    def _referred(self, change: Change) -> bool:
+        """Is there something that a delete would leave an orphan? That is told."""
+        for table, column in self._referrers:
+            for value in change.key:
+                if self._connection.execute(
+                    f"SELECT 1 FROM {q(table)} WHERE {q(column)} = ? LIMIT 1", (value,)
+                ).fetchone():
+                    why = f"rows of {table} refer to it by {column}: name that table among the children"
+                    self._skip(Note(self.database.table, change.id, why))
+                    return True
+        return False
+
+    def unharmed(self, changes: Sequence[Change]) -> list[Change]:
+        """Those whose children are still as planned: within a transaction nobody can add one behind our back."""
+        if not self.database.children and not self._referrers:
+            return list(changes)
+        now = self.with_children(self._without_referred(changes))
+        still = {change.place: change.children for change in now}
+        return [change for change in changes if still.get(change.place) == change.children]
+
+    # Small words
+
+    def _key(self, row: Row) -> tuple[Any, ...]:
+        return tuple(row[at] for at in self._key_at)
+
+    def _leave(self, row: Row, why: str) -> None:
+        self._skip(Note(self.database.table, show(self._key(row)), why))
+
+
+def _after(schema: Schema) -> str:
+    return f"({', '.join(schema.locator)}) > ({marks(schema.locator)})"

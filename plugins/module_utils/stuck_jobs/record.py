@@ -1,0 +1,227 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of a run: each batch of rows as it was, written and safe on the disk before the database is touched.
+
+JSON lines that only the database's owner can read: a head, the shapes of the changes, and for each batch first what is
+going to be written, then what of it was left alone, then (requeue) that its tasks are sent. While a run is at work the
+file ends in .part, so the next run finds what a crash cut short.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any, Iterator, Sequence
+
+from .access import owner_of, user_name
+from .change import Change, Shape
+from .options import Database, StuckJobsError
+
+PART = ".part"
+
+
+def directory_of(database: Database) -> Path:
+    """One directory for each owner of a database, closed to all others."""
+    return Path(database.record_directory) / user_name(owner_of(database).st_uid)
+
+
+def make_directory(database: Database) -> None:
+    """Makes that directory; as root, for the database's owner, who can't make it under /var/lib."""
+    directory, owner = directory_of(database), owner_of(database)
+    if directory.is_dir():
+        return
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700)
+    except PermissionError:
+        raise StuckJobsError(
+            f"{database}: {directory}, where the records of runs are kept, can't be made. Run this once as root,"
+            " or set record_directory to one where you may write."
+        ) from None
+    if os.geteuid() == 0:
+        os.chown(directory, owner.st_uid, owner.st_gid)
+
+
+@contextlib.contextmanager
+def only_one_run(database: Database) -> Iterator[None]:
+    """Two at once would both find the same jobs: the second waits for the first, or leaves."""
+    with (directory_of(database) / f"{database.name}.lock").open("w", encoding="utf-8") as lock:
+        end = time.monotonic() + database.busy_timeout
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    raise StuckJobsError(
+                        f"{database}: another clean-up is still at work after {database.busy_timeout:g} s."
+                    ) from None
+                time.sleep(0.1)
+        yield
+
+
+class Record:
+    """The record of the run that is going on; its file begins with the first batch."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.path = ""
+        self._file: IO[str] | None = None
+        self._shapes: dict[Shape, int] = {}
+        self._size = self._written = 0  # jobs of the last batch, and of all that really changed
+
+    def intend(self, batch: Sequence[Change]) -> None:
+        """What is going to be written, safe on the disk when this returns."""
+        rows = []
+        for number, change in enumerate(batch):
+            for row in change.flat():
+                rows.append((number, self._shape(row.shape), row.before, row.after))
+        self._line({"rows": rows})
+        self._size = len(batch)
+        os.fdatasync(self._open_file().fileno())
+
+    def done(self, left: Sequence[int]) -> None:
+        """The last batch is written, without these jobs of it, that had moved on."""
+        self._written += self._size - len(left)
+        self._line({"done": True, "left": list(left)})
+
+    def sent(self) -> None:
+        """The tasks of the last batch are sent."""
+        self._line({"sent": True})
+
+    def keep(self) -> str:
+        """The run has ended: the record gets its name, and is gone where nothing has changed."""
+        if not self._file:
+            return ""
+        self._file.close()
+        if not self._written:
+            Path(self.path + PART).unlink()
+            return ""
+        finish(Path(self.path + PART))
+        return self.path
+
+    def _shape(self, shape: Shape) -> int:
+        if shape not in self._shapes:
+            self._shapes[shape] = len(self._shapes)
+            self._line({"shape": self._shapes[shape], **_head(shape)})
+        return self._shapes[shape]
+
+    def _open_file(self) -> IO[str]:
+        if self._file is None:
+            stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+            number, path = tempfile.mkstemp(
+                f".jsonl{PART}", f"{self.database.name}-{stamp}-", directory_of(self.database)
+            )
+            self.path = path[: -len(PART)]
+            self._file = os.fdopen(number, "w", encoding="utf-8")
+            head = {"database": self.database.path, "name": self.database.name, "at": stamp}
+            self._file.write(json.dumps(head) + "\n")
+        return self._file
+
+    def _line(self, data: dict[str, Any]) -> None:
+        file = self._open_file()
+        file.write(_encode(data) + "\n")
+        file.flush()
+
+
+def finish(part: Path) -> None:
+    part.rename(part.with_suffix(""))
+
+
+def cut_short(database: Database) -> list[Path]:
+    """The records of runs that ended before their end."""
+    return sorted(directory_of(database).glob(f"{database.name}-????????T??????Z-*.jsonl{PART}"))
+
+
+class Row:
+    """A row of a record: how it was, and what it became."""
+
+    def __init__(self, shape: dict[str, Any], before: list[Any], after: list[Any]) -> None:
+        self.table, self.action = shape["table"], shape["action"]
+        read = dict(zip(shape["read"], map(_unpack, before)))
+        self.key = {column: read[column] for column in shape["id"]}
+        self.before = {column: read[column] for column in shape["set"]}
+        self.after = dict(zip(shape["set"], map(_unpack, after)))
+
+
+class Batch:
+    """The jobs of a batch, each as its rows, the job's own first."""
+
+    def __init__(self, jobs: list[list[Row]]) -> None:
+        self.jobs = jobs
+        self.is_done = False  # else the run ended before it could say so: it may be, or not
+        self.is_sent = False
+
+
+def read(path: Path) -> tuple[dict[str, Any], Iterator[Batch]]:
+    """The head of a record, and its batches. A line that a crash cut off was never acted on."""
+    try:
+        file = path.open(encoding="utf-8")
+        head = json.loads(file.readline())
+        head["database"], head["name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StuckJobsError(f"{path} is no record of ours, or can't be read: {error}.") from error
+    return head, _batches(file)
+
+
+def _batches(file: IO[str]) -> Iterator[Batch]:
+    shapes: dict[int, dict[str, Any]] = {}
+    batch = None
+    with file:
+        for text in file:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                break
+            if "shape" in line:
+                shapes[line["shape"]] = line
+            elif "rows" in line:
+                if batch:
+                    yield batch
+                jobs: dict[int, list[Row]] = {}
+                for number, shape, before, after in line["rows"]:
+                    jobs.setdefault(number, []).append(Row(shapes[shape], before, after))
+                batch = Batch(list(jobs.values()))
+            elif batch and "done" in line:
+                batch.is_done = True
+                batch.jobs = [job for number, job in enumerate(batch.jobs) if number not in line["left"]]
+            elif batch and "sent" in line:
+                batch.is_sent = True
+    if batch:
+        yield batch
+
+
+def _pack(value: Any) -> Any:
+    return {"base64": base64.b64encode(value).decode()}
+
+
+def _unpack(value: Any) -> Any:
+    return base64.b64decode(value["base64"]) if isinstance(value, dict) else value
+
+
+_encode = json.JSONEncoder(default=_pack).encode  # what JSON doesn't know is bytes
+
+
+def as_row(change: Change) -> Row:
+    """A change as its record has it."""
+    return Row(_head(change.shape), list(change.before), list(change.after))
+
+
+def _head(shape: Shape) -> dict[str, Any]:
+    """What rows of a shape have in common. Of a deleted row `set` is what comes back: all but generated columns."""
+    columns = shape.schema.columns if shape.action == "delete" else shape.set
+    return {
+        "table": shape.table.table,
+        "action": shape.action,
+        "id": shape.table.id_column,
+        "read": shape.read,
+        "set": columns,
+    }

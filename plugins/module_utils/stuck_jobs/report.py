@@ -1,0 +1,177 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was done, or would be: counts, rows and one sentence; for people, for programs and for Prometheus."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Iterator, Sequence
+
+from .change import Change, Note, plain
+from .options import Database
+from .times import span
+
+SHOWN = 200  # rows that a report names; all of them are counted, and stand in the record
+
+
+@dataclass
+class Report:
+    """What is to be done in one database (dry run), or what was done."""
+
+    database: Database
+    dry_run: bool
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)  # by table and action
+    rows: list[Change] = field(default_factory=list)  # the first of them
+    skipped: list[Note] = field(default_factory=list)  # the first of them
+    skipped_count: int = 0
+    moved_on: list[Note] = field(default_factory=list)
+    moved_on_count: int = 0
+    unknown: list[str] = field(default_factory=list)
+    sent: int = 0
+    oldest: float | None = None  # seconds
+    batches: int = 0
+    locked: float = 0.0  # seconds, in all
+    longest_lock: float = 0.0
+    owner: str = ""
+    record: str = ""
+    remarks: list[str] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.counts)
+
+    @property
+    def count(self) -> int:
+        """All rows that changed, or would."""
+        return sum(number for actions in self.counts.values() for number in actions.values())
+
+    def add(self, changes: Sequence[Change]) -> None:
+        ages = [change.age for change in changes if change.age is not None]
+        self.oldest = max([*ages, *([self.oldest] if self.oldest is not None else [])], default=None)
+        rows = [row for change in changes for row in change.flat()]
+        for shape, count in Counter(row.shape for row in rows).items():
+            actions = self.counts.setdefault(shape.table.table, {})
+            actions[shape.action] = actions.get(shape.action, 0) + count
+        self.rows += rows[: SHOWN - len(self.rows)]
+
+    def skip(self, note: Note) -> None:
+        self.skipped_count += 1
+        if len(self.skipped) < SHOWN:
+            self.skipped.append(note)
+
+    def leave(self, note: Note) -> None:
+        self.moved_on_count += 1
+        if len(self.moved_on) < SHOWN:
+            self.moved_on.append(note)
+
+    def sentence(self) -> str:
+        """One sentence that says it all."""
+        said = list(self._said())
+        if self.error:
+            before = f" Before that: {'; '.join(said)}." if self.counts else " Nothing was changed."
+            return self.error + ("" if self.error.endswith("Nothing was changed.") else before)
+        return f"{self.database.name}: {'; '.join(said)}."
+
+    def _said(self) -> Iterator[str]:
+        would_be = "would be " if self.dry_run else ""
+        parts = [
+            f"{count} in {table} {would_be}{self._done(table, action)}"
+            for table, actions in self.counts.items()
+            for action, count in actions.items()
+        ]
+        yield " and ".join(parts) if parts else "nothing is stuck"
+        if self.oldest is not None:
+            yield f"the oldest was stuck for {span(self.oldest)}"
+        if self.sent:
+            yield f"{self.sent} {'task' if self.sent == 1 else 'tasks'} sent"
+        if self.moved_on_count:
+            yield f"{self.moved_on_count} moved on in the meantime and left alone"
+        if self.skipped_count:
+            yield f"{self.skipped_count} skipped"
+        if self.unknown:
+            yield f"no job begins with {', '.join(self.unknown)}"
+        yield from self.remarks
+        if self.record:
+            yield f"undo: --undo {self.record}"
+
+    def _done(self, table: str, action: str) -> str:
+        named = next(each for each in self.database.family() if each.table == table)
+        return {"reset": f"reset to {named.reset_to}", "fail": f"set to {named.fail_to}", "delete": "deleted"}[action]
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "name": self.database.name,
+            "path": self.database.path,
+            "owner": self.owner,
+            "action": self.database.action,
+            "dry_run": self.dry_run,
+            "counts": self.counts,
+            "changes": [row.as_data() for row in self.rows],
+            "skipped": [note._asdict() for note in self.skipped],
+            "skipped_count": self.skipped_count,
+            "moved_on": [note._asdict() for note in self.moved_on],
+            "moved_on_count": self.moved_on_count,
+            "unknown": self.unknown,
+            "sent": self.sent,
+            "oldest_seconds": None if self.oldest is None else round(self.oldest, 1),
+            "batches": self.batches,
+            "locked_seconds": round(self.locked, 4),
+            "longest_lock_seconds": round(self.longest_lock, 4),
+            "record": self.record,
+            "error": self.error,
+            "summary": self.sentence(),
+        }
+
+
+_METRICS = (
+    ("stuck_jobs_rows", "Rows that the last run changed."),
+    ("stuck_jobs_skipped", "Rows that the last run skipped, such as those with an unreadable timestamp."),
+    ("stuck_jobs_moved_on", "Jobs that moved on while the last run was at work."),
+    ("stuck_jobs_oldest_seconds", "Age of the oldest job that the last run found stuck."),
+    ("stuck_jobs_locked_seconds", "How long the last run held the database, in all."),
+    ("stuck_jobs_longest_lock_seconds", "How long the last run held the database at a time."),
+    ("stuck_jobs_failed", "Whether the last run ended with an error."),
+    ("stuck_jobs_last_run_timestamp_seconds", "When the last run ended."),
+)
+
+
+def write_metrics(path: str, reports: Sequence[Report]) -> None:
+    """For node_exporter's textfile collector, which must never see half a file."""
+    with tempfile.NamedTemporaryFile("w", dir=Path(path).parent, prefix=".", delete=False, encoding="utf-8") as file:
+        file.write(metrics(reports))
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+def metrics(reports: Sequence[Report]) -> str:
+    samples: dict[str, list[str]] = {name: [] for name, about in _METRICS}
+    for report in reports:
+        database = f'database="{report.database.name}"'
+        for table, actions in report.counts.items() or {report.database.table: {report.database.action: 0}}.items():
+            for action, count in actions.items():
+                labels = f'{database},table="{_label(table)}",action="{action}"'
+                samples["stuck_jobs_rows"].append(f"{{{labels}}} {count}")
+        for name, value in (
+            ("skipped", report.skipped_count),
+            ("moved_on", report.moved_on_count),
+            ("oldest_seconds", report.oldest or 0),
+            ("locked_seconds", report.locked),
+            ("longest_lock_seconds", report.longest_lock),
+            ("failed", int(bool(report.error))),
+            ("last_run_timestamp_seconds", time.time()),
+        ):
+            samples[f"stuck_jobs_{name}"].append(f"{{{database}}} {value:.12g}")
+    lines = []
+    for name, about in _METRICS:
+        lines += [f"# HELP {name} {about}", f"# TYPE {name} gauge", *(name + sample for sample in samples[name])]
+    return "\n".join(lines) + "\n"
+
+
+def _label(value: Any) -> str:
+    return str(plain(value)).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,230 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run: one database after another, each for itself. And the way back."""
+
+# ruff: noqa: S608 -- every identifier in our SQL comes from a record of ours, and is quoted; values are bound.
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any, Iterable, Mapping, Sequence
+
+from . import record
+from .access import as_owner, connect, owner_of, spoken, user_name
+from .change import Change, Note, show
+from .options import Database, StuckJobsError
+from .plan import Plan
+from .record import Record
+from .report import Report
+from .schema import marks, q
+from .workers import Workers
+from .write import Pace, write
+
+
+def clean_up(databases: Iterable[Database], dry_run: bool = False, now: float | None = None) -> list[Report]:
+    """Deals with each database for itself: what is wrong with one stands in its report and stops no other."""
+    return [_clean_up_one(database, dry_run, now) for database in databases]
+
+
+def _clean_up_one(database: Database, dry_run: bool, now: float | None) -> Report:
+    report = Report(database, dry_run)
+    try:
+        report.owner = user_name(owner_of(database).st_uid)
+        if not dry_run:
+            record.make_directory(database)
+        with contextlib.ExitStack() as stack:
+            workers = _start_workers(database, stack)
+            stack.enter_context(as_owner(database))
+            if not dry_run:
+                stack.enter_context(record.only_one_run(database))
+            living = _ask(database, workers, report)
+            connection = stack.enter_context(connect(database, write=not dry_run))
+            plan = Plan(connection, database, time.time() if now is None else now, living, report.skip)
+            if dry_run:
+                for page in plan.pages():
+                    report.add(page)
+            else:
+                _Run(connection, plan, workers, report).go()
+            report.unknown = plan.unknown
+    except StuckJobsError as error:
+        report.error = str(error)
+    except OSError as error:
+        report.error = f"{database}: {error}."
+    return report
+
+
+def _start_workers(database: Database, stack: contextlib.ExitStack) -> Workers | None:
+    if not database.celery:
+        return None
+    workers = Workers(database, database.celery)
+    stack.callback(workers.stop)
+    workers.start()
+    return workers
+
+
+def _ask(database: Database, workers: Workers | None, report: Report) -> Mapping[str, str]:
+    """Which jobs are alive, by task id and by argument."""
+    if not workers:
+        return {}
+    why_not = workers.ready()
+    living: dict[str, str] = {}
+    if not why_not:
+        living, why_not = workers.busy()
+    if not why_not:
+        return living
+    if database.unreachable == "abort":
+        raise StuckJobsError(
+            f"{database}: the workers can't be asked what they are doing: {why_not}. Start them, or set celery's"
+            " unreachable to ignore if you know that none is at work. Nothing was changed."
+        )
+    report.remarks.append(f"the workers were not asked ({why_not})")
+    return {}
+
+
+class _Run:
+    """The writing part of a run."""
+
+    def __init__(self, connection: sqlite3.Connection, plan: Plan, workers: Workers | None, report: Report) -> None:
+        self.connection, self.plan, self.workers, self.report = connection, plan, workers, report
+        self.database = plan.database
+        self.pace, self.record = Pace(connection), Record(plan.database)
+
+    def go(self) -> None:
+        try:
+            self._finish_what_was_cut_short()
+            for page in self.plan.pages():
+                for batch in self.pace.batches(page):
+                    self._write(batch)
+        finally:
+            self.report.record = self.record.keep()
+            self.report.locked, self.report.longest_lock = self.pace.locked, self.pace.longest
+
+    def _write(self, batch: Sequence[Change]) -> None:
+        self.record.intend(batch)
+        try:
+            with self.pace.transaction(self.connection, len(batch)):
+                done = write(self.connection, self.database, self.plan.unharmed(batch))
+        except BaseException:
+            self.record.done(range(len(batch)))
+            raise
+        self.report.batches += 1
+        if len(done) == len(batch):
+            self.record.done([])
+        else:
+            places = {change.place for change in done}
+            left = [number for number, change in enumerate(batch) if change.place not in places]
+            self.record.done(left)
+            for number in left:
+                change = batch[number]
+                self.report.leave(Note(change.shape.table.table, change.id, f"it is no longer as it was: {change.why}"))
+        self.report.add(done)
+        if self.database.requeue:
+            self._send([change for change in done if change.shape.action == "reset"])
+
+    def _send(self, changes: Sequence[Change]) -> None:
+        """A task for each job, once its row is committed. Those that can't be sent are stuck again, to be found."""
+        sent, why_not = _send(self.database, self.workers, [change.key for change in changes])
+        self.report.sent += sent
+        if not why_not:
+            self.record.sent()
+            return
+        rows = [record.as_row(row) for change in changes[sent:] for row in change.flat()]
+        with self.pace.transaction(self.connection, len(rows)):
+            back = sum(put_back(self.connection, row) for row in rows)
+        self.record.sent()
+        raise StuckJobsError(
+            f"{self.database}: tasks can't be sent: {why_not}. {back} rows are as they were, for the next run to find."
+        )
+
+    def _finish_what_was_cut_short(self) -> None:
+        """A run that crashed between commit and sending left jobs that nobody would ever do."""
+        for part in record.cut_short(self.database):
+            if self.database.requeue:
+                for batch in record.read(part)[1]:
+                    jobs = [job[0] for job in batch.jobs if not batch.is_sent and job[0].action == "reset"]
+                    waiting = [job for job in jobs if _is(self.connection, job, job.after)]
+                    sent, why_not = _send(self.database, self.workers, [tuple(job.key.values()) for job in waiting])
+                    self.report.sent += sent
+                    if why_not:
+                        raise StuckJobsError(f"{self.database}: the tasks of {part} can't be sent: {why_not}.")
+            record.finish(part)
+
+
+def _send(database: Database, workers: Workers | None, keys: Sequence[tuple[Any, ...]]) -> tuple[int, str]:
+    """How many tasks were sent, and why no more."""
+    requeue = database.requeue
+    if not keys or not requeue or not workers:
+        return 0, ""
+    tasks = []
+    for key in keys:
+        task = {
+            "name": requeue.task,
+            "args": [_filled(value, key) for value in requeue.args],
+            "kwargs": {name: _filled(value, key) for name, value in requeue.kwargs.items()},
+        }
+        tasks.append({**task, "queue": requeue.queue} if requeue.queue else task)
+    return workers.send(tasks)
+
+
+def _filled(value: Any, key: tuple[Any, ...]) -> Any:
+    """{id} alone is the id as the database has it; within a text it is written out."""
+    if value == "{id}" and len(key) == 1 and not isinstance(key[0], bytes):
+        return key[0]
+    return value.replace("{id}", show(key)) if isinstance(value, str) else value
+
+
+def undo(path: str, dry_run: bool = False) -> str:
+    """Puts back what a run changed, where it still is as the run left it, and says so in a sentence."""
+    head, batches = record.read(Path(path))
+    database = Database(table="", name=head["name"], path=head["database"])
+    back = left = 0
+    with as_owner(database), connect(database, write=not dry_run) as connection, spoken(database):
+        pace = Pace(connection)
+        for batch in batches:
+            rows = [row for job in batch.jobs for row in job]
+            for some in pace.batches(rows):
+                if dry_run:
+                    done = sum(_can_be_put_back(connection, row) for row in some)
+                else:
+                    with pace.transaction(connection, len(some)):
+                        done = sum(put_back(connection, row) for row in some)
+                back += done
+                left += len(some) - done
+    counted = "1 row" if back == 1 else f"{back} rows"
+    verb = "would be" if dry_run else "is" if back == 1 else "are"
+    told = f"{database.name}: {counted} {verb} as before in {database.path}"
+    return f"{told}; {left} changed since and left alone." if left else f"{told}."
+
+
+def put_back(connection: sqlite3.Connection, row: record.Row) -> bool:
+    """Makes one row what it was before; False where it is no longer as we left it."""
+    table = q(row.table)
+    if row.action == "delete":
+        if _is(connection, row, {}):
+            return False
+        columns = ", ".join(map(q, row.before))
+        values = list(row.before.values())
+        connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks(values)})", values)
+        return True
+    settings = ", ".join(f"{q(column)} = ?" for column in row.after)
+    where, values = _where({**row.key, **row.after})
+    return (
+        connection.execute(f"UPDATE {table} SET {settings} WHERE {where}", [*row.before.values(), *values]).rowcount > 0
+    )
+
+
+def _can_be_put_back(connection: sqlite3.Connection, row: record.Row) -> bool:
+    return not _is(connection, row, {}) if row.action == "delete" else _is(connection, row, row.after)
+
+
+def _is(connection: sqlite3.Connection, row: record.Row, like: Mapping[str, Any]) -> bool:
+    """Is there a row of this key, like that?"""
+    where, values = _where({**row.key, **like})
+    return connection.execute(f"SELECT 1 FROM {q(row.table)} WHERE {where} LIMIT 1", values).fetchone() is not None
+
+
+def _where(like: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    return " AND ".join(f"{q(column)} IS ?" for column in like), list(like.values())

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the database is really like: every name that the options use is looked up here before it stands in SQL."""
+
+# ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Iterator, Sequence
+
+from .options import Database, StuckJobsError, Table, nearest
+
+_ROWID = ("rowid", "oid", "_rowid_")  # SQLite's names for it; a column of that name hides one
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What SQL about a table has to know."""
+
+    table: Table
+    columns: tuple[str, ...]  # all that are stored, in their order
+    locator: tuple[str, ...]  # what finds a row fastest: SQL for the rowid, or the primary key's columns
+    status_index: str  # an index that begins with the status, or none
+
+
+def read_schema(connection: sqlite3.Connection, database: Database) -> dict[str, Schema]:
+    """The schema of each table of the family, by its name. Raises what is wrong, all of it."""
+    real = dict(connection.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')"))
+    wrong = []
+    for table in database.family():
+        if table.table not in real:
+            wrong.append(f"there is no table {table.table!r}. {nearest(table.table, real)}")
+        elif real[table.table] == "view":
+            wrong.append(f"{table.table} is a view. Name the table behind it.")
+        else:
+            wrong += _wrong_columns(connection, table)
+    if wrong:
+        raise StuckJobsError(f"{database}: {' '.join(wrong)} Nothing was changed.")
+    return {table.table: _schema(connection, table) for table in database.family()}
+
+
+def _wrong_columns(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
+    found = connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (table.table,))
+    # hidden: 2 and 3 are generated columns.
+    generated = {name: hidden in (2, 3) for name, hidden in found}
+    for option, column in table.columns:
+        if column not in generated:
+            yield f"{option}: table {table.table} has no column {column!r}. {nearest(column, generated)}"
+        elif generated[column] and option in (
+            "status_column",
+            "error_column",
+            "attempts_column",
+            "reset_set",
+            "fail_set",
+        ):
+            yield f"{option}: {table.table}.{column} is a generated column. Name one that can be written."
+    unique = _unique_columns(connection, table.table)
+    if all(column in generated for column in table.id_column) and set(table.id_column) not in unique:
+        there_are = "; ".join(" and ".join(sorted(columns)) for columns in unique) or "none"
+        yield f"id_column: {table.table}.{', '.join(table.id_column)} is not unique. Unique are: {there_are}."
+
+
+def _unique_columns(connection: sqlite3.Connection, table: str) -> list[set[str]]:
+    """The columns that name one row together: the primary key's, or those of a unique index."""
+    indexed = connection.execute(
+        "SELECT l.name, i.name FROM pragma_index_list(?) AS l, pragma_index_info(l.name) AS i"
+        ' WHERE l."unique" AND NOT l.partial',
+        (table,),
+    )
+    unique = {"": set(_primary_key(connection, table))}
+    for index, column in indexed:
+        unique.setdefault(index, set()).add(column)
+    found = [columns for columns in unique.values() if columns and None not in columns]
+    return [columns for number, columns in enumerate(found) if columns not in found[:number]]
+
+
+def _primary_key(connection: sqlite3.Connection, table: str) -> list[str]:
+    return [
+        name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?) WHERE pk ORDER BY pk", (table,))
+    ]
+
+
+def _schema(connection: sqlite3.Connection, table: Table) -> Schema:
+    # table_info leaves out the generated columns, which can't be written.
+    columns = tuple(name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table.table,)))
+    free = [name for name in _ROWID if name not in {column.lower() for column in columns}]
+    try:
+        connection.execute(f"SELECT {free[0]} FROM {q(table.table)} LIMIT 0")
+        locator = (free[0],)
+    except (IndexError, sqlite3.OperationalError):  # all hidden, or WITHOUT ROWID
+        locator = tuple(map(q, _primary_key(connection, table.table)))
+    return Schema(table, columns, locator, _index_on(connection, table.table, table.status_column))
+
+
+def _index_on(connection: sqlite3.Connection, table: str, column: str) -> str:
+    found = connection.execute(
+        "SELECT l.name FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS i"
+        " WHERE i.seqno = 0 AND i.name = ? AND i.coll = 'BINARY' AND NOT l.partial"
+        # The shortest first: where something follows the status, SQLite has to sort each page by its keys.
+        " ORDER BY (SELECT count(*) FROM pragma_index_info(l.name)), l.name",
+        (table, column),
+    ).fetchone()
+    return found[0] if found else ""
+
+
+def unnamed_referrers(connection: sqlite3.Connection, table: Table) -> list[tuple[str, str]]:
+    """Tables and columns that refer to this one and aren't among its children: a delete would leave orphans there."""
+    found = connection.execute(
+        'SELECT m.name, f."from", f."to" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f'
+        " WHERE m.type = 'table' AND lower(f.\"table\") = lower(?)",
+        (table.table,),
+    )
+    named = {child.table for child in table.children}
+    return [
+        (name, column)
+        for name, column, to in found
+        if name not in named and (to or table.id_column[0]) in table.id_column
+    ]
+
+
+def q(identifier: str) -> str:
+    """An identifier, quoted for SQL. Check first that it exists: SQLite takes an unknown one for a string."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

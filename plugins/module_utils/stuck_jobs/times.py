@@ -1,0 +1,98 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When: the timestamps of applications, and the ages from which a job counts as stuck."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Any
+
+_THRESHOLD = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w|)")
+_UNIT = {"s": 1, "": 60, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_EPOCH_TEXT = re.compile(r"\d{10}(\.\d+)?|\d{13}|\d{16}")
+_ISO = re.compile(
+    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:[.,](\d+))?\s*(?:(Z)|([+-])(\d\d):?(\d\d)?)?", re.IGNORECASE
+)
+# 1980 to 2200: a REAL in between is SQLite's julianday(), an epoch in s would be a day of January 1970.
+_JULIAN = (2444239.5, 2524593.5)
+_JULIAN_EPOCH = 2440587.5
+
+
+def parse_threshold(text: Any) -> float:
+    """Seconds of 30m, 2h, 1d, or of a plain number of minutes."""
+    found = _THRESHOLD.fullmatch(str(text).strip())
+    if not found:
+        raise ValueError(f"{text!r} is not an age: write 30m, 2h, 1d or a number of minutes")
+    return float(found.group(1)) * _UNIT[found.group(2)]
+
+
+def parse_zone(name: str) -> tzinfo:
+    """A zone of the tz database, by its name."""
+    if name == "UTC":
+        return timezone.utc
+    try:
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 -- Python 3.8 has none, and needs none for UTC
+    except ImportError:
+        raise ValueError(f"{name!r} needs Python 3.9 on the host: only UTC is known before") from None
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ValueError(f"{name!r} is no zone that this host knows: write UTC or such as Europe/Berlin") from None
+
+
+def parse_time(value: Any, zone: tzinfo = timezone.utc) -> float | None:
+    """Epoch seconds of a timestamp as applications store them, or None where we can't be sure what it says.
+
+    ISO 8601 with T or space, fraction, Z or offset (without one it is of the zone); epochs in s, ms or µs, told apart
+    by their 10, 13 or 16 digits; a Julian day as a REAL. Other numbers, such as 202601181030, may be dates in disguise
+    and are nobody's age.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if text[4:5] == "-" and text[10:11] in ("T", " ", "t"):
+            return _iso_seconds(text, zone)
+        value = float(text) if _EPOCH_TEXT.fullmatch(text) else None
+    if isinstance(value, float) and _JULIAN[0] <= value < _JULIAN[1]:
+        return (value - _JULIAN_EPOCH) * 86400
+    if isinstance(value, (int, float)):
+        for scale in (1, 1e3, 1e6):
+            if 1e9 <= value / scale < 1e10:
+                return value / scale
+    return None
+
+
+def _iso_seconds(text: str, zone: tzinfo) -> float | None:
+    try:
+        moment = datetime.fromisoformat(text)  # fast, and before Python 3.11 shy of Z and short fractions
+    except ValueError:
+        moment = _iso_moment(text)
+    if moment is None:
+        return None
+    # Of two moments that an ended summer time makes of one, the later: no job looks older than it is.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone, fold=1)).timestamp()
+
+
+def _iso_moment(text: str) -> datetime | None:
+    found = _ISO.fullmatch(text)
+    if not found:
+        return None
+    day, minute, second, fraction, zulu, sign, hours, minutes = found.groups()
+    try:
+        moment = datetime.fromisoformat(f"{day}T{minute}{second or ':00'}")
+        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        zone = timezone(-offset if sign == "-" else offset) if zulu or sign else None
+    except ValueError:
+        return None
+    return moment.replace(microsecond=int((fraction or "0")[:6].ljust(6, "0")), tzinfo=zone)
+
+
+def span(seconds: float) -> str:
+    """3 d 4 h, 2 h 5 min, 31 min, 12 s: as exact as an operator needs it."""
+    days, hours, minutes = int(seconds // 86400), int(seconds // 3600 % 24), int(seconds // 60 % 60)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{int(seconds)} s"

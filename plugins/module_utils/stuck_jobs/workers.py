@@ -1,0 +1,187 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The living: asks an application's Celery workers what they are doing, and sends tasks, through its own Python.
+
+One helper process, started when first needed as the database's owner, takes a JSON line at a time and answers with one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import select
+import subprocess
+from pathlib import Path
+from typing import Any, Iterator, Sequence
+
+from .access import owner_of
+from .options import Celery, Database, StuckJobsError
+
+STARTING = 60.0  # seconds for the application to be imported
+
+_HELPER = """
+import json, os, sys
+wish = json.loads(sys.stdin.readline())
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # what the application prints is no answer
+sys.path.insert(0, wish["directory"])
+def words(error):
+    text = str(error).strip()
+    return "%s: %s" % (type(error).__name__, text.splitlines()[0] if text else "")
+def answer(**data):
+    answers.write(json.dumps(data, default=str) + "\\n")
+    answers.flush()
+def values(thing):
+    if isinstance(thing, dict):
+        thing = list(thing.values())
+    if isinstance(thing, (list, tuple)):
+        return [value for item in thing for value in values(item)]
+    return [str(thing)]
+def busy():
+    inspect = app.control.inspect(timeout=wish["timeout"], destination=wish["workers"] or None)
+    nodes, found = set(), {}
+    for doing, replies in (
+        ("is executing it", inspect.active()),
+        ("has reserved it", inspect.reserved()),
+        ("has scheduled it", inspect.scheduled()),
+    ):
+        for node, tasks in (replies or {}).items():
+            nodes.add(node)
+            for task in tasks:
+                task = task.get("request", task)
+                for value in [task["id"], *values(task.get("args")), *values(task.get("kwargs"))]:
+                    found.setdefault(value, "%s %s (task %s)" % (node, doing, task["id"]))
+    return {"nodes": sorted(nodes), "busy": found}
+def send(tasks):
+    sent = 0
+    try:
+        with app.connection_for_write(connect_timeout=wish["timeout"]) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=wish["timeout"])
+            for task in tasks:
+                app.send_task(connection=connection, retry=False, **task)
+                sent += 1
+    except Exception as error:
+        return {"sent": sent, "error": words(error)}
+    return {"sent": sent}
+try:
+    from celery.app.utils import find_app
+    app = find_app(wish["app"])
+    app.loader.import_default_modules()
+except BaseException as error:
+    answer(error=words(error))
+    sys.exit(1)
+answer(ready=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    try:
+        answer(**(busy() if asked == "busy" else send(asked)))
+    except Exception as error:
+        answer(error=words(error))
+"""
+
+
+class Workers:
+    """The workers of a database's application."""
+
+    def __init__(self, database: Database, celery: Celery) -> None:
+        self._database, self._celery = database, celery
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Has to be called before root takes on the owner's identity: the helper must not find a way back to root."""
+        celery = self._celery
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            self._process = subprocess.Popen(
+                [*_as(owner_of(self._database)), "env", celery.python, "-c", _HELPER],
+                cwd=celery.directory,
+                env=_environment(self._database, celery),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            wish = {"app": celery.app, "directory": celery.directory, "timeout": celery.timeout}
+            self._write({**wish, "workers": list(celery.workers)})
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+
+    def ready(self) -> str:
+        """Why the application can't be used; empty if it can."""
+        if not self._process:
+            return f"{self._celery.python} can't be started in {self._celery.directory}"
+        return self._answer(STARTING).get("error", "")
+
+    def busy(self) -> tuple[dict[str, str], str]:
+        """What the workers are executing, have reserved or have scheduled: ids and arguments of tasks, each with who.
+
+        And why that can't be known, if it can't.
+        """
+        self._write("busy")
+        # Three questions, each for as long as the workers may take to answer.
+        answer = self._answer(self._celery.timeout * 4 + 10)
+        if "error" in answer:
+            return {}, answer["error"]
+        silent = sorted(set(self._celery.workers) - set(answer["nodes"]))
+        if silent:
+            return {}, f"no answer from {', '.join(silent)} within {self._celery.timeout:g} s"
+        if not answer["nodes"]:
+            return {}, f"no worker answered within {self._celery.timeout:g} s"
+        return answer["busy"], ""
+
+    def send(self, tasks: Sequence[dict[str, Any]]) -> tuple[int, str]:
+        """Sends these tasks, in this order; how many were sent, and why no more."""
+        self._write(list(tasks))
+        answer = self._answer(self._celery.timeout * 4 + 10 + len(tasks))
+        return answer.get("sent", 0), answer.get("error", "")
+
+    def _write(self, data: Any) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(data) + "\n")
+            self._process.stdin.flush()
+
+    def _answer(self, seconds: float) -> dict[str, Any]:
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            return {"error": f"no answer from {self._celery.app} within {seconds:g} s"}
+        line = self._process.stdout.readline()
+        if line:
+            return json.loads(line)
+        said = self._process.stderr.read().strip().splitlines()
+        return {"error": said[-1] if said else f"{self._celery.python} ended with {self._process.wait()}"}
+
+
+def _as(owner: os.stat_result) -> list[str]:
+    """The command that makes root's child the owner's, for good."""
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return []
+    return ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", "--"]
+
+
+def _environment(database: Database, celery: Celery) -> dict[str, str]:
+    owner = owner_of(database).st_uid
+    try:
+        home = pwd.getpwuid(owner).pw_dir
+    except KeyError:
+        home = "/"
+    bare = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**bare, **dict(_variables(database, celery.environment_file))}
+
+
+def _variables(database: Database, path: str) -> Iterator[tuple[str, str]]:
+    """Of an environment file as systemd has it (EnvironmentFile=), in its plain form."""
+    if not path:
+        return
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise StuckJobsError(f"{database}: celery: environment_file can't be read: {error}.") from None
+    for line in map(str.strip, lines):
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith(("#", ";")):
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+            yield name.strip(), value[1:-1].replace('\\"', '"').replace("\\\\", "\\") if quoted else value

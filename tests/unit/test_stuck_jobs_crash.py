@@ -1,0 +1,130 @@
+"""The stuck-job engine killed, doubled and disturbed: whole jobs only, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import clean_up, read_options, undo
+
+MODULE_UTILS = Path(__file__).parents[2] / "plugins" / "module_utils"
+JOBS = 30_000
+RUN = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from stuck_jobs import clean_up, read_options
+(report,) = clean_up([read_options(json.loads(sys.argv[2]))])
+print(report.sentence())
+sys.exit(bool(report.error))
+"""
+
+
+@pytest.fixture(params=["wal", "delete"])
+def path(request, tmp_path):
+    file = tmp_path / "jobs.db"
+    with closing(sqlite3.connect(file)) as db:
+        db.execute(f"PRAGMA journal_mode = {request.param}")
+        db.executescript(f"""
+            CREATE TABLE jobs (id INTEGER PRIMARY KEY, status, updated_at, attempts INTEGER, payload);
+            CREATE TABLE links (id INTEGER PRIMARY KEY, job INTEGER, status);
+            CREATE INDEX of_job ON links (job);
+            CREATE TABLE beats (id INTEGER PRIMARY KEY);
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {JOBS})
+            INSERT INTO jobs SELECT i, 'processing', '2026-01-18 12:00:00', 0, hex(randomblob(40)) FROM n;
+            INSERT INTO links SELECT id, id, 'processing' FROM jobs;
+        """)
+        db.commit()
+    return file
+
+
+def options(path, **more):
+    return {
+        **{"name": "jobs", "path": str(path), "table": "jobs", "attempts_column": "attempts"},
+        **{"record_directory": str(path.parent / "records"), "children": [{"table": "links", "foreign_key": ["job"]}]},
+        **more,
+    }
+
+
+def start(path, **more):
+    command = [sys.executable, "-c", RUN, str(MODULE_UTILS), json.dumps(options(path, **more))]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def rows(path, sql):
+    with closing(sqlite3.connect(path, timeout=30)) as db:
+        return db.execute(sql).fetchall()
+
+
+def states(path):
+    """How many jobs there are of each state, each with the state of its link."""
+    joined = "jobs LEFT JOIN links ON job = jobs.id"
+    sql = f"SELECT jobs.status, attempts, links.status, count(*) FROM {joined} GROUP BY 1, 2, 3"
+    return {(status, attempts, link): count for status, attempts, link, count in rows(path, sql)}
+
+
+def records(path):
+    return sorted((path.parent / "records").glob("*/*.jsonl*"))
+
+
+@pytest.mark.parametrize("action", ["reset", "delete"])
+def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_does_the_rest(path, action):
+    untouched, done = ("processing", 0, "processing"), ("pending", 1, "pending")
+    kills = 0
+    for _attempt in range(4):
+        run = start(path, action=action)
+        time.sleep(random.uniform(0.1, 0.6))
+        run.kill()
+        kills += run.wait() == -signal.SIGKILL
+        assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+        found = states(path)
+        assert set(found) <= {untouched, done}
+        assert action == "delete" or sum(found.values()) == JOBS
+        assert rows(path, "SELECT count(*) FROM links WHERE job NOT IN (SELECT id FROM jobs)") == [(0,)]
+    assert kills, "never killed while it was at work"
+
+    last = start(path, action=action)
+    assert last.wait() == 0, last.stdout.read()
+    assert states(path) == ({done: JOBS} if action == "reset" else {})
+    assert not [record for record in records(path) if record.suffix == ".part"], "a cut-off record was forgotten"
+
+    for record in records(path):
+        undo(str(record))
+    assert states(path) == {untouched: JOBS}, "no job is missing from the records"
+
+
+def test_two_at_once_do_each_job_once(path):
+    runs = [start(path), start(path)]
+    assert [run.wait() for run in runs] == [0, 0]
+    assert states(path) == {("pending", 1, "pending"): JOBS}
+    assert sum("nothing is stuck" in run.stdout.read() for run in runs) == 1
+
+
+def test_the_application_goes_on_writing(path):
+    """With the time-out that Python's sqlite3 has, and never an error."""
+    stop, beats = threading.Event(), []
+
+    def write():
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            while not stop.is_set():
+                db.execute("INSERT INTO beats DEFAULT VALUES")
+                beats.append(1)
+                time.sleep(0.002)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    (report,) = clean_up([read_options(options(path))])
+    stop.set()
+    writer.join()
+    assert states(path) == {("pending", 1, "pending"): JOBS}
+    assert rows(path, "SELECT count(*) FROM beats") == [(len(beats),)]
+    assert report.batches > 1
+    assert 0 < report.longest_lock <= report.locked
