@@ -7,7 +7,7 @@ import pytest
 
 SCRIPT = "/usr/local/lib/evenkeel/cleanup_stuck_jobs.py"
 PLAYBOOK = "molecule/job_cleanup/converge.yml"
-BACKUPS = "/var/lib/evenkeel/job_cleanup/app"
+RECORDS = "/var/lib/evenkeel/job_cleanup/app"
 
 
 @pytest.fixture
@@ -48,17 +48,17 @@ def test_what_the_play_was_asked_to_delete_is_gone_and_nothing_else(sql):
     assert sql("batches", "SELECT count(*), min(status) FROM links") == "3|completed"
 
 
-def test_the_deleted_rows_are_kept_for_the_owner_alone_and_come_back(host, sql):
+def test_what_was_deleted_is_kept_for_the_owner_alone_and_comes_back(host, sql):
     _wait_for_the_minute_to_have_room(host)
-    files = host.check_output("stat -c '%%U %%a %%n' %s/batches-*.jsonl", BACKUPS).splitlines()
+    files = host.check_output("stat -c '%%U %%a %%n' %s/batches-*.jsonl", RECORDS).splitlines()
     assert len(files) == 1, "a second run of the play deleted something again"
-    owner, mode, backup = files[0].split()
+    owner, mode, record = files[0].split()
     assert (owner, mode) == ("app", "600")
 
-    assert "16 rows are back" in host.check_output("%s --restore %s", SCRIPT, backup)
+    assert "16 rows are as before" in host.check_output("%s --undo %s", SCRIPT, record)
     assert sql("batches", "SELECT count(*) FROM batches WHERE status = 'processing'") == "4"
     told = host.check_output("%s --action delete --database batches", SCRIPT)
-    assert "batches: 4 in batches and 12 in links deleted; the deleted rows are kept in" in told
+    assert "batches: 4 in batches deleted and 12 in links deleted; " in told
 
 
 def test_a_dry_run_tells_and_touches_nothing(host, stick):
@@ -79,7 +79,8 @@ AMID_A_WRITE = """
 import sys
 sys.path.insert(0, "/usr/local/lib/evenkeel")
 from pathlib import Path
-from stuck_jobs import Database, as_owner, connect
+from stuck_jobs import Database
+from stuck_jobs.access import as_owner, connect
 for name in ("jobs", "batches"):
     database = Database(table=name, name=name, path=f"/srv/app/{name}.db")
     with as_owner(database), connect(database, write=True) as connection:
@@ -118,23 +119,29 @@ def test_the_owner_may_run_it(host, sql, stick):
 
 
 def test_cron_runs_it_as_the_owner_and_tells_the_journal(host, sql, stick, wait_for):
+    begun = host.check_output("date +%s")
     stick("dead0005")
     wait_for(
         lambda: sql("jobs", "SELECT status FROM jobs WHERE id = 'dead0005'") == "pending",
         90,
         "cron to run it",
     )
-    journal = host.check_output("journalctl --no-pager -o json -t evenkeel-job-cleanup").splitlines()
-    entries = [json.loads(line) for line in journal]
-    assert any("in jobs reset to pending" in entry["MESSAGE"] for entry in entries)
+    journal = f"journalctl --no-pager --output=json --identifier=evenkeel-job-cleanup --since=@{begun}"
+    entries = wait_for(
+        lambda: [
+            line for line in map(json.loads, host.check_output(journal).splitlines()) if "reset" in line["MESSAGE"]
+        ],
+        10,
+        "its word in the journal",
+    )
     assert {entry["_UID"] for entry in entries} == {host.check_output("id -u app")}
 
 
-def test_removal_takes_all_but_the_backups(host, ansible_playbook):
+def test_removal_takes_all_but_the_records(host, ansible_playbook):
     absent = ("--extra-vars", "job_cleanup_state=absent")
     ansible_playbook(PLAYBOOK, *absent)
-    for path in (SCRIPT, "/usr/local/lib/evenkeel/stuck_jobs.py", "/etc/evenkeel/job_cleanup.json"):
+    for path in (SCRIPT, "/usr/local/lib/evenkeel/stuck_jobs", "/etc/evenkeel/job_cleanup.json"):
         assert not host.file(path).exists
     assert not host.file("/etc/cron.d/evenkeel-job-cleanup").exists
-    assert host.run("ls %s/*.jsonl", BACKUPS).rc == 0
+    assert host.run("ls %s/*.jsonl", RECORDS).rc == 0
     assert ansible_playbook(PLAYBOOK, *absent)["changed"] == 0

@@ -1,0 +1,150 @@
+"""Jobs of a Celery application: those that a worker is at are left alone, those that were lost are sent again."""
+
+import json
+
+import pytest
+
+SCRIPT = "/usr/local/lib/evenkeel/cleanup_stuck_jobs.py"
+CONFIG, DATABASE = "/opt/shop/data/cleanup.json", "/opt/shop/data/orders.db"
+ORDERS = {
+    "name": "orders",
+    "path": DATABASE,
+    "table": "orders",
+    "attempts_column": "tries",
+    "max_attempts": 3,
+    "celery": {
+        "app": "shop",
+        "directory": "/opt/shop",
+        "python": "/opt/shop/venv/bin/python",
+        "environment_file": "/etc/evenkeel/shop.env",
+        "timeout": 2,
+    },
+    "requeue": {"task": "shop.sleep", "args": ["{id}"], "queue": "shop"},
+}
+CREATE_WORK = "CREATE TABLE work (id INTEGER PRIMARY KEY, status, updated_at, tries INTEGER DEFAULT 0)"
+
+
+@pytest.fixture
+def sql(server):
+    return lambda query: server.check_output("runuser -u shop -- sqlite3 %s %s", DATABASE, query)
+
+
+@pytest.fixture
+def stick(sql):
+    """Orders that look stuck since two hours, and no others."""
+
+    def add(*keys, tries=0):
+        sql("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, status, updated_at, tries); DELETE FROM orders")
+        for key in keys:
+            sql(f"INSERT INTO orders VALUES ('{key}', 'processing', datetime('now', '-2 hours'), {tries})")
+
+    return add
+
+
+@pytest.fixture
+def statuses(sql):
+    return lambda: dict(line.split("|") for line in sql("SELECT id, status FROM orders").split())
+
+
+@pytest.fixture
+def clean_up(server):
+    def run(*options, **celery):
+        config = {"databases": [{**ORDERS, "celery": {**ORDERS["celery"], **celery}}]}
+        server.check_output("echo %s > %s", json.dumps(config), CONFIG)
+        return server.run(f"{SCRIPT} --config {CONFIG} {' '.join(options)}")
+
+    return run
+
+
+@pytest.fixture
+def done_once(server, wait_for):
+    def check(*keys):
+        wait_for(lambda: server.done(*keys), 30, f"{keys} to be done")
+
+    return check
+
+
+def test_a_job_that_a_worker_is_at_is_not_stuck(server, stick, statuses, clean_up, done_once):
+    """Longer than the threshold; the second waits in the same worker, reserved."""
+    stick("longshop", "nextshop", "lost")
+    server.send("long", 20, "shop")
+    server.send("next", 0, "shop")
+    server.wait_for(lambda: server.done("begun-longshop"), 20, "the task to begin")
+
+    told = clean_up()
+    assert told.rc == 4, told.stderr
+    assert "orders  longshop  left alone" in told.stdout
+    assert "is executing it" in told.stdout
+    assert "has reserved it" in told.stdout
+    assert statuses() == {"longshop": "processing", "nextshop": "processing", "lost": "pending"}
+    done_once("longshop", "nextshop", "lost")
+
+
+def test_a_lost_job_is_sent_again_once_and_given_up_in_the_end(sql, stick, statuses, clean_up, done_once):
+    stick("again-1", "again-2")
+    sql("INSERT INTO orders VALUES ('poison', 'processing', datetime('now', '-2 hours'), 3)")
+    told = clean_up()
+    assert told.rc == 0, told.stderr
+    assert "2 in orders reset to pending and 1 in orders set to failed" in told.stdout
+    assert "2 tasks sent" in told.stdout
+    assert statuses() == {"again-1": "pending", "again-2": "pending", "poison": "failed"}
+    done_once("again-1", "again-2")
+    assert sql("SELECT tries FROM orders WHERE id = 'again-1'") == "1"
+
+
+def test_without_an_answer_nothing_is_touched_unless_that_is_asked_for(server, stick, statuses, clean_up, done_once):
+    stick("unasked")
+    server.check_output("systemctl stop shop")
+    try:
+        refused = clean_up()
+        assert refused.rc == 1
+        assert "the workers can't be asked what they are doing: no worker answered within 2 s" in refused.stderr
+        assert statuses() == {"unasked": "processing"}
+        told = clean_up(unreachable="ignore")
+        assert told.rc == 0, told.stderr
+        assert "the workers were not asked" in told.stdout
+        assert statuses() == {"unasked": "pending"}
+    finally:
+        server.check_output("systemctl start shop")
+    done_once("unasked")
+
+
+def test_a_named_worker_has_to_answer(stick, statuses, clean_up):
+    stick("asked")
+    refused = clean_up(workers=["shop@somewhere-else"])
+    assert "no answer from shop@somewhere-else" in refused.stderr
+    assert statuses() == {"asked": "processing"}
+
+
+def test_what_can_not_be_sent_stays_stuck_for_the_next_run(server, stick, statuses, clean_up, done_once):
+    stick("unsent-1", "unsent-2")
+    server.check_output("systemctl stop broker@6380")
+    try:
+        failed = clean_up(unreachable="ignore")
+        assert failed.rc == 1
+        assert "tasks can't be sent" in failed.stderr
+        assert "2 rows are as they were" in failed.stderr
+        assert statuses() == {"unsent-1": "processing", "unsent-2": "processing"}
+    finally:
+        server.check_output("systemctl start broker@6380")
+    # Celery 5.3 may come back from an outage deaf, and this worker has no watchdog.
+    server.check_output("systemctl restart shop")
+    server.wait_for(lambda: clean_up().rc == 0, 60, "the worker to answer")
+    done_once("unsent-1", "unsent-2")
+
+
+def test_an_application_under_load_loses_nothing_and_never_waits_in_vain(server):
+    """The script runs again and again, beside itself, while workers take jobs and leave every third one stuck."""
+    work = {"name": "work", "path": "/srv/app/work.db", "table": "work", "attempts_column": "tries", "busy_timeout": 60}
+    config = json.dumps({"databases": [work]})
+    server.check_output("echo %s > /srv/app/work.json", config)
+    server.check_output("runuser -u app -- sqlite3 /srv/app/work.db %s", CREATE_WORK)
+    clean = f"until test -e /srv/app/stop; do {SCRIPT} --quiet --config /srv/app/work.json || exit; sleep 0.2; done"
+    told = server.check_output(
+        "runuser -u app -- sh -c %s & first=$!; runuser -u app -- sh -c %s & second=$!;"
+        " runuser -u app -- python3 /opt/factory.py /srv/app/work.db 20; touch /srv/app/stop;"
+        " wait $first && wait $second",
+        clean,
+        clean,
+    )
+    assert json.loads(told) == {"left": 0, "twice": 0, "errors": []}
