@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""How fast, and how gentle, a clean-up is: ours against one UPDATE in the sqlite3 shell, both in one run.
+
+  bench/stuck_jobs.py [--rows 1000000] [--memory-rows 10000000] [--directory DIR]
+
+A table of jobs, every tenth of them stuck; another process writes a row every 2 ms. Prints a table: wall time and its
+ratio, the longest that the other writer waited, and our peak memory. 0 memory rows leave the second table out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MAKE = """
+CREATE TABLE jobs (id TEXT PRIMARY KEY, status TEXT, prompt TEXT, result TEXT, updated_at TEXT);
+CREATE TABLE beats (id INTEGER PRIMARY KEY);
+WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {rows})
+INSERT INTO jobs SELECT lower(hex(randomblob(16))), iif(i % 10, 'completed', 'processing'), hex(randomblob(100)),
+    hex(randomblob(50)), strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now', '-' || (60 + i % 100000) || ' minutes') FROM n;
+"""
+UPDATE = (
+    "UPDATE jobs SET status = 'pending' WHERE status = 'processing'"
+    " AND julianday(updated_at) < julianday('now', '-30 minutes')"
+)
+# Alone, to see what the run itself costs; prints [seconds, peak KiB].
+OURS = """
+import json, resource, sys, time
+sys.path.insert(0, sys.argv[1])
+begun = time.perf_counter()
+from stuck_jobs import clean_up, read_options
+(report,) = clean_up([read_options(json.loads(sys.argv[2]))])
+assert not report.error, report.error
+print(json.dumps([report.counts["jobs"]["reset"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+"""
+# The other writer: prints how long it waited at most, in seconds.
+WRITER = """
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], timeout=120, isolation_level=None)
+longest = 0
+print("ready", flush=True)
+while True:
+    begun = time.perf_counter()
+    db.execute("INSERT INTO beats DEFAULT VALUES")
+    longest = max(longest, time.perf_counter() - begun)
+    if db.execute("SELECT 1 FROM beats WHERE id = -1").fetchone():
+        break
+    time.sleep(0.002)
+print(longest)
+"""
+
+
+def make(directory: Path, rows: int, journal: str, indexed: bool) -> Path:
+    path = directory / f"{rows}-{journal}-{indexed}.db"
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA synchronous = OFF")
+    db.execute(f"PRAGMA journal_mode = {journal}")
+    db.executescript("BEGIN;" + MAKE.format(rows=rows) + "COMMIT;")
+    if indexed:
+        db.execute("CREATE INDEX by_status ON jobs (status)")
+    db.close()
+    return path
+
+
+def fresh(path: Path) -> Path:
+    """A copy, known to the page cache and to the disk."""
+    copy = path.with_suffix(".copy")
+    for old in path.parent.glob(f"{copy.name}*"):
+        old.unlink()
+    copy.write_bytes(path.read_bytes())
+    os.sync()
+    return copy
+
+
+def ours(path: Path) -> list[str]:
+    options = {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(path.parent / "records")}
+    return [sys.executable, "-c", OURS, str(ROOT / "plugins" / "module_utils"), json.dumps(options)]
+
+
+def shell(path: Path) -> list[str]:
+    return ["sqlite3", "-cmd", ".timeout 120000", str(path), UPDATE]
+
+
+def measure(path: Path, command) -> tuple[float, float, str]:
+    """Seconds, the longest wait of the other writer in seconds, and what the command printed."""
+    copy = fresh(path)
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(copy)], stdout=subprocess.PIPE, text=True)
+    writer.stdout.readline()
+    time.sleep(0.3)
+    begun = time.perf_counter()
+    said = subprocess.run(command(copy), check=True, capture_output=True, text=True).stdout
+    took = time.perf_counter() - begun
+    db = sqlite3.connect(copy, timeout=120)
+    db.execute("INSERT INTO beats VALUES (-1)")
+    db.commit()
+    stuck = db.execute("SELECT count(*) FROM jobs WHERE status = 'processing'").fetchone()[0]
+    db.close()
+    if stuck:
+        raise SystemExit(f"{stuck} jobs are still stuck")
+    return took, float(writer.communicate()[0]), said
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--memory-rows", type=int, default=10_000_000)
+    parser.add_argument("--rounds", type=int, default=3, help="of which the median counts")
+    parser.add_argument("--directory", type=Path, help="where the databases are made; by default a temporary one")
+    args = parser.parse_args()
+    print(f"{args.rows:,} rows, a tenth stuck; {os.cpu_count()} CPUs, SQLite {sqlite3.sqlite_version}\n")
+    with tempfile.TemporaryDirectory(prefix="evenkeel-bench-", dir=args.directory) as directory:
+        compare(Path(directory), args.rows, args.rounds)
+        if args.memory_rows:
+            compare_memory(Path(directory), args.rows, args.memory_rows)
+
+
+def compare(directory: Path, rows: int, rounds: int) -> None:
+    print("| journal | index on status | one UPDATE | ours | ratio | writer waits: UPDATE | writer waits: ours |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for journal in ("wal", "delete"):
+        for indexed in (False, True):
+            path = make(directory, rows, journal, indexed)
+            runs = [(measure(path, shell), measure(path, ours)) for _ in range(rounds)]
+            theirs, mine = (statistics.median(run[side][0] for run in runs) for side in (0, 1))
+            waits = [max(run[side][1] for run in runs) * 1000 for side in (0, 1)]
+            print(
+                f"| {journal} | {'yes' if indexed else 'no'} | {theirs:.2f} s | {mine:.2f} s | {mine / theirs:.2f} |"
+                f" {waits[0]:.0f} ms | {waits[1]:.0f} ms |",
+                flush=True,
+            )
+            path.unlink()
+
+
+def compare_memory(directory: Path, few: int, many: int) -> None:
+    peaks = []
+    for rows in (few, many):
+        path = make(directory, rows, "wal", False)
+        peaks.append(json.loads(subprocess.check_output(ours(path), text=True))[1])
+        path.unlink()
+        print(f"\npeak memory with {rows:,} rows: {peaks[-1] / 1024:.1f} MiB", flush=True)
+    print(f"ratio {peaks[1] / peaks[0]:.2f}")
+
+
+if __name__ == "__main__":
+    main()
