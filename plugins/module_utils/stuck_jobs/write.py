@@ -16,21 +16,24 @@ from .options import Database
 
 FIRST = 100.0  # rows of the first batch; then as many as can be written in the time
 LEAST, MOST = 20, 20_000
+COMPANY, ALONE = 1.0, 0.001  # seconds without anybody's write after which we are alone, and the pause then
 
 _T = TypeVar("_T")
 
 
 class Pace:
-    """How long a batch may hold the database, in seconds, and how long the others then have it for themselves.
+    """How long a batch may hold the database, and how long the others then get to take their turn, in seconds.
 
-    In WAL mode a waiting writer looks again every few ms, and our turn costs little. With a rollback journal each turn
-    syncs the disk twice and makes every other process read anew, so turns are fewer and longer.
+    A process that waits for SQLite looks again after 1, 2, 5, 10, 15, 20, 25 ms, then less often. So it is sure of its
+    turn only in a pause as long as that; but we see it take its turn, and go on at once. With a rollback journal each
+    batch of ours syncs the disk twice and makes every process read anew: they are fewer and longer.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._hold, self._pause = (0.012, 0.004) if in_wal_mode(connection) else (0.25, 0.01)
+        self._hold, self._pause = (0.016, 0.025) if in_wal_mode(connection) else (0.2, 0.1)
         self._size = FIRST
+        self._company = time.monotonic() + COMPANY  # until when we think that others want to write
         self.locked = 0.0
         self.longest = 0.0
 
@@ -43,13 +46,17 @@ class Pace:
             self._give_way()
 
     def _give_way(self) -> None:
-        """Until another process has written, or nobody wanted to."""
-        seen, end = self._version(), time.monotonic() + self._pause
-        while time.monotonic() < end and self._version() == seen:
+        """Until another process has written; where none has for a while, for a moment only."""
+        seen, now = self._version(), time.monotonic()
+        end = now + (self._pause if now < self._company else ALONE)
+        while time.monotonic() < end:
             time.sleep(0.0005)
+            if self._version() != seen:
+                self._company = time.monotonic() + COMPANY
+                return
 
     def _version(self) -> int:
-        """Another one as soon as somebody else has committed (PRAGMA data_version)."""
+        """Another number as soon as somebody else has committed."""
         return self._connection.execute("PRAGMA data_version").fetchone()[0]
 
     @contextlib.contextmanager
