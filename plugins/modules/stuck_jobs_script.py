@@ -56,7 +56,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils import stuck_jobs
 
-SCRIPT, ENGINE = "cleanup_stuck_jobs.py", "stuck_jobs"
+SCRIPT = "cleanup_stuck_jobs.py"
+ENGINE = "stuck_jobs"
 
 
 def wanted(script: str) -> dict[str, tuple[str, int]]:
