@@ -103,9 +103,10 @@ def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_does_the_rest(p
 
 def test_two_at_once_do_each_job_once(path):
     runs = [start(path), start(path)]
-    assert [run.wait() for run in runs] == [0, 0]
+    told = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], told
     assert states(path) == {("pending", 1, "pending"): JOBS}
-    assert sum("nothing is stuck" in run.stdout.read() for run in runs) == 1
+    assert sum("nothing is stuck" in sentence for sentence in told) == 1
 
 
 def test_the_application_goes_on_writing(path):

@@ -40,7 +40,7 @@ def make_directory(database: Database) -> None:
         return
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        directory.mkdir(mode=0o700)
+        directory.mkdir(mode=0o700, exist_ok=True)  # another clean-up may have made it by now
     except PermissionError:
         raise StuckJobsError(
             f"{database}: {directory}, where the records of runs are kept, can't be made. Run this once as root,"
