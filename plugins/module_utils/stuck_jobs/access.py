@@ -61,7 +61,7 @@ def user_name(uid: int) -> str:
 @contextlib.contextmanager
 def connect(database: Database, write: bool) -> Iterator[sqlite3.Connection]:
     """Opens what is there, never creates it, and puts what SQLite has to say into words."""
-    with spoken(database), contextlib.closing(_open(database, write)) as connection:
+    with _spoken(database), contextlib.closing(_open(database, write)) as connection:
         connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
         connection.execute("PRAGMA foreign_keys = ON")
         if write and in_wal_mode(connection):
@@ -72,7 +72,7 @@ def connect(database: Database, write: bool) -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
-def spoken(database: Database) -> Iterator[None]:
+def _spoken(database: Database) -> Iterator[None]:
     """What SQLite says, in words for the operator."""
     try:
         yield

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import string
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
@@ -251,6 +251,3 @@ def _table_mistakes(table: Table) -> Iterator[str]:
         if len(child.foreign_key) != len(table.id_column):
             wanted = ", ".join(table.id_column)
             yield f"foreign_key of {child.table} needs a column for each of {table.table}'s id_column: {wanted}."
-
-
-__all__ = ["ACTIONS", "Celery", "Database", "Requeue", "StuckJobsError", "Table", "nearest", "read_options", "replace"]

@@ -108,7 +108,7 @@ class Plan:
     def _windowed(self, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
         """Where a reader keeps writers out, a query may not go through the whole table for the next stuck job."""
         schema = self._schemas[self.database.table]
-        key, count = ", ".join(schema.locator), len(schema.locator)
+        key = ", ".join(schema.locator)
         end = f"SELECT {key} FROM {q(self.database.table)} WHERE {{}} ORDER BY {key} LIMIT 1 OFFSET {WINDOW - 1}"
         select, last = f"SELECT {self._columns(self.database)} FROM {q(self.database.table)}", ()
         while True:
@@ -121,7 +121,7 @@ class Plan:
                 yield rows[start : start + self._page_size]
             if not until:
                 return
-            last = until[:count]
+            last = until
 
     @property
     def _page_size(self) -> int:

@@ -153,11 +153,13 @@ class Row:
 
 
 class Batch:
-    """The jobs of a batch, each as its rows, the job's own first."""
+    """The jobs of a batch, each as its rows, the job's own first.
+
+    Where the run ended before it could say that they are done, they may be, or not: only the database knows.
+    """
 
     def __init__(self, jobs: list[list[Row]]) -> None:
         self.jobs = jobs
-        self.is_done = False  # else the run ended before it could say so: it may be, or not
         self.is_sent = False
 
 
@@ -191,7 +193,6 @@ def _batches(file: IO[str]) -> Iterator[Batch]:
                     jobs.setdefault(number, []).append(Row(shapes[shape], before, after))
                 batch = Batch(list(jobs.values()))
             elif batch and "done" in line:
-                batch.is_done = True
                 batch.jobs = [job for number, job in enumerate(batch.jobs) if number not in line["left"]]
             elif batch and "sent" in line:
                 batch.is_sent = True

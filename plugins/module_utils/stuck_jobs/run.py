@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
 from . import record
-from .access import as_owner, connect, owner_of, spoken, user_name
+from .access import as_owner, connect, owner_of, user_name
 from .change import Change, Note, show
 from .options import Database, StuckJobsError
 from .plan import Plan
@@ -181,7 +181,7 @@ def undo(path: str, dry_run: bool = False) -> str:
     head, batches = record.read(Path(path))
     database = Database(table="", name=head["name"], path=head["database"])
     back = left = 0
-    with as_owner(database), connect(database, write=not dry_run) as connection, spoken(database):
+    with as_owner(database), connect(database, write=not dry_run) as connection:
         pace = Pace(connection)
         for batch in batches:
             rows = [row for job in batch.jobs for row in job]
