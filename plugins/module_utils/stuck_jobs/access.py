@@ -64,10 +64,12 @@ def connect(database: Database, write: bool) -> Iterator[sqlite3.Connection]:
     with _spoken(database), contextlib.closing(_open(database, write)) as connection:
         connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
         connection.execute("PRAGMA foreign_keys = ON")
+        # All pages of a batch: where they don't fit, SQLite locks out the readers too, long before the commit.
+        connection.execute("PRAGMA cache_size = -16000")  # KiB
         if write and in_wal_mode(connection):
             # A power cut may take back our last commits, but never breaks the file: the next run does them again.
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: a checkpoint syncs, and often is slow
+            connection.execute("PRAGMA wal_autocheckpoint = 0")  # we do it when we have let go: see Pace
         yield connection
 
 

@@ -42,12 +42,14 @@ class Plan:
         self._threshold = parse_threshold(database.threshold)
         # Keys of JSON and YAML may be texts where the database has numbers.
         self._thresholds = {str(key): parse_threshold(value) for key, value in database.thresholds.items()}
+        self._most_attempts = database.max_attempts if database.action == "reset" else 0
         self._by_age = database.respect_age or not database.jobs
         self._shapes: dict[tuple[str, str], Shape] = {}
         self._reads = {table.table: self._columns_to_read(table) for table in database.family()}
         # Where in a row of the jobs each column is, after the row's place.
         first = len(self._schemas[database.table].locator)
         self._at = {column: number for number, column in enumerate(self._reads[database.table], first)}
+        self._time_at = self._at[database.time_column]
         self._key_at = [self._at[column] for column in database.id_column]
         self._referrers = unnamed_referrers(connection, database) if database.action == "delete" else []
 
@@ -113,10 +115,12 @@ class Plan:
         select, last = f"SELECT {self._columns(self.database)} FROM {q(self.database.table)}", ()
         while True:
             after = _after(schema) if last else "1"
+            self._connection.execute("BEGIN")  # one look for both: the second finds in memory what the first has read
             until = self._connection.execute(end.format(after), last).fetchone() or ()
             up_to = f"({key}) <= ({marks(schema.locator)})" if until else "1"
             sql = f"{select} WHERE {after} AND {up_to} AND {where} ORDER BY {key}"
             rows = self._connection.execute(sql, [*last, *until, *values]).fetchall()
+            self._connection.execute("COMMIT")
             for start in range(0, len(rows), self._page_size):
                 yield rows[start : start + self._page_size]
             if not until:
@@ -169,11 +173,11 @@ class Plan:
     # What is to become of it
 
     def _judge(self, row: Row) -> Change | None:
-        database, at = self.database, self._at
-        column, stamp = database.time_column, row[at[database.time_column]]
-        if stamp is None and database.fallback_time_column:
-            column = database.fallback_time_column
-            stamp = row[at[column]]
+        """Once for every job with a stuck status: the busiest place of a run."""
+        column, stamp = self.database.time_column, row[self._time_at]
+        if stamp is None and self.database.fallback_time_column:
+            column = self.database.fallback_time_column
+            stamp = row[self._at[column]]
         since = parse_time(stamp, self._zone)
         age = None if since is None or since > self._now else self._now - since
         if self._by_age:
@@ -182,16 +186,16 @@ class Plan:
                 doubt = "no time that we know" if since is None else "in the future"
                 return self._leave(row, f"{column} is {value}, which is {doubt}")
             if age < (self._threshold_of(row) if self._thresholds else self._threshold):
-                if database.jobs:
-                    self._leave(row, f"{row[at[database.status_column]]} for only {span(age)}")
+                if self.database.jobs:
+                    self._leave(row, f"{row[self._at[self.database.status_column]]} for only {span(age)}")
                 return None
-        if None in self._key(row):
-            return self._leave(row, "it has no id")
+        for at in self._key_at:
+            if row[at] is None:
+                return self._leave(row, "it has no id")
         busy = self._living and self._busy(row)
         if busy:
             return self._leave(row, busy)
-        shape = self._shape(database, self._action(row))
-        return self._make(shape, row, age, age)
+        return self._make(self._shape(self.database, self._action(row)), row, age, age)
 
     def _threshold_of(self, row: Row) -> float:
         value = row[self._at[self.database.threshold_column or self.database.status_column]]
@@ -203,12 +207,11 @@ class Plan:
         return self._living.get(str(task_id)) or self._living.get(show(self._key(row)), "")
 
     def _action(self, row: Row) -> str:
-        database = self.database
-        if database.action == "reset" and database.max_attempts:
-            attempts = row[self._at[database.attempts_column]]
-            if isinstance(attempts, int) and attempts >= database.max_attempts:
+        if self._most_attempts:
+            attempts = row[self._at[self.database.attempts_column]]
+            if isinstance(attempts, int) and attempts >= self._most_attempts:
                 return "fail"
-        return database.action
+        return self.database.action
 
     def _make(self, shape: Shape, row: Row, age: float | None, job_age: float | None) -> Change:
         """The change of a row; where its job's age stands in the message, that."""

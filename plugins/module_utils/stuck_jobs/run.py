@@ -105,8 +105,8 @@ class _Run:
     def _write(self, batch: Sequence[Change]) -> None:
         self.record.intend(batch)
         try:
-            with self.pace.transaction(self.connection, len(batch)):
-                done = write(self.connection, self.database, self.plan.unharmed(batch))
+            with self.pace.transaction(len(batch)):
+                done = write(self.connection, self.plan, batch)
         except BaseException:
             self.record.done(range(len(batch)))
             raise
@@ -132,7 +132,7 @@ class _Run:
             self.record.sent()
             return
         rows = [record.as_row(row) for change in changes[sent:] for row in change.flat()]
-        with self.pace.transaction(self.connection, len(rows)):
+        with self.pace.transaction(len(rows)):
             back = sum(put_back(self.connection, row) for row in rows)
         self.record.sent()
         raise StuckJobsError(
@@ -189,7 +189,7 @@ def undo(path: str, dry_run: bool = False) -> str:
                 if dry_run:
                     done = sum(_can_be_put_back(connection, row) for row in some)
                 else:
-                    with pace.transaction(connection, len(some)):
+                    with pace.transaction(len(some)):
                         done = sum(put_back(connection, row) for row in some)
                 back += done
                 left += len(some) - done

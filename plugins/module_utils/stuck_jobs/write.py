@@ -13,26 +13,32 @@ from typing import Iterator, Sequence, TypeVar
 from .access import in_wal_mode
 from .change import Change
 from .options import Database
+from .plan import Plan
 
 FIRST = 100.0  # rows of the first batch; then as many as can be written in the time
 LEAST, MOST = 20, 20_000
+PAUSE = 0.025  # seconds that the others get
 COMPANY, ALONE = 1.0, 0.001  # seconds without anybody's write after which we are alone, and the pause then
 
 _T = TypeVar("_T")
 
 
 class Pace:
-    """How long a batch may hold the database, and how long the others then get to take their turn, in seconds.
+    """How long a batch may hold the database, and how long the others then get to take their turn.
 
-    A process that waits for SQLite looks again after 1, 2, 5, 10, 15, 20, 25 ms, then less often. So it is sure of its
-    turn only in a pause as long as that; but we see it take its turn, and go on at once. With a rollback journal each
-    batch of ours syncs the disk twice and makes every process read anew: they are fewer and longer.
+    A process that waits for SQLite looks again after 1, 2, 5, 10, 15, 20 ms, then three times after 25 ms, then less
+    often. So it is sure of its turn in a pause of 25 ms if it had to wait for no more than 100; and we see it take its
+    turn, and go on at once. With a rollback journal each batch of ours syncs the disk twice and makes every process
+    read anew: they are fewer and longer.
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._hold, self._pause = (0.016, 0.025) if in_wal_mode(connection) else (0.2, 0.1)
+        self._is_wal = in_wal_mode(connection)
+        self._hold = 0.014 if self._is_wal else 0.08  # seconds
         self._size = FIRST
+        self._let_go = 0.0  # when our last batch ended
+        self._version = self._read_version()  # of the database, then
         self._company = time.monotonic() + COMPANY  # until when we think that others want to write
         self.locked = 0.0
         self.longest = 0.0
@@ -43,53 +49,68 @@ class Pace:
             size = int(self._size)
             yield page[start : start + size]
             start += size
-            self._give_way()
-
-    def _give_way(self) -> None:
-        """Until another process has written; where none has for a while, for a moment only."""
-        seen, now = self._version(), time.monotonic()
-        end = now + (self._pause if now < self._company else ALONE)
-        while time.monotonic() < end:
-            time.sleep(0.0005)
-            if self._version() != seen:
-                self._company = time.monotonic() + COMPANY
-                return
-
-    def _version(self) -> int:
-        """Another number as soon as somebody else has committed."""
-        return self._connection.execute("PRAGMA data_version").fetchone()[0]
 
     @contextlib.contextmanager
-    def transaction(self, connection: sqlite3.Connection, size: int) -> Iterator[None]:
-        connection.execute("BEGIN IMMEDIATE")
+    def transaction(self, size: int) -> Iterator[None]:
+        """Holds the database; before that, the others have their turn."""
+        if self._is_wal:
+            self._give_way()
+        self._connection.execute("BEGIN IMMEDIATE")
         begun = time.monotonic()
         try:
             yield
-            connection.execute("COMMIT")
+            self._connection.execute("COMMIT")
         finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        took = time.monotonic() - begun
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        self._let_go, self._version = time.monotonic(), self._read_version()
+        if self._is_wal:
+            # What we wrote we copy into the database ourselves: else the next writer would, and wait for it.
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        else:
+            # Now, not when we have read on: here a reader keeps the writers waiting.
+            self._give_way()
+        took = self._let_go - begun
         self.locked += took
         self.longest = max(self.longest, took)
         # Towards as many rows as may be held; small batches say little about it.
         if size >= self._size / 2:
             self._size = min(max(self._size * min(2.0, self._hold / max(took, 1e-4)), LEAST), MOST)
 
+    def _give_way(self) -> None:
+        """Until another process has written; where none has for a while, for a moment only."""
+        while self._read_version() == self._version:
+            now = time.monotonic()
+            if now >= self._let_go + (PAUSE if now < self._company else ALONE):
+                return
+            time.sleep(0.0005)
+        self._company = time.monotonic() + COMPANY
 
-def write(connection: sqlite3.Connection, database: Database, changes: Sequence[Change]) -> list[Change]:
-    """Writes the jobs that still are as they were read, each with its family or not at all; gives those back."""
-    if _tried(connection, database, changes):
-        return list(changes)
-    return [change for change in changes if _tried(connection, database, [change])]
+    def _read_version(self) -> int:
+        """Another number as soon as somebody else has committed."""
+        return self._connection.execute("PRAGMA data_version").fetchone()[0]
 
 
-def _tried(connection: sqlite3.Connection, database: Database, changes: Sequence[Change]) -> bool:
-    connection.execute("SAVEPOINT jobs")
-    is_whole = _write_all(connection, database, changes)
+def write(connection: sqlite3.Connection, plan: Plan, changes: Sequence[Change]) -> list[Change]:
+    """Writes the jobs that still are as they were read, each with its family or not at all; gives those back.
+
+    Within a transaction, of which it may make another one.
+    """
+    unharmed = plan.unharmed(changes)
+    if _write_all(connection, plan.database, unharmed):
+        return unharmed
+    # One by one: a savepoint makes SQLite keep a second copy of each page, so it is for the rare batch that needs it.
+    connection.execute("ROLLBACK")
+    connection.execute("BEGIN IMMEDIATE")
+    return [change for change in plan.unharmed(changes) if _tried(connection, plan.database, change)]
+
+
+def _tried(connection: sqlite3.Connection, database: Database, change: Change) -> bool:
+    connection.execute("SAVEPOINT job")
+    is_whole = _write_all(connection, database, [change])
     if not is_whole:
-        connection.execute("ROLLBACK TO jobs")
-    connection.execute("RELEASE jobs")
+        connection.execute("ROLLBACK TO job")
+    connection.execute("RELEASE job")
     return is_whole
 
 
