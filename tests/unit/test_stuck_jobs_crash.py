@@ -28,19 +28,28 @@ sys.exit(bool(report.error))
 """
 
 
-@pytest.fixture(params=["wal", "delete"])
+JOURNALS = ["wal", "delete"]
+
+
+@pytest.fixture(params=JOURNALS)
 def path(request, tmp_path):
-    file = tmp_path / "jobs.db"
+    return make(tmp_path, request.param)
+
+
+def make(directory, journal, jobs=JOBS, one_in=1):
+    """A database of so many jobs, one in so many of them stuck, each of those with a link."""
+    file = directory / "jobs.db"
     with closing(sqlite3.connect(file)) as db:
-        db.execute(f"PRAGMA journal_mode = {request.param}")
+        db.execute(f"PRAGMA journal_mode = {journal}")
         db.executescript(f"""
             CREATE TABLE jobs (id INTEGER PRIMARY KEY, status, updated_at, attempts INTEGER, payload);
             CREATE TABLE links (id INTEGER PRIMARY KEY, job INTEGER, status);
             CREATE INDEX of_job ON links (job);
             CREATE TABLE beats (id INTEGER PRIMARY KEY);
-            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {JOBS})
-            INSERT INTO jobs SELECT i, 'processing', '2026-01-18 12:00:00', 0, hex(randomblob(40)) FROM n;
-            INSERT INTO links SELECT id, id, 'processing' FROM jobs;
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {jobs})
+            INSERT INTO jobs SELECT i, CASE i % {one_in} WHEN 0 THEN 'processing' ELSE 'completed' END,
+                '2026-01-18 12:00:00', 0, hex(randomblob(40)) FROM n;
+            INSERT INTO links SELECT id, id, 'processing' FROM jobs WHERE status = 'processing';
         """)
         db.commit()
     return file
@@ -79,17 +88,22 @@ def at_work(path):
     return any(record.suffix == ".part" for record in records(path))
 
 
+def killed(run, path, longest):
+    """Kills a run when it has been at work for a moment; False if it came to its end before."""
+    while run.poll() is None and not at_work(path):
+        time.sleep(0.01)
+    time.sleep(random.uniform(0, longest))
+    run.kill()
+    return run.wait() == -signal.SIGKILL
+
+
 @pytest.mark.parametrize("action", ["reset", "delete"])
 def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_does_the_rest(path, action):
     untouched, done = ("processing", 0, "processing"), ("pending", 1, "pending")
     kills = 0
     for _attempt in range(4):
         run = start(path, action=action)
-        while run.poll() is None and not at_work(path):
-            time.sleep(0.01)
-        time.sleep(random.uniform(0, 0.2))
-        run.kill()
-        kills += run.wait() == -signal.SIGKILL
+        kills += killed(run, path, 0.2)
         assert rows(path, "PRAGMA integrity_check") == [("ok",)]
         found = states(path)
         assert set(found) <= {untouched, done}
@@ -105,6 +119,24 @@ def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_does_the_rest(p
     for record in records(path):
         undo(str(record))
     assert states(path) == {untouched: JOBS}, "no job is missing from the records"
+
+
+@pytest.mark.parametrize("journal", JOURNALS)
+def test_a_million_rows_killed_again_and_again(journal, tmp_path):
+    """Each run does what the killed ones have left."""
+    untouched, done, others = ("processing", 0, "processing"), ("pending", 1, "pending"), ("completed", 0, None)
+    path, kills, before = make(tmp_path, journal, 1_000_000, one_in=10), 0, 0
+    for _attempt in range(4):
+        kills += killed(start(path), path, 0.6)
+        assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+        found = states(path)
+        assert set(found) <= {untouched, done, others}
+        assert found[others] == 900_000
+        assert found.get(done, 0) >= before, "what was done is undone"
+        before = found.get(done, 0)
+    assert kills, "never killed while it was at work"
+    assert start(path).wait() == 0
+    assert states(path) == {done: 100_000, others: 900_000}
 
 
 def test_two_at_once_do_each_job_once(path):

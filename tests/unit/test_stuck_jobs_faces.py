@@ -116,6 +116,19 @@ def test_script_dry_run_table_and_exit_codes(script, jobs):
     assert script("--dry-run").returncode == 0
 
 
+def test_script_shows_the_first_rows_and_all_as_json(script, jobs):
+    with closing(sqlite3.connect(jobs["path"])) as db:
+        db.execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
+            " INSERT INTO jobs (id, status, updated_at) SELECT 'many-' || i, 'processing', '2026-01-18 12:00:00' FROM n"
+        )
+        db.commit()
+    lines = script("--dry-run").stdout.splitlines()
+    assert lines[20] == "… and 282 more (--json shows all)"
+    (plan,) = json.loads(script("--dry-run", "--json").stdout)["databases"]
+    assert len({row["id"] for row in plan["changes"]}) == plan["counts"]["jobs"]["reset"] == 302
+
+
 def test_script_names_what_is_wrong(script):
     assert (unknown := script("--job", "nobody")).returncode == 4
     assert unknown.stderr == "No job begins with 'nobody'.\n"

@@ -16,7 +16,7 @@ from .change import Change, Note, plain
 from .options import Database
 from .times import span
 
-SHOWN = 200  # rows that a report names; all of them are counted, and stand in the record
+SHOWN = 200  # rows of each kind that a report names, unless more are asked for; all of them are counted
 
 
 @dataclass
@@ -25,6 +25,7 @@ class Report:
 
     database: Database
     dry_run: bool
+    shown: int = SHOWN
     counts: dict[str, dict[str, int]] = field(default_factory=dict)  # by table and action
     rows: list[Change] = field(default_factory=list)  # the first of them
     skipped: list[Note] = field(default_factory=list)  # the first of them
@@ -58,16 +59,16 @@ class Report:
         for shape, count in Counter(row.shape for row in rows).items():
             actions = self.counts.setdefault(shape.table.table, {})
             actions[shape.action] = actions.get(shape.action, 0) + count
-        self.rows += rows[: SHOWN - len(self.rows)]
+        self.rows += rows[: self.shown - len(self.rows)]
 
     def skip(self, note: Note) -> None:
         self.skipped_count += 1
-        if len(self.skipped) < SHOWN:
+        if len(self.skipped) < self.shown:
             self.skipped.append(note)
 
     def leave(self, note: Note) -> None:
         self.moved_on_count += 1
-        if len(self.moved_on) < SHOWN:
+        if len(self.moved_on) < self.shown:
             self.moved_on.append(note)
 
     def sentence(self) -> str:

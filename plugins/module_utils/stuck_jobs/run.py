@@ -18,19 +18,25 @@ from .change import Change, Note, show
 from .options import Database, StuckJobsError
 from .plan import Plan
 from .record import Record
-from .report import Report
+from .report import SHOWN, Report
 from .schema import marks, q
 from .workers import Workers
 from .write import Pace, write
 
 
-def clean_up(databases: Iterable[Database], dry_run: bool = False, now: float | None = None) -> list[Report]:
-    """Deals with each database for itself: what is wrong with one stands in its report and stops no other."""
-    return [_clean_up_one(database, dry_run, now) for database in databases]
+def clean_up(
+    databases: Iterable[Database], dry_run: bool = False, now: float | None = None, shown: int = SHOWN
+) -> list[Report]:
+    """Deals with each database for itself: what is wrong with one stands in its report and stops no other.
+
+    now: epoch seconds, from which ages are counted; by default the clock's.
+    shown: so many rows of each kind a report names; all of them are counted.
+    """
+    return [_clean_up_one(database, Report(database, dry_run, shown), now) for database in databases]
 
 
-def _clean_up_one(database: Database, dry_run: bool, now: float | None) -> Report:
-    report = Report(database, dry_run)
+def _clean_up_one(database: Database, report: Report, now: float | None) -> Report:
+    dry_run = report.dry_run
     try:
         report.owner = user_name(owner_of(database).st_uid)
         if not dry_run:

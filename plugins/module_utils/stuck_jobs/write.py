@@ -35,7 +35,7 @@ class Pace:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._is_wal = in_wal_mode(connection)
-        self._hold = 0.014 if self._is_wal else 0.08  # seconds
+        self._hold = 0.01 if self._is_wal else 0.06  # seconds
         self._size = FIRST
         self._let_go = 0.0  # when our last batch ended
         self._version = self._read_version()  # of the database, then

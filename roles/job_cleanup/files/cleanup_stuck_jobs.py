@@ -70,7 +70,7 @@ def arguments() -> argparse.Namespace:
         "--database", metavar="NAME", action="append", default=[], help="only this configured database; repeatable"
     )
     parser.add_argument("--config", metavar="FILE", default=CONFIG, help=f"default: {CONFIG}")
-    parser.add_argument("--json", action="store_true", help="print the plan, or what was done, as JSON")
+    parser.add_argument("--json", action="store_true", help="print the whole plan, or all that was done, as JSON")
     parser.add_argument("--quiet", action="store_true", help="print only what is wrong")
     parser.add_argument(
         "--undo", metavar="FILE", help="put back what the run of this record changed, and do nothing else"
@@ -92,7 +92,7 @@ def main() -> int:
     except StuckJobsError as error:
         print(error, file=sys.stderr)
         return 1
-    reports = clean_up(databases, dry_run=args.dry_run)
+    reports = clean_up(databases, dry_run=args.dry_run, shown=sys.maxsize if args.json else ROWS)
     # A given id belongs to one of the databases; it is only unknown where none of them knows it.
     missing = [job for job in args.job if reports and all(job in report.unknown for report in reports)]
     for report in reports:
@@ -166,7 +166,7 @@ def print_table(reports: list[Report]) -> None:
     for row in rows[:ROWS]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
     if more:
-        print(f"… and {more} more (--json shows 200 of each kind, the record of the run all)")
+        print(f"… and {more} more (--json shows all)")
 
 
 def tell_journal(entries: Iterable[tuple[int, str]]) -> None:
