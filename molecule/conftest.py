@@ -45,10 +45,9 @@ def wait_for(condition, seconds, what):
 
 
 def _show(host, unit, *properties):
-    """Properties of a unit as systemd has them now: {"MainPID": "42", …}."""
-    wanted = ",".join(properties)
-    lines = host.check_output("systemctl show %s --property=%s", unit, wanted).splitlines()
-    return dict(line.split("=", 1) for line in lines)
+    """Properties of a unit as systemd has them now: {"MainPID": "42", …}; times as in @1767225600."""
+    output = host.check_output("systemctl show --timestamp=unix %s --property=%s", unit, ",".join(properties))
+    return dict(line.split("=", 1) for line in output.splitlines())
 
 
 @pytest.fixture(name="wait_for", scope="session")
@@ -131,9 +130,7 @@ class Server:
         self.run, self.check_output = host.run, host.check_output
 
     def show(self, unit, *properties):
-        """Of a unit, as systemd has them now."""
-        output = self.check_output("systemctl show --timestamp=unix %s --property=%s", unit, ",".join(properties))
-        return dict(line.split("=", 1) for line in output.splitlines())
+        return _show(self.host, unit, *properties)
 
     def journal(self, unit):
         return self.check_output("journalctl --no-pager --output=cat --unit %s", unit)

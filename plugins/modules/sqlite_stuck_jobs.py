@@ -226,12 +226,14 @@ options:
             type: path
             default: ""
           workers:
-            description: The nodes that all have to answer. If none is named, one answer is enough.
+            description:
+              - The nodes that all have to answer. Once they have, there is no waiting.
+              - If none is named, one answer is enough, and the whole O(databases[].celery.timeout) is waited for others.
             type: list
             elements: str
             default: []
           timeout:
-            description: For how many seconds to wait for answers.
+            description: For how many seconds to wait for answers at most.
             type: float
             default: 5
           task_id_column:
