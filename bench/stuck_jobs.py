@@ -137,7 +137,8 @@ def compare(directory: Path, rows: int, rounds: int) -> None:
                 f" {waits[0]:.0f} ms | {waits[1]:.0f} ms |",
                 flush=True,
             )
-            path.unlink()
+            for file in directory.glob(f"{path.stem}.*"):
+                file.unlink()
 
 
 def compare_memory(directory: Path, few: int, many: int) -> None:

@@ -228,7 +228,7 @@ options:
           workers:
             description:
               - The nodes that all have to answer. Once they have, there is no waiting.
-              - If none is named, one answer is enough, and the whole O(databases[].celery.timeout) is waited for others.
+              - If none is named, one answer is enough; others have O(databases[].celery.timeout) to give theirs.
             type: list
             elements: str
             default: []
@@ -319,6 +319,22 @@ EXAMPLES = r"""
         children:
           - table: links
             foreign_key: batch_id
+
+- name: Send the orders again that no worker is at, three times at most
+  evenkeel.celery.sqlite_stuck_jobs:
+    databases:
+      - name: orders
+        path: /srv/shop/orders.db
+        table: orders
+        threshold: 2h
+        attempts_column: tries
+        max_attempts: 3
+        celery:
+          app: shop
+          directory: /srv/shop
+          python: /srv/shop/venv/bin/python
+        requeue:
+          task: shop.deliver
 """
 
 RETURN = r"""
@@ -434,6 +450,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import 
     Report,
     StuckJobsError,
     clean_up,
+    plain,
     read_options,
 )
 
@@ -515,20 +532,26 @@ def result(reports: list[Report]) -> dict:
 
 
 def diff(report: Report) -> dict:
-    """The touched rows, one a line, before and after; a deleted one is no longer there."""
-    kept = [row for row in report.rows if row.shape.action != "delete"]
+    """In words, and the touched rows, one a line, before and after; a deleted one is no longer there."""
     more = report.count - len(report.rows)
     rest = f"… and {more} more\n" if more else ""
     return {
         "before_header": str(report.database),
-        "after_header": str(report.database),
-        "before": "".join(f"{_line(row)}: {row.status}\n" for row in report.rows) + rest,
-        "after": "".join(f"{_line(row)}: {row.target}, {row.why}\n" for row in kept) + rest,
+        "after_header": report.sentence(),
+        "before": "".join(_line(row, row.status, row.set_before) for row in report.rows) + rest,
+        "after": "".join(
+            _line(row, row.target, row.after, row.why) for row in report.rows if row.shape.action != "delete"
+        )
+        + rest,
     }
 
 
-def _line(row: Change) -> str:
-    return f"{row.shape.table.table} {row.id}"
+def _line(row: Change, status: object, values: tuple, why: str = "") -> str:
+    """Of what is set, the status comes first, and needs no name."""
+    others = [
+        f"{column} {'NULL' if value is None else plain(value)}" for column, value in zip(row.shape.set[1:], values[1:])
+    ]
+    return f"{row.shape.table.table} {row.id}: {', '.join([str(plain(status)), *others])}{why and f' ({why})'}\n"
 
 
 def main() -> None:

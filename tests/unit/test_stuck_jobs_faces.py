@@ -69,8 +69,8 @@ def test_check_mode_and_diff_show_what_then_happens_once(capsys, jobs):
     assert statuses(jobs) == ["processing", "processing", "completed"]
     assert planned["diff"][0]["before"] == "jobs 77cfa3cd-1: processing\njobs b49d06f6-2: processing\n"
     after = planned["diff"][0]["after"].splitlines()
-    assert after[0].startswith("jobs 77cfa3cd-1: pending, processing for ")
-    assert after[1].startswith("jobs b49d06f6-2: pending, processing for ")
+    assert after[0].startswith("jobs 77cfa3cd-1: pending (processing for ")
+    assert after[1].startswith("jobs b49d06f6-2: pending (processing for ")
 
     done = module(capsys, [jobs])
     assert done["databases"][0]["changes"] == planned["databases"][0]["changes"]
@@ -96,6 +96,17 @@ def test_the_module_deletes_given_jobs_and_nothing_the_second_time(capsys, jobs)
     second = module(capsys, [asked])
     assert not second["changed"]
     assert second["databases"][0]["unknown"] == ["77cfa3cd"]
+
+
+def test_the_diff_says_in_words_and_rows_what_is_set(capsys, jobs):
+    asked = {**jobs, "jobs": ["77cfa3cd"], "time_column": "id", "reset_set": {"updated_at": None}}
+    (diff,) = module(capsys, [asked], _ansible_check_mode=True, _ansible_diff=True)["diff"]
+    assert diff == {
+        "before_header": f"jobs ({jobs['path']})",
+        "after_header": "jobs: 1 in jobs would be reset to pending.",
+        "before": "jobs 77cfa3cd-1: processing, updated_at 2026-01-16 10:00:00\n",
+        "after": "jobs 77cfa3cd-1: pending, updated_at NULL (processing, and asked for by id)\n",
+    }
 
 
 def test_script_dry_run_table_and_exit_codes(script, jobs):

@@ -16,7 +16,7 @@ run        all of it, in order; and the undo
 
 from __future__ import annotations
 
-from .change import Change, Note, show
+from .change import Change, Note, plain, show
 from .options import ACTIONS, ERROR_MODES, POLICIES, Database, StuckJobsError, Table, read_options
 from .report import Report, write_metrics
 from .run import clean_up, undo
@@ -35,6 +35,7 @@ __all__ = [
     "clean_up",
     "parse_threshold",
     "parse_time",
+    "plain",
     "read_options",
     "show",
     "undo",

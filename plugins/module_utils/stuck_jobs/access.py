@@ -69,7 +69,8 @@ def connect(database: Database, write: bool) -> Iterator[sqlite3.Connection]:
         if write and in_wal_mode(connection):
             # A power cut may take back our last commits, but never breaks the file: the next run does them again.
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA wal_autocheckpoint = 0")  # we do it when we have let go: see Pace
+            # Pages: a checkpoint syncs, and often is slow. Other writers do it too, each 1000 pages, a moment's work.
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
         yield connection
 
 

@@ -68,6 +68,11 @@ class Change(NamedTuple):
         return self.row[len(self.shape.schema.locator) :]
 
     @property
+    def set_before(self) -> tuple[Any, ...]:
+        """What stands where `after` is going to."""
+        return tuple(self.shape.value(self.row, column) for column in self.shape.set)
+
+    @property
     def key(self) -> tuple[Any, ...]:
         return tuple(self.shape.value(self.row, column) for column in self.shape.table.id_column)
 

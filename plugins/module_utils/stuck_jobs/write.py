@@ -64,10 +64,7 @@ class Pace:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         self._let_go, self._version = time.monotonic(), self._read_version()
-        if self._is_wal:
-            # What we wrote we copy into the database ourselves: else the next writer would, and wait for it.
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        else:
+        if not self._is_wal:
             # Now, not when we have read on: here a reader keeps the writers waiting.
             self._give_way()
         took = self._let_go - begun
