@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import clean_up, read_options, undo
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.record import Record
 
 MODULE_UTILS = Path(__file__).parents[2] / "plugins" / "module_utils"
 JOBS = 30_000
@@ -119,6 +120,19 @@ def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_does_the_rest(p
     for record in records(path):
         undo(str(record))
     assert states(path) == {untouched: JOBS}, "no job is missing from the records"
+
+
+def test_ctrl_c_right_after_a_commit_leaves_a_record_that_undoes_it(path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Record, "done", interrupt)
+        clean_up([read_options(options(path))])
+    (record,) = records(path)
+    assert ("pending", 1, "pending") in states(path)
+    undo(str(record))
+    assert states(path) == {("processing", 0, "processing"): JOBS}
 
 
 @pytest.mark.parametrize("journal", JOURNALS)

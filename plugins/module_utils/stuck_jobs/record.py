@@ -76,7 +76,9 @@ class Record:
         self.path = ""
         self._file: IO[str] | None = None
         self._shapes: dict[Shape, int] = {}
-        self._size = self._written = 0  # jobs of the last batch, and of all that really changed
+        self._written = 0  # jobs that really changed
+        self._in_doubt = 0  # those of the last batch, until it is done
+        self._is_sent = True  # the tasks of the last batch, if any are to be sent
 
     def intend(self, batch: Sequence[Change]) -> None:
         """What is going to be written, safe on the disk when this returns."""
@@ -85,27 +87,36 @@ class Record:
             for row in change.flat():
                 rows.append((number, self._shape(row.shape), row.before, row.after))
         self._line({"rows": rows})
-        self._size = len(batch)
+        self._in_doubt, self._is_sent = len(batch), not self.database.requeue
         os.fdatasync(self._open_file().fileno())
 
     def done(self, left: Sequence[int]) -> None:
         """The last batch is written, without these jobs of it, that had moved on."""
-        self._written += self._size - len(left)
         self._line({"done": True, "left": list(left)})
+        self._written += self._in_doubt - len(left)
+        self._is_sent = self._is_sent or len(left) == self._in_doubt
+        self._in_doubt = 0
 
     def sent(self) -> None:
         """The tasks of the last batch are sent."""
         self._line({"sent": True})
+        self._is_sent = True
 
     def keep(self) -> str:
-        """The run has ended: the record gets its name, and is gone where nothing has changed."""
+        """The run has ended: the record gets its name, unless the next run has something to finish.
+
+        It is gone where nothing has changed.
+        """
         if not self._file:
             return ""
         self._file.close()
-        if not self._written:
-            Path(self.path + PART).unlink()
+        part = Path(self.path + PART)
+        if not self._written and not self._in_doubt:
+            part.unlink()
             return ""
-        finish(Path(self.path + PART))
+        if not self._is_sent:
+            return str(part)
+        finish(part)
         return self.path
 
     def _shape(self, shape: Shape) -> int:

@@ -114,7 +114,8 @@ class _Run:
             with self.pace.transaction(len(batch)):
                 done = write(self.connection, self.plan, batch)
         except BaseException:
-            self.record.done(range(len(batch)))
+            if not self.pace.in_doubt:
+                self.record.done(range(len(batch)))
             raise
         self.report.batches += 1
         if len(done) == len(batch):

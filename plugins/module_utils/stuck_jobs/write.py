@@ -40,6 +40,7 @@ class Pace:
         self._let_go = 0.0  # when our last batch ended
         self._version = self._read_version()  # of the database, then
         self._company = time.monotonic() + COMPANY  # until when we think that others want to write
+        self.in_doubt = False  # after an exception: may the last transaction be committed?
         self.locked = 0.0
         self.longest = 0.0
 
@@ -49,24 +50,28 @@ class Pace:
             size = int(self._size)
             yield page[start : start + size]
             start += size
+            self._version = self._read_version()
+            if not self._is_wal:
+                # Now, not when we have read on: here a reader keeps the writers waiting.
+                self._give_way()
 
     @contextlib.contextmanager
     def transaction(self, size: int) -> Iterator[None]:
         """Holds the database; before that, the others have their turn."""
+        self.in_doubt = False
         if self._is_wal:
             self._give_way()
         self._connection.execute("BEGIN IMMEDIATE")
         begun = time.monotonic()
         try:
             yield
+            self.in_doubt = True
             self._connection.execute("COMMIT")
         finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-        self._let_go, self._version = time.monotonic(), self._read_version()
-        if not self._is_wal:
-            # Now, not when we have read on: here a reader keeps the writers waiting.
-            self._give_way()
+                self.in_doubt = False
+        self._let_go = time.monotonic()
         took = self._let_go - begun
         self.locked += took
         self.longest = max(self.longest, took)

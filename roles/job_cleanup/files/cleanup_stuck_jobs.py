@@ -185,4 +185,7 @@ def exit_code(reports: list[Report], missing: list[str], dry_run: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. What is done is done whole, and recorded; run this again for the rest.")
