@@ -280,6 +280,12 @@ options:
         description: Where the record of each run is kept, in a directory of the database's owner.
         type: path
         default: /var/lib/evenkeel/job_cleanup
+  ask_workers:
+    description:
+      - V(false) looks at options and databases alone, whatever O(databases[].celery) says. There may be no worker yet.
+      - In check mode only, as what is at work may then look stuck.
+    type: bool
+    default: true
 notes:
   - Run it as the owner of the database or as root, which lends itself the owner's identity. So the files that SQLite
     makes beside the database stay the application's.
@@ -556,14 +562,20 @@ def _line(row: Change, status: object, values: tuple, why: str = "") -> str:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"databases": {"type": "list", "elements": "dict", "required": True, "options": DATABASE}},
+        argument_spec={
+            "databases": {"type": "list", "elements": "dict", "required": True, "options": DATABASE},
+            "ask_workers": {"type": "bool", "default": True},
+        },
         supports_check_mode=True,
     )
+    ask_workers = module.params["ask_workers"]
+    if not (ask_workers or module.check_mode):
+        module.fail_json(msg="ask_workers: false is for check mode. Leave it out, or add `check_mode: true`.")
     try:
         databases = [read_options(options) for options in module.params["databases"]]
     except StuckJobsError as error:
         module.fail_json(msg=str(error))
-    outcome = result(clean_up(databases, dry_run=module.check_mode))
+    outcome = result(clean_up(databases, dry_run=module.check_mode, ask_workers=ask_workers))
     if any(report["error"] for report in outcome["databases"]):
         outcome["msg"] = " ".join(report["error"] for report in outcome["databases"] if report["error"])
         module.fail_json(**outcome)

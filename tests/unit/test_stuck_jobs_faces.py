@@ -98,6 +98,17 @@ def test_the_module_deletes_given_jobs_and_nothing_the_second_time(capsys, jobs)
     assert second["databases"][0]["unknown"] == ["77cfa3cd"]
 
 
+def test_a_look_at_the_options_asks_no_worker_and_is_no_clean_up(capsys, jobs):
+    nobody = {"app": "shop", "directory": "/nowhere", "python": "/nowhere/python"}
+    asked = [{**jobs, "celery": nobody}]
+    assert "the workers can't be asked" in module(capsys, asked, _ansible_check_mode=True)["msg"]
+    assert not module(capsys, asked, _ansible_check_mode=True, ask_workers=False).get("failed")
+    assert "ask_workers: false is for check mode." in module(capsys, asked, ask_workers=False)["msg"]
+    wrong = [{**jobs, "celery": {**nobody, "task_id_column": "taks"}}]
+    refused = module(capsys, wrong, _ansible_check_mode=True, ask_workers=False)
+    assert "task_id_column: table jobs has no column 'taks'" in refused["msg"]
+
+
 def test_the_diff_says_in_words_and_rows_what_is_set(capsys, jobs):
     asked = {**jobs, "jobs": ["77cfa3cd"], "time_column": "id", "reset_set": {"updated_at": None}}
     (diff,) = module(capsys, [asked], _ansible_check_mode=True, _ansible_diff=True)["diff"]

@@ -25,24 +25,29 @@ from .write import Pace, write
 
 
 def clean_up(
-    databases: Iterable[Database], dry_run: bool = False, now: float | None = None, shown: int = SHOWN
+    databases: Iterable[Database],
+    dry_run: bool = False,
+    ask_workers: bool = True,
+    now: float | None = None,
+    shown: int = SHOWN,
 ) -> list[Report]:
     """Deals with each database for itself: what is wrong with one stands in its report and stops no other.
 
+    ask_workers: False in a dry run that is to look at the options and the databases alone.
     now: epoch seconds, from which ages are counted; by default the clock's.
     shown: so many rows of each kind a report names; all of them are counted.
     """
-    return [_clean_up_one(database, Report(database, dry_run, shown), now) for database in databases]
+    return [_clean_up_one(database, Report(database, dry_run, shown), ask_workers, now) for database in databases]
 
 
-def _clean_up_one(database: Database, report: Report, now: float | None) -> Report:
+def _clean_up_one(database: Database, report: Report, ask_workers: bool, now: float | None) -> Report:
     dry_run = report.dry_run
     try:
         report.owner = user_name(owner_of(database).st_uid)
         if not dry_run:
             record.make_directory(database)
         with contextlib.ExitStack() as stack:
-            workers = _start_workers(database, stack)
+            workers = _start_workers(database, stack) if ask_workers else None
             stack.enter_context(as_owner(database))
             if not dry_run:
                 stack.enter_context(record.only_one_run(database))
