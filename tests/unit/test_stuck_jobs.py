@@ -120,25 +120,29 @@ def test_delete_takes_all_children_and_restore_puts_every_byte_back(path):
     assert rows(path, "SELECT id FROM batches ORDER BY id") == [("done",), ("young",)]
     assert stat.S_IMODE(Path(report.record).stat().st_mode) == 0o600
     assert report.record in report.sentence()
-    assert undo(report.record, dry_run=True) == f"batches: 4 rows would be as before in {path}."
+    assert undo(report.record, dry_run=True).sentence == f"batches: 4 rows would be as before in {path}."
     assert dump(path) != before
-    assert undo(report.record) == f"batches: 4 rows are as before in {path}."
+    assert undo(report.record).sentence == f"batches: 4 rows are as before in {path}."
     assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
-    assert undo(report.record) == f"batches: 0 rows are as before in {path}; 4 changed since and left alone."
+    assert (
+        undo(report.record).sentence == f"batches: 0 rows are as before in {path}; 1 job changed since and left alone."
+    )
 
 
 @pytest.mark.parametrize("action", ["reset", "fail"])
 def test_undo_puts_back_what_is_still_as_the_run_left_it(path, action):
     before = dump(path)
     report = run(path, action=action, error_column="error")
-    assert undo(report.record) == f"batches: 2 rows are as before in {path}."
+    assert undo(report.record).sentence == f"batches: 2 rows are as before in {path}."
     assert dump(path) == before
 
     report = run(path, action=action, error_column="error")
     with closing(sqlite3.connect(path)) as db:
         db.execute("UPDATE batches SET status = 'completed' WHERE id = 'old'")
         db.commit()
-    assert undo(report.record) == f"batches: 1 row is as before in {path}; 1 changed since and left alone."
+    assert (
+        undo(report.record).sentence == f"batches: 0 rows are as before in {path}; 1 job changed since and left alone."
+    )
     assert rows(path, "SELECT status FROM batches WHERE id = 'old'") == [("completed",)]
 
 
@@ -289,13 +293,13 @@ def test_a_writer_that_finishes_in_time_is_waited_for(path):
     assert report.counts == counted("reset", batches=1, links=1)
 
 
-def test_a_failing_write_rolls_everything_back_and_leaves_no_backup(path):
+def test_what_sqlite_refuses_is_left_whole_and_told(path):
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TRIGGER no BEFORE DELETE ON links BEGIN SELECT raise(ABORT, 'links stay'); END")
         db.commit()
     before = dump(path)
     report = run(path, action="delete")
-    assert "SQLite says: links stay. Nothing was changed." in report.sentence()
+    assert [(note.id, note.why) for note in report.skipped] == [("old", "SQLite refuses it: links stay")]
     assert dump(path) == before
     assert not list((path.parent / "records").glob("*/*.jsonl*"))
 

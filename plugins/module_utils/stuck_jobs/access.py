@@ -45,10 +45,20 @@ def owner_of(database: Database) -> os.stat_result:
     path = Path(database.path)
     try:
         if path.is_file():
-            return path.stat()
+            return _checked(database, path.stat())
     except PermissionError:
         raise StuckJobsError(f"{database}: can't be reached. Run this as the database's owner or as root.") from None
     raise StuckJobsError(f"{database}: there is no such file. Correct `path`, or start the application first.")
+
+
+def _checked(database: Database, owner: os.stat_result) -> os.stat_result:
+    """Whose link it is, his the file has to be: else an application could lead root to another's database."""
+    path = Path(database.path)
+    for link in (path, *path.parents):
+        if link.is_symlink() and link.lstat().st_uid not in (0, owner.st_uid):
+            theirs, whose = user_name(link.lstat().st_uid), user_name(owner.st_uid)
+            raise StuckJobsError(f"{database}: {link} is {theirs}'s link to a file of {whose}'s. Name that file.")
+    return owner
 
 
 def user_name(uid: int) -> str:
@@ -91,8 +101,9 @@ def _spoken(database: Database) -> Iterator[None]:
 def _open(database: Database, write: bool) -> sqlite3.Connection:
     frozen = not write and _is_frozen(database)
     mode = "ro&immutable=1" if frozen else "rw" if write or _is_idle_wal(database) else "ro"
+    path = "/" + database.path.lstrip("/")  # after two of them SQLite expects the name of a machine
     return sqlite3.connect(
-        f"file:{quote(database.path)}?mode={mode}", uri=True, timeout=database.busy_timeout, isolation_level=None
+        f"file:{quote(path)}?mode={mode}", uri=True, timeout=database.busy_timeout, isolation_level=None
     )
 
 

@@ -38,13 +38,30 @@ class Shape:
 
     @cached_property
     def write_sql(self) -> str:
-        """Takes what is set, then the row as it was read."""
-        where = " AND ".join(
-            [*(f"{column} = ?" for column in self.schema.locator), *(f"{q(c)} IS ?" for c in self.read)]
-        )
+        """Writes the row if it is as it was read. Takes what is set, then the row."""
+        return f"{self.place_sql} AND {self._as_read}"
+
+    @cached_property
+    def look_sql(self) -> str:
+        """Is there the row, as it was read? Takes the row."""
+        return f"SELECT 1 FROM {q(self.table.table)} WHERE {self._at_place} AND {self._as_read}"
+
+    @cached_property
+    def place_sql(self) -> str:
+        """Writes the row, however it is. Takes what is set, then the place."""
+        table = q(self.table.table)
         if self.action == "delete":
-            return f"DELETE FROM {q(self.table.table)} WHERE {where}"
-        return f"UPDATE {q(self.table.table)} SET {', '.join(f'{q(column)} = ?' for column in self.set)} WHERE {where}"
+            return f"DELETE FROM {table} WHERE {self._at_place}"
+        settings = ", ".join(f"{q(column)} = ?" for column in self.set)
+        return f"UPDATE {table} SET {settings} WHERE {self._at_place}"
+
+    @property
+    def _at_place(self) -> str:
+        return " AND ".join(f"{column} = ?" for column in self.schema.locator)
+
+    @property
+    def _as_read(self) -> str:
+        return " AND ".join(f"{q(column)} IS ?" for column in self.read)
 
     def value(self, row: tuple[Any, ...], column: str) -> Any:
         return row[len(self.schema.locator) + self.read.index(column)] if column else None

@@ -39,7 +39,10 @@ def make_directory(database: Database) -> None:
     if directory.is_dir():
         return
     try:
+        missing = [parent for parent in directory.parents if not parent.exists()]
         directory.parent.mkdir(parents=True, exist_ok=True)
+        for parent in missing:
+            parent.chmod(0o755)  # whatever our umask: the owner has to come through
         directory.mkdir(mode=0o700, exist_ok=True)  # another clean-up may have made it by now
     except PermissionError:
         raise StuckJobsError(
@@ -47,7 +50,7 @@ def make_directory(database: Database) -> None:
             " or set record_directory to one where you may write."
         ) from None
     if os.geteuid() == 0:
-        os.chown(directory, owner.st_uid, owner.st_gid)
+        os.chown(directory, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 @contextlib.contextmanager
@@ -109,7 +112,8 @@ class Record:
         """
         if not self._file:
             return ""
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk, of which we know
+            self._file.close()
         part = Path(self.path + PART)
         if not self._written and not self._in_doubt:
             part.unlink()
@@ -147,9 +151,24 @@ def finish(part: Path) -> None:
     part.rename(part.with_suffix(""))
 
 
-def cut_short(database: Database) -> list[Path]:
-    """The records of runs that ended before their end."""
-    return sorted(directory_of(database).glob(f"{database.name}-????????T??????Z-*.jsonl{PART}"))
+def cut_short(database: Database) -> Iterator[Path]:
+    """The records of this database's runs that ended before their end."""
+    for part in sorted(directory_of(database).glob(f"{database.name}-????????T??????Z-*.jsonl{PART}")):
+        with part.open(encoding="utf-8") as file:
+            head = file.readline()
+        if not head.endswith("\n"):
+            part.unlink()  # cut off before anything was written
+        elif json.loads(head).get("database") == database.path:
+            yield part
+
+
+def check_author(path: Path, database: Database) -> None:
+    """Root must not do what somebody else than the database's owner has written."""
+    author = path.stat().st_uid
+    if author not in (0, owner_of(database).st_uid):
+        raise StuckJobsError(
+            f"{path} belongs to {user_name(author)}, who does not own {database.path}: no record of ours."
+        )
 
 
 class Row:

@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import time
 from pathlib import Path
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from . import record
 from .access import as_owner, connect, owner_of, user_name
@@ -21,7 +21,7 @@ from .record import Record
 from .report import SHOWN, Report
 from .schema import marks, q
 from .workers import Workers
-from .write import Pace, write
+from .write import Pace, savepoint, write
 
 
 def clean_up(
@@ -62,8 +62,8 @@ def _clean_up_one(database: Database, report: Report, ask_workers: bool, now: fl
             report.unknown = plan.unknown
     except StuckJobsError as error:
         report.error = str(error)
-    except OSError as error:
-        report.error = f"{database}: {error}."
+    except Exception as error:
+        report.error = f"{database}: {error if isinstance(error, OSError) else repr(error)}."
     return report
 
 
@@ -117,24 +117,28 @@ class _Run:
         self.record.intend(batch)
         try:
             with self.pace.transaction(len(batch)):
-                done = write(self.connection, self.plan, batch)
+                done, refused = write(self.connection, self.plan, batch)
         except BaseException:
             if not self.pace.in_doubt:
                 self.record.done(range(len(batch)))
             raise
         self.report.batches += 1
-        if len(done) == len(batch):
-            self.record.done([])
-        else:
+        left = []
+        if len(done) < len(batch):
             places = {change.place for change in done}
             left = [number for number, change in enumerate(batch) if change.place not in places]
-            self.record.done(left)
-            for number in left:
-                change = batch[number]
-                self.report.leave(Note(change.shape.table.table, change.id, f"it is no longer as it was: {change.why}"))
+        self.record.done(left)
+        for change in (batch[number] for number in left):
+            self._leave(change, refused.get(change.place))
         self.report.add(done)
         if self.database.requeue:
             self._send([change for change in done if change.shape.action == "reset"])
+
+    def _leave(self, change: Change, refused: str | None) -> None:
+        if refused:
+            self.report.skip(Note(change.shape.table.table, change.id, f"SQLite refuses it: {refused}"))
+        else:
+            self.report.leave(Note(change.shape.table.table, change.id, f"it is no longer as it was: {change.why}"))
 
     def _send(self, changes: Sequence[Change]) -> None:
         """A task for each job, once its row is committed. Those that can't be sent are stuck again, to be found."""
@@ -146,10 +150,13 @@ class _Run:
         rows = [record.as_row(row) for change in changes[sent:] for row in change.flat()]
         with self.pace.transaction(len(rows)):
             back = sum(put_back(self.connection, row) for row in rows)
-        self.record.sent()
-        raise StuckJobsError(
-            f"{self.database}: tasks can't be sent: {why_not}. {back} rows are as they were, for the next run to find."
+        told = (
+            f"{self.database}: tasks can't be sent: {why_not}. {back} rows are as they were for the next run"
         )
+        if back < len(rows):  # such as by a trigger of the database's
+            raise StuckJobsError(f"{told}; it will send the tasks of the other {len(rows) - back}.")
+        self.record.sent()
+        raise StuckJobsError(f"{told}.")
 
     def _finish_what_was_cut_short(self) -> None:
         """A run that crashed between commit and sending left jobs that nobody would ever do."""
@@ -174,8 +181,8 @@ def _send(database: Database, workers: Workers | None, keys: Sequence[tuple[Any,
     for key in keys:
         task = {
             "name": requeue.task,
-            "args": [_filled(value, key) for value in requeue.args],
-            "kwargs": {name: _filled(value, key) for name, value in requeue.kwargs.items()},
+            "args": _filled(list(requeue.args), key),
+            "kwargs": _filled(dict(requeue.kwargs), key),
         }
         tasks.append({**task, "queue": requeue.queue} if requeue.queue else task)
     return workers.send(tasks)
@@ -183,32 +190,57 @@ def _send(database: Database, workers: Workers | None, keys: Sequence[tuple[Any,
 
 def _filled(value: Any, key: tuple[Any, ...]) -> Any:
     """{id} alone is the id as the database has it; within a text it is written out."""
+    if isinstance(value, dict):
+        return {name: _filled(inner, key) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, key) for inner in value]
     if value == "{id}" and len(key) == 1 and not isinstance(key[0], bytes):
         return key[0]
     return value.replace("{id}", show(key)) if isinstance(value, str) else value
 
 
-def undo(path: str, dry_run: bool = False) -> str:
-    """Puts back what a run changed, where it still is as the run left it, and says so in a sentence."""
+class Undone(NamedTuple):
+    """What an undo put back, or would: rows, jobs left alone, and that in a sentence."""
+
+    back: int
+    left: int
+    sentence: str
+
+
+def undo(path: str, dry_run: bool = False) -> Undone:
+    """Puts back the jobs that a run changed, each with its family, where all of it still is as the run left it."""
     head, batches = record.read(Path(path))
     database = Database(table="", name=head["name"], path=head["database"])
-    back = left = 0
+    record.check_author(Path(path), database)
+    put, back, left = _can_be_put_back if dry_run else _put_back_whole, 0, 0
     with as_owner(database), connect(database, write=not dry_run) as connection:
         pace = Pace(connection)
         for batch in batches:
-            rows = [row for job in batch.jobs for row in job]
-            for some in pace.batches(rows):
-                if dry_run:
-                    done = sum(_can_be_put_back(connection, row) for row in some)
-                else:
-                    with pace.transaction(len(some)):
-                        done = sum(put_back(connection, row) for row in some)
-                back += done
-                left += len(some) - done
+            for jobs in pace.batches(batch.jobs):
+                with contextlib.nullcontext() if dry_run else pace.transaction(len(jobs)):
+                    done = [len(job) for job in jobs if put(connection, job)]
+                back += sum(done)
+                left += len(jobs) - len(done)
     counted = "1 row" if back == 1 else f"{back} rows"
     verb = "would be" if dry_run else "is" if back == 1 else "are"
     told = f"{database.name}: {counted} {verb} as before in {database.path}"
-    return f"{told}; {left} changed since and left alone." if left else f"{told}."
+    jobs = "1 job" if left == 1 else f"{left} jobs"
+    return Undone(back, left, f"{told}; {jobs} changed since and left alone." if left else f"{told}.")
+
+
+def _put_back_whole(connection: sqlite3.Connection, job: Sequence[record.Row]) -> bool:
+    try:
+        with savepoint(connection):
+            for row in job:
+                if not put_back(connection, row):
+                    raise _ChangedSince
+    except (_ChangedSince, sqlite3.IntegrityError):  # a new row may hold what must be unique
+        return False
+    return True
+
+
+class _ChangedSince(Exception):
+    pass
 
 
 def put_back(connection: sqlite3.Connection, row: record.Row) -> bool:
@@ -228,8 +260,10 @@ def put_back(connection: sqlite3.Connection, row: record.Row) -> bool:
     )
 
 
-def _can_be_put_back(connection: sqlite3.Connection, row: record.Row) -> bool:
-    return not _is(connection, row, {}) if row.action == "delete" else _is(connection, row, row.after)
+def _can_be_put_back(connection: sqlite3.Connection, job: Sequence[record.Row]) -> bool:
+    return all(
+        not _is(connection, row, {}) if row.action == "delete" else _is(connection, row, row.after) for row in job
+    )
 
 
 def _is(connection: sqlite3.Connection, row: record.Row, like: Mapping[str, Any]) -> bool:

@@ -93,30 +93,33 @@ class Pace:
         return self._connection.execute("PRAGMA data_version").fetchone()[0]
 
 
-def write(connection: sqlite3.Connection, plan: Plan, changes: Sequence[Change]) -> list[Change]:
-    """Writes the jobs that still are as they were read, each with its family or not at all; gives those back.
+def write(
+    connection: sqlite3.Connection, plan: Plan, changes: Sequence[Change]
+) -> tuple[list[Change], dict[tuple[object, ...], str]]:
+    """Writes the jobs that still are as they were read, each with its family or not at all.
 
-    Within a transaction, of which it may make another one.
+    Gives back those, and the places of those that SQLite refuses, with its words. Within a transaction, of which it may
+    make another one.
     """
     unharmed = plan.unharmed(changes)
-    if _write_all(connection, plan.database, unharmed):
-        return unharmed
+    with contextlib.suppress(sqlite3.IntegrityError):
+        if _write_all(connection, plan.database, unharmed):
+            return unharmed, {}
     # One by one: a savepoint makes SQLite keep a second copy of each page, so it is for the rare batch that needs it.
     connection.execute("ROLLBACK")
     connection.execute("BEGIN IMMEDIATE")
-    return [change for change in plan.unharmed(changes) if _tried(connection, plan.database, change)]
-
-
-def _tried(connection: sqlite3.Connection, database: Database, change: Change) -> bool:
-    connection.execute("SAVEPOINT job")
-    is_whole = _write_all(connection, database, [change])
-    if not is_whole:
-        connection.execute("ROLLBACK TO job")
-    connection.execute("RELEASE job")
-    return is_whole
+    done, refused = [], {}
+    for change in plan.unharmed(changes):
+        try:
+            if _write_one(connection, change):
+                done.append(change)
+        except sqlite3.IntegrityError as error:
+            refused[change.place] = str(error)
+    return done, refused
 
 
 def _write_all(connection: sqlite3.Connection, database: Database, changes: Sequence[Change]) -> bool:
+    """All at once; False where a row is no longer as it was read, or a trigger of the database made it so by now."""
     groups: dict[tuple[str, str], list[Change]] = {}
     for change in changes:
         for row in change.flat():
@@ -129,3 +132,27 @@ def _write_all(connection: sqlite3.Connection, database: Database, changes: Sequ
         if done.rowcount != len(rows):
             return False
     return True
+
+
+def _write_one(connection: sqlite3.Connection, change: Change) -> bool:
+    """Looks at the whole family before it writes any of it: triggers may change the rest, or delete it."""
+    rows = change.flat()
+    if not all(connection.execute(row.shape.look_sql, row.row).fetchone() for row in rows):
+        return False
+    with savepoint(connection):
+        for row in reversed(rows):
+            connection.execute(row.shape.place_sql, row.after + row.place)
+    return True
+
+
+@contextlib.contextmanager
+def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing, within a transaction that goes on."""
+    connection.execute("SAVEPOINT job")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK TO job")
+        raise
+    finally:
+        connection.execute("RELEASE job")

@@ -19,12 +19,13 @@ exit codes:
   1  something is wrong (configuration, database, workers, an ambiguous id); the message says what
   2  the command line is wrong
   3  dry run: something is stuck
-  4  a given job was not found, or a row was skipped: see the output
+  4  a given job was not found, a row was skipped, or an undo left a job alone: see the output
 """
 
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import sys
 import syslog
@@ -82,13 +83,14 @@ def main() -> int:
     args = arguments()
     try:
         if args.undo:
-            sentence = undo(args.undo, args.dry_run)
-            print(sentence)
+            undone = undo(args.undo, args.dry_run)
+            print(undone.sentence)
             if not args.dry_run:
-                tell_journal([(syslog.LOG_NOTICE, sentence)])
-            return 0
+                tell_journal([(syslog.LOG_NOTICE, undone.sentence)])
+            return 4 if undone.left else 0
         config = configuration(args)
         databases = [asked_for(database, args) for database in configured(config, args)]
+        check_each_is_one(databases, args.job)
     except StuckJobsError as error:
         print(error, file=sys.stderr)
         return 1
@@ -104,7 +106,11 @@ def main() -> int:
     if not args.dry_run:
         tell_journal((syslog.LOG_ERR if each.error else syslog.LOG_NOTICE, each.sentence()) for each in reports)
         if config.get("metrics_file"):
-            write_metrics(config["metrics_file"], reports)
+            try:
+                write_metrics(config["metrics_file"], reports)
+            except OSError as error:
+                print(f"metrics_file can't be written: {error}. Let {getpass.getuser()} write there.", file=sys.stderr)
+                return 1
     return exit_code(reports, missing, args.dry_run)
 
 
@@ -138,6 +144,19 @@ def asked_for(database: Database, args: argparse.Namespace) -> Database:
     if not all(args.job):
         raise StuckJobsError("--job: an empty id is the beginning of every id. Write the job's.")
     return replace(database, action=args.action or database.action, jobs=tuple(args.job))
+
+
+def check_each_is_one(databases: list[Database], jobs: list[str]) -> None:
+    """A given id means one job, not one in each database that happens to have such an id."""
+    if not jobs or len(databases) == 1:
+        return
+    reports = clean_up(databases, dry_run=True, ask_workers=False, shown=0)
+    for job in jobs:
+        names = [report.database.name for report in reports if not report.error and job not in report.unknown]
+        if len(names) > 1:
+            raise StuckJobsError(
+                f"--job: {' and '.join(names)} each have a job {job!r}. Add --database with one of them."
+            )
 
 
 def tell(reports: list[Report], missing: list[str], quiet: bool) -> None:
