@@ -151,6 +151,26 @@ def test_script_shows_the_first_rows_and_all_as_json(script, jobs):
     assert len({row["id"] for row in plan["changes"]}) == plan["counts"]["jobs"]["reset"] == 302
 
 
+def test_script_takes_a_given_id_for_one_job(script, jobs, tmp_path):
+    shutil.copy(jobs["path"], tmp_path / "other.db")
+    other = {**jobs, "name": "other", "path": str(tmp_path / "other.db")}
+    script.config.write_text(json.dumps({"databases": [jobs, other]}))
+    refused = script("--action", "delete", "--job", "77cf")
+    assert refused.returncode == 1
+    assert refused.stderr == "--job: jobs and other each have a job '77cf'. Add --database with one of them.\n"
+    assert script("--action", "delete", "--job", "77cf", "--database", "other").returncode == 0
+    assert [len(statuses(database)) for database in (jobs, other)] == [3, 2]
+    assert script("--action", "delete", "--job", "77cf").returncode == 0, "only one of them has it now"
+
+
+def test_script_says_that_metrics_can_not_be_written(script, jobs):
+    script.config.write_text(json.dumps({"databases": [jobs], "metrics_file": "/nowhere/jobs.prom"}))
+    assert (told := script()).returncode == 1
+    assert told.stdout.splitlines()[-1].startswith("jobs: 2 in jobs reset to pending")
+    assert told.stderr.startswith("metrics_file can't be written: ")
+    assert "Traceback" not in told.stderr
+
+
 def test_script_names_what_is_wrong(script):
     assert (unknown := script("--job", "nobody")).returncode == 4
     assert unknown.stderr == "No job begins with 'nobody'.\n"
