@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from .access import in_wal_mode
 from .change import Change, Note, Shape, show
 from .options import Database, StuckJobsError, Table
-from .schema import Schema, marks, q, read_schema, unnamed_referrers
+from .schema import Referrer, Schema, marks, q, read_schema, unnamed_referrers
 from .times import parse_threshold, parse_time, parse_zone, span
 
 PAGE = 10_000  # rows that one query reads; all that is held in memory at a time
@@ -57,7 +57,11 @@ class Plan:
         """All changes, in the order of the table."""
         for rows in self._given() if self.database.jobs else self._stuck():
             changes = [change for change in map(self._judge, rows) if change]
-            yield self.with_children(self._without_referred(changes))
+            families = self.with_children(changes)
+            referred = self._referred(families)
+            for number, why in referred.items():
+                self._skip(Note(self.database.table, families[number].id, why))
+            yield _without(families, referred)
 
     # What is read
 
@@ -261,7 +265,7 @@ class Plan:
 
     # What goes with it
 
-    def with_children(self, changes: list[Change]) -> list[Change]:
+    def with_children(self, changes: Sequence[Change]) -> Sequence[Change]:
         """The changes with what goes with each: all of it into a delete, else only what is stuck itself."""
         if not self.database.children:
             return changes
@@ -306,30 +310,59 @@ class Plan:
             ).fetchall():
                 yield row[0], row[1:]
 
-    def _without_referred(self, changes: Sequence[Change]) -> list[Change]:
-        """Without those of which a delete would leave orphans: that is told."""
+    def _referred(self, changes: Sequence[Change]) -> dict[int, str]:
+        """Which of these, by their numbers, a delete may not take, and why: others refer to a row of the family."""
+        why: dict[int, str] = {}
         if not self._referrers:
-            return list(changes)
-        return [change for change in changes if not self._referred(change)]
+            return why
+        families = [{(row.shape.table.table, row.place) for row in change.flat()} for change in changes]
+        for referrer in self._referrers:
+            places = [
+                (number, place)
+                for number, family in enumerate(families)
+                for table, place in family
+                if table == referrer.parent
+            ]
+            for number, place in self._referring(referrer, places):
+                if (referrer.table, place) not in families[number]:
+                    why.setdefault(number, self._told(referrer))
+        return why
 
-    def _referred(self, change: Change) -> bool:
-        """Is there something that a delete would leave an orphan? That is told."""
-        for table, column in self._referrers:
-            for value in change.key:
-                if self._connection.execute(
-                    f"SELECT 1 FROM {q(table)} WHERE {q(column)} = ? LIMIT 1", (value,)
-                ).fetchone():
-                    why = f"rows of {table} refer to it by {column}: name that table among the children"
-                    self._skip(Note(self.database.table, change.id, why))
-                    return True
-        return False
+    def _referring(
+        self, referrer: Referrer, places: Sequence[tuple[int, tuple[Any, ...]]]
+    ) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """The places of the rows that refer to these, with their numbers; of another table's than the family's, ()."""
+        parent, own = self._schemas[referrer.parent], self._schemas.get(referrer.table)
+        names = [f"k{number}" for number in range(len(parent.locator))]
+        selected = ", ".join(["place.n", *(f"referring.{column}" for column in (own.locator if own else ()))])
+        is_there = " AND ".join(f"referred.{column} = place.{name}" for column, name in zip(parent.locator, names))
+        # The parent's column first: its collation counts, as it does for SQLite's foreign keys.
+        refers = " AND ".join(
+            f"referred.{q(to)} = referring.{q(column)}" for column, to in zip(referrer.columns, referrer.to)
+        )
+        # "main" tells a table from our VALUES, whatever its name.
+        select = (
+            f"SELECT DISTINCT {selected} FROM place CROSS JOIN main.{q(referrer.parent)} AS referred ON {is_there}"
+            f" CROSS JOIN main.{q(referrer.table)} AS referring ON {refers}"
+        )
+        for start in range(0, len(places), PARENTS):
+            some = places[start : start + PARENTS]
+            values = ", ".join(f"({number}, {marks(place)})" for number, place in some)
+            sql = f"WITH place (n, {', '.join(names)}) AS (VALUES {values}) {select}"
+            for row in self._connection.execute(sql, [value for _number, place in some for value in place]):
+                yield row[0], row[1:]
+
+    def _told(self, referrer: Referrer) -> str:
+        it = "it" if referrer.parent == self.database.table else f"its {referrer.parent}"
+        refer = f"rows of {referrer.table} refer to {it} by {', '.join(referrer.columns)}"
+        return f"other {refer}" if referrer.table in self._schemas else f"{refer}: name that table among the children"
 
     def unharmed(self, changes: Sequence[Change]) -> list[Change]:
         """Those whose children are still as planned: within a transaction nobody can add one behind our back."""
         if not self.database.children and not self._referrers:
             return list(changes)
-        now = self.with_children(self._without_referred(changes))
-        still = {change.place: change.children for change in now}
+        now = self.with_children(changes)
+        still = {change.place: change.children for change in _without(now, self._referred(now))}
         return [change for change in changes if still.get(change.place) == change.children]
 
     # Small words
@@ -343,3 +376,7 @@ class Plan:
 
 def _after(schema: Schema) -> str:
     return f"({', '.join(schema.locator)}) > ({marks(schema.locator)})"
+
+
+def _without(changes: Sequence[Change], numbers: Container[int]) -> list[Change]:
+    return [change for number, change in enumerate(changes) if number not in numbers]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Iterator, Sequence
 
 from .options import Database, StuckJobsError, Table, nearest
@@ -23,6 +24,16 @@ class Schema:
     columns: tuple[str, ...]  # all that are stored, in their order
     locator: tuple[str, ...]  # what finds a row fastest: SQL for the rowid, or the primary key's columns
     status_index: str  # an index that begins with the status, or none
+
+
+@dataclass(frozen=True)
+class Referrer:
+    """A foreign key, whoever it belongs to, that points to a table of the family."""
+
+    table: str
+    columns: tuple[str, ...]
+    parent: str
+    to: tuple[str, ...]  # the parent's columns
 
 
 def read_schema(connection: sqlite3.Connection, database: Database) -> dict[str, Schema]:
@@ -105,19 +116,52 @@ def _index_on(connection: sqlite3.Connection, table: str, column: str) -> str:
     return found[0] if found else ""
 
 
-def unnamed_referrers(connection: sqlite3.Connection, table: Table) -> list[tuple[str, str]]:
-    """Tables and columns that refer to this one and aren't among its children: a delete would leave orphans there."""
-    found = connection.execute(
-        'SELECT m.name, f."from", f."to" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f'
-        " WHERE m.type = 'table' AND lower(f.\"table\") = lower(?)",
-        (table.table,),
-    )
-    named = {child.table for child in table.children}
+def unnamed_referrers(connection: sqlite3.Connection, database: Database) -> list[Referrer]:
+    """What refers to the family, but for its children: a delete would leave orphans there, or take them along."""
+    found = [referrer for table in database.family() for referrer in _referrers(connection, table.table)]
+    named = {
+        (child.table, parent.table, frozenset(zip(child.foreign_key, parent.id_column)))
+        for parent in database.family()
+        for child in parent.children
+    }
     return [
-        (name, column)
-        for name, column, to in found
-        if name not in named and (to or table.id_column[0]) in table.id_column
+        referrer
+        for referrer in found
+        if (referrer.table, referrer.parent, frozenset(zip(referrer.columns, referrer.to))) not in named
+        or not _compares_alike(connection, referrer)
     ]
+
+
+def _referrers(connection: sqlite3.Connection, parent: str) -> Iterator[Referrer]:
+    """All foreign keys to this table, in the names that the database has: a foreign key may write them otherwise."""
+    found = connection.execute(
+        'SELECT m.name, f.id, f."from", f."to" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f'
+        " WHERE m.type = 'table' AND f.\"table\" = ? COLLATE NOCASE ORDER BY m.name, f.id, f.seq",
+        (parent,),
+    ).fetchall()
+    real = {name.lower(): name for name in _types(connection, parent)}
+    for (table, _number), columns in groupby(found, key=lambda row: row[:2]):
+        own, said = zip(*(row[2:] for row in columns))
+        to = _primary_key(connection, parent) if None in said else [real.get(name.lower()) for name in said]
+        # Where that doesn't fit, SQLite itself refuses the delete.
+        if len(to) == len(own) and None not in to:
+            yield Referrer(table, own, parent, tuple(to))
+
+
+def _compares_alike(connection: sqlite3.Connection, referrer: Referrer) -> bool:
+    """Does this foreign key hold exactly the rows that we find for a child: no 'A' of 'a', no '01' of 1?"""
+    own, real = _types(connection, referrer.table), _types(connection, referrer.parent)
+    foreign = connection.execute(
+        "SELECT i.name FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS i WHERE i.coll <> 'BINARY'",
+        (referrer.parent,),
+    )
+    return not {name for (name,) in foreign} & set(referrer.to) and all(
+        own[column] == real[to] for column, to in zip(referrer.columns, referrer.to)
+    )
+
+
+def _types(connection: sqlite3.Connection, table: str) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, upper(type) FROM pragma_table_xinfo(?)", (table,)))
 
 
 def q(identifier: str) -> str:

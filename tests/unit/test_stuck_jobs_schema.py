@@ -1,0 +1,166 @@
+"""The stuck-job engine and what a schema can hold: foreign keys of every kind, collations, affinities."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import clean_up, read_options, undo
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.record import Record
+
+NOW = 1_768_737_600.0
+OLD = int(NOW) - 3600
+LINKS = {"table": "links", "foreign_key": "job_id", "status_column": ""}
+
+
+def make(tmp_path, script, mode="wal"):
+    path = tmp_path / "jobs.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA journal_mode = {mode}")
+        db.executescript(script)
+    return path
+
+
+def run(path, /, **more):
+    said = {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(path.parent / "records")}
+    (report,) = clean_up([read_options({**said, **more})], now=NOW)
+    assert not report.error
+    return report
+
+
+def rows(path, sql):
+    with closing(sqlite3.connect(path)) as db:
+        return db.execute(sql).fetchall()
+
+
+def dump(path):
+    with closing(sqlite3.connect(path)) as db:
+        return sorted(db.iterdump())
+
+
+def jobs(columns="id TEXT PRIMARY KEY", *keys, more=""):
+    """A table of jobs that are stuck, each with the values of the columns that come first."""
+    inserted = "".join(f"INSERT INTO jobs VALUES ({key}, 'processing', {OLD});" for key in keys)
+    return f"CREATE TABLE jobs ({columns}, status, updated_at){more}; {inserted}"
+
+
+LINK = "CREATE TABLE links (id INTEGER PRIMARY KEY, job_id TEXT REFERENCES jobs);"
+
+
+# Foreign keys that no child names
+
+CASCADES = ["CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION"]
+
+
+@pytest.mark.parametrize("does", CASCADES)
+@pytest.mark.parametrize(
+    ("script", "more", "why"),
+    [
+        pytest.param(
+            jobs("id TEXT PRIMARY KEY", "'a'")
+            + LINK
+            + "INSERT INTO links VALUES (1, 'a');"
+            + "CREATE TABLE logs (link INTEGER REFERENCES links ON DELETE {does}); INSERT INTO logs VALUES (1);",
+            {"children": [LINKS]},
+            "rows of logs refer to its links by link: name that table among the children",
+            id="of a child",
+        ),
+        pytest.param(
+            jobs("id TEXT PRIMARY KEY", "'a'")
+            + "INSERT INTO jobs VALUES ('b', 'done', 1);"
+            + "CREATE TABLE links (id INTEGER PRIMARY KEY, job_id TEXT REFERENCES jobs,"
+            + " orig TEXT REFERENCES jobs ON DELETE {does}); INSERT INTO links VALUES (1, 'b', 'a');",
+            {"children": [LINKS]},
+            "other rows of links refer to it by orig",
+            id="a child's second",
+        ),
+        pytest.param(
+            jobs("id INTEGER PRIMARY KEY, uuid TEXT UNIQUE", "1, 'u'")
+            + "CREATE TABLE logs (job_id INTEGER REFERENCES jobs(id) ON DELETE {does}); INSERT INTO logs VALUES (1);",
+            {"id_column": "uuid"},
+            "rows of logs refer to it by job_id: name that table among the children",
+            id="to another column",
+        ),
+        pytest.param(
+            jobs("id INTEGER PRIMARY KEY, uuid TEXT UNIQUE", "1, 'u'")
+            + "CREATE TABLE logs (job_id INTEGER REFERENCES jobs ON DELETE {does}); INSERT INTO logs VALUES (1);",
+            {"id_column": "uuid"},
+            "rows of logs refer to it by job_id: name that table among the children",
+            id="to the primary key, not named",
+        ),
+        pytest.param(
+            jobs("id TEXT PRIMARY KEY", "'a'")
+            + "CREATE TABLE logs (job_id TEXT REFERENCES JOBS(ID) ON DELETE {does}); INSERT INTO logs VALUES ('a');",
+            {},
+            "rows of logs refer to it by job_id: name that table among the children",
+            id="in capitals",
+        ),
+        pytest.param(
+            jobs("a, b", "1, 2", more="").replace("updated_at)", "updated_at, PRIMARY KEY (a, b)) WITHOUT ROWID")
+            + "CREATE TABLE logs (x, y, FOREIGN KEY (y, x) REFERENCES jobs(b, a) ON DELETE {does});"
+            + "INSERT INTO logs VALUES (1, 2);",
+            {"id_column": ["a", "b"]},
+            "rows of logs refer to it by y, x: name that table among the children",
+            id="of two columns",
+        ),
+        pytest.param(
+            jobs("id TEXT PRIMARY KEY, again TEXT REFERENCES jobs ON DELETE {does}", "'a', NULL")
+            + f"INSERT INTO jobs VALUES ('b', 'a', 'done', {OLD});",
+            {},
+            "other rows of jobs refer to it by again",
+            id="of the jobs themselves",
+        ),
+        pytest.param(
+            jobs("id TEXT PRIMARY KEY COLLATE NOCASE", "'a'")
+            + LINK.replace("jobs", "jobs ON DELETE {does}")
+            + "INSERT INTO links VALUES (1, 'A');",
+            {"children": [LINKS]},
+            "other rows of links refer to it by job_id",
+            id="with the parent's collation",
+        ),
+    ],
+)
+def test_a_delete_takes_no_row_that_is_not_in_its_plan(tmp_path, script, more, why, does):
+    path = make(tmp_path, script.replace("{does}", does))
+    before = dump(path)
+    report = run(path, action="delete", **more)
+    assert [note.why for note in report.skipped] == [why]
+    assert dump(path) == before
+
+
+def test_a_foreign_key_within_the_family_stops_no_delete(tmp_path):
+    script = (
+        jobs("id TEXT PRIMARY KEY, root TEXT REFERENCES jobs", "'a', 'a'", "'b', NULL")
+        + "CREATE TABLE links (id INTEGER PRIMARY KEY, job_id TEXT REFERENCES jobs, orig TEXT REFERENCES jobs);"
+        + "INSERT INTO links VALUES (1, 'a', 'a'), (2, 'b', NULL);"
+    )
+    path = make(tmp_path, script)
+    before = dump(path)
+    report = run(path, action="delete", children=[LINKS])
+    assert not report.skipped
+    assert report.counts == {"jobs": {"delete": 2}, "links": {"delete": 2}}
+    undo(report.record)
+    assert dump(path) == before
+
+
+def test_a_row_that_begins_to_refer_after_the_plan_keeps_the_job(tmp_path, monkeypatch):
+    path = make(
+        tmp_path,
+        jobs("id TEXT PRIMARY KEY", "'a'", "'b'")
+        + LINK
+        + "INSERT INTO links VALUES (1, 'a'), (2, 'b');"
+        + "CREATE TABLE logs (link INTEGER REFERENCES links ON DELETE CASCADE);",
+    )
+
+    def intend(record, batch):
+        original(record, batch)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("INSERT INTO logs VALUES (1)")
+
+    original = Record.intend
+    monkeypatch.setattr(Record, "intend", intend)
+    report = run(path, action="delete", children=[LINKS])
+    assert [note.id for note in report.moved_on] == ["a"]
+    assert rows(path, "SELECT link FROM logs") == [(1,)]
+    assert rows(path, "SELECT job_id FROM links") == rows(path, "SELECT id FROM jobs") == [("a",)]
