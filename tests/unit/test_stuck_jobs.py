@@ -365,6 +365,16 @@ def test_a_view_is_refused_and_a_missing_database_is_never_made(path, tmp_path):
         ({"requeue": {"task": "t"}}, "requeue needs celery"),
         ({"celery": {"app": "shop"}}, "celery: `directory` is missing"),
         ({"celery": {"app": "a", "directory": "/", "python": "/p", "unreachable": "go"}}, "is not abort or ignore"),
+        ({"children": [{"table": "batches", "foreign_key": "x"}]}, "children: table batches is named twice"),
+        ({"children": [{"table": "links", "foreign_key": key} for key in "ab"]}, "table links is named twice"),
+        (
+            {"children": [{"table": "links", "foreign_key": "a", "status_column": "", "error_column": "error"}]},
+            "error_column of links needs its status_column",
+        ),
+        ({"reset_set": {"tries": 2**63}}, f"reset_set: tries of batches: {2**63} is more than SQLite's 64 bits hold"),
+        ({"fail_set": {"tries": -(2**63) - 1}}, "fail_set: tries of batches: -9223372036854775809 is more than"),
+        ({"reset_to": 2**64}, "reset_to of batches"),
+        ({"stuck_statuses": [2**64]}, "stuck_statuses of batches"),
         ({"children": [{"table": "links", "foreign_kee": "x"}]}, "Did you mean 'foreign_key'?"),
     ],
 )

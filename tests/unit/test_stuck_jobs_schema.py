@@ -164,3 +164,20 @@ def test_a_row_that_begins_to_refer_after_the_plan_keeps_the_job(tmp_path, monke
     assert [note.id for note in report.moved_on] == ["a"]
     assert rows(path, "SELECT link FROM logs") == [(1,)]
     assert rows(path, "SELECT job_id FROM links") == rows(path, "SELECT id FROM jobs") == [("a",)]
+
+
+# Names
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+@pytest.mark.parametrize("action", ["reset", "delete"])
+@pytest.mark.parametrize(
+    ("table", "child"), [("jobs", "parent"), ("jobs", "place"), ("place", "jobs"), ("{jobs} {}", "{0}"), ("{", "}")]
+)
+def test_no_table_has_a_name_that_our_sql_stumbles_over(tmp_path, table, child, action, mode):
+    script = f"""{jobs("id INTEGER PRIMARY KEY", 1, 2).replace("jobs", f'"{table}"')}
+        CREATE TABLE "{child}" (id INTEGER PRIMARY KEY, n REFERENCES "{table}", status);
+        INSERT INTO "{child}" VALUES (1, 1, 'processing'), (2, 2, 'processing');"""
+    children = [{"table": child, "foreign_key": "n"}]
+    report = run(make(tmp_path, script, mode), table=table, action=action, children=children)
+    assert report.counts == {table: {action: 2}, child: {action: 2}}

@@ -229,8 +229,16 @@ def _mistakes(database: Database) -> Iterator[str]:
         yield "requeue needs celery: the application that sends the task."
     if database.celery and database.celery.unreachable not in POLICIES:
         yield f"celery: unreachable {database.celery.unreachable!r} is not abort or ignore."
+    yield from _family_mistakes(database)
+
+
+def _family_mistakes(database: Database) -> Iterator[str]:
+    names = [table.table for table in database.family()]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        yield f"children: table {name} is named twice. Name each table once, and the jobs' own not among the children."
     for table in database.family():
         yield from _table_mistakes(table)
+        yield from _too_big(table)
 
 
 def _table_mistakes(table: Table) -> Iterator[str]:
@@ -239,6 +247,8 @@ def _table_mistakes(table: Table) -> Iterator[str]:
     for option in ("reset_to", "fail_to"):
         if getattr(table, option) in table.stuck_statuses:
             yield f"{option} of {table.table} is itself one of its stuck_statuses."
+    if table.error_column and not table.status_column:
+        yield f"error_column of {table.table} needs its status_column: what has no status can't fail."
     if table.error_mode not in ERROR_MODES:
         yield f"error_mode {table.error_mode!r} of {table.table} is not one of {', '.join(ERROR_MODES)}."
     try:
@@ -251,3 +261,13 @@ def _table_mistakes(table: Table) -> Iterator[str]:
         if len(child.foreign_key) != len(table.id_column):
             wanted = ", ".join(table.id_column)
             yield f"foreign_key of {child.table} needs a column for each of {table.table}'s id_column: {wanted}."
+
+
+def _too_big(table: Table) -> Iterator[str]:
+    values = [("reset_to", table.reset_to), ("fail_to", table.fail_to)]
+    values += [("stuck_statuses", status) for status in table.stuck_statuses]
+    for option in ("reset_set", "fail_set"):
+        values += [(f"{option}: {column}", value) for column, value in getattr(table, option).items()]
+    for option, value in values:
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            yield f"{option} of {table.table}: {value} is more than SQLite's 64 bits hold."

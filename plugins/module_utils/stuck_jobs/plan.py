@@ -115,12 +115,13 @@ class Plan:
         """Where a reader keeps writers out, a query may not go through the whole table for the next stuck job."""
         schema = self._schemas[self.database.table]
         key = ", ".join(schema.locator)
-        end = f"SELECT {key} FROM {q(self.database.table)} WHERE {{}} ORDER BY {key} LIMIT 1 OFFSET {WINDOW - 1}"
-        select, last = f"SELECT {self._columns(self.database)} FROM {q(self.database.table)}", ()
+        table, last = q(self.database.table), ()
+        select = f"SELECT {self._columns(self.database)} FROM {table}"
         while True:
             after = _after(schema) if last else "1"
             self._connection.execute("BEGIN")  # one look for both: the second finds in memory what the first has read
-            until = self._connection.execute(end.format(after), last).fetchone() or ()
+            end = f"SELECT {key} FROM {table} WHERE {after} ORDER BY {key} LIMIT 1 OFFSET {WINDOW - 1}"
+            until = self._connection.execute(end, last).fetchone() or ()
             up_to = f"({key}) <= ({marks(schema.locator)})" if until else "1"
             sql = f"{select} WHERE {after} AND {up_to} AND {where} ORDER BY {key}"
             rows = self._connection.execute(sql, [*last, *until, *values]).fetchall()
@@ -289,10 +290,11 @@ class Plan:
     def _rows_of(self, child: Table, keys: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Row]]:
         """The rows that belong to these parents, each with its parent's number."""
         names = [f"k{number}" for number in range(len(child.foreign_key))]
+        parent = q(f"parent of {child.table}")  # a name that the child hasn't
         matches = " AND ".join(
-            f"{q(child.table)}.{q(column)} = parent.{name}" for column, name in zip(child.foreign_key, names)
+            f"{q(child.table)}.{q(column)} = {parent}.{name}" for column, name in zip(child.foreign_key, names)
         )
-        select = f"SELECT parent.n, {self._columns(child)} FROM parent JOIN {q(child.table)} ON {matches}"
+        select = f"SELECT {parent}.n, {self._columns(child)} FROM {parent} JOIN {q(child.table)} ON {matches}"
         where, statuses = "", ()
         if self.database.action != "delete" and child.status_column:
             where, statuses = (
@@ -303,8 +305,8 @@ class Plan:
         for start in range(0, len(keys), PARENTS):
             some = keys[start : start + PARENTS]
             values = ", ".join(f"({start + number}, {marks(key)})" for number, key in enumerate(some))
-            parents = f"WITH parent (n, {', '.join(names)}) AS (VALUES {values})"
-            sql = f"{parents} {select}{where} ORDER BY parent.n, {order}"
+            parents = f"WITH {parent} (n, {', '.join(names)}) AS (VALUES {values})"
+            sql = f"{parents} {select}{where} ORDER BY {parent}.n, {order}"
             for row in self._connection.execute(
                 sql, [value for key in some for value in key] + list(statuses)
             ).fetchall():
