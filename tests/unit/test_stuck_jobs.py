@@ -23,6 +23,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import 
     read_options,
     undo,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.plan import Plan
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.record import Record
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.report import metrics
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.times import parse_zone
@@ -218,6 +219,23 @@ def test_ids_of_every_kind(tmp_path, kind, ids, job, found):
 
 
 # Other processes
+
+
+@pytest.mark.parametrize("now", [None, NOW])
+def test_a_job_that_begins_while_we_work_is_young_and_not_of_the_future(path, monkeypatch, now):
+    def stuck(plan):
+        time.sleep(0.05)  # the run has taken so long when it reads these
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            for key, later in (("new", 0.04), ("wrong", HOUR)):
+                other.execute("INSERT INTO batches VALUES (?, 'processing', ?, NULL)", (key, plan._now + later))
+        return original(plan)
+
+    original = Plan._stuck
+    monkeypatch.setattr(Plan, "_stuck", stuck)
+    (report,) = clean_up([read_options(options(path, threshold=0, children=[]))], now=now)
+    assert [note.id for note in report.skipped] == ["wrong"]
+    assert "in the future" in report.skipped[0].why
+    assert rows(path, "SELECT id FROM batches WHERE status = 'processing' ORDER BY id") == [("new",), ("wrong",)]
 
 
 def between_plan_and_act(monkeypatch, path, sql):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from typing import Any, Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from .access import in_wal_mode
@@ -37,6 +38,7 @@ class Plan:
         self.database = database
         self.unknown: list[str] = []  # given ids that no job begins with
         self._connection, self._now, self._living, self._skip = connection, now, living, skip
+        self._ahead = now - time.time()  # of the clock: it goes on while we work
         self._schemas = read_schema(connection, database)
         self._zone = parse_zone(database.time_zone)
         self._threshold = parse_threshold(database.threshold)
@@ -186,13 +188,14 @@ class Plan:
         since = parse_time(stamp, self._zone)
         age = None if since is None or since > self._now else self._now - since
         if self._by_age:
-            if age is None:
+            if age is None and (since is None or since > time.time() + self._ahead):
                 value = "NULL" if stamp is None else repr(stamp)
                 doubt = "no time that we know" if since is None else "in the future"
                 return self._leave(row, f"{column} is {value}, which is {doubt}")
-            if age < (self._threshold_of(row) if self._thresholds else self._threshold):
+            # What began since we did is young, whatever the threshold: no worker was asked about it.
+            if age is None or age < (self._threshold_of(row) if self._thresholds else self._threshold):
                 if self.database.jobs:
-                    self._leave(row, f"{row[self._at[self.database.status_column]]} for only {span(age)}")
+                    self._leave(row, f"{row[self._at[self.database.status_column]]} for only {span(age or 0)}")
                 return None
         for at in self._key_at:
             if row[at] is None:
