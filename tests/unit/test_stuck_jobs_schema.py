@@ -181,3 +181,36 @@ def test_no_table_has_a_name_that_our_sql_stumbles_over(tmp_path, table, child, 
     children = [{"table": child, "foreign_key": "n"}]
     report = run(make(tmp_path, script, mode), table=table, action=action, children=children)
     assert report.counts == {table: {action: 2}, child: {action: 2}}
+
+
+# Attempts
+
+
+@pytest.mark.parametrize(
+    ("stored", "after"),
+    [
+        ("NULL", ("pending", 1)),
+        ("2", ("pending", 3)),
+        ("2.0", ("pending", 3)),
+        ("'2'", ("pending", 3)),
+        ("' 2.0 '", ("pending", 3)),
+        ("5", ("failed", 5)),
+        ("5.0", ("failed", 5.0)),
+        ("'5'", ("failed", "5")),
+    ],
+)
+def test_attempts_count_however_they_are_stored(tmp_path, stored, after):
+    path = make(tmp_path, jobs("id TEXT PRIMARY KEY, tries", f"'a', {stored}"))
+    run(path, attempts_column="tries", max_attempts=5)
+    assert rows(path, "SELECT status, tries FROM jobs") == [after]
+
+
+@pytest.mark.parametrize("stored", ["'many'", "''", "1.5", "x'35'", "9e999", str(2**63 - 1), "'1_0'", f"'{2**64}'"])
+def test_what_is_no_number_of_attempts_is_neither_counted_nor_overwritten(tmp_path, stored):
+    path = make(tmp_path, jobs("id TEXT PRIMARY KEY, tries", f"'a', {stored}"))
+    before = dump(path)
+    report = run(path, attempts_column="tries")
+    (value,) = rows(path, "SELECT tries FROM jobs")[0]
+    assert [note.why for note in report.skipped] == [f"tries is {value!r}, which is no number of attempts"]
+    assert dump(path) == before
+    assert run(path, attempts_column="tries", action="fail").counts == {"jobs": {"fail": 1}}

@@ -6,6 +6,7 @@
 # ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from typing import Any, Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -53,6 +54,8 @@ class Plan:
         self._at = {column: number for number, column in enumerate(self._reads[database.table], first)}
         self._time_at = self._at[database.time_column]
         self._key_at = [self._at[column] for column in database.id_column]
+        counts = database.action == "reset" and (database.count_attempts or database.max_attempts)
+        self._attempts_at = self._at[database.attempts_column] if counts and database.attempts_column else None
         self._referrers = unnamed_referrers(connection, database) if database.action == "delete" else []
 
     def pages(self) -> Iterator[list[Change]]:
@@ -200,6 +203,9 @@ class Plan:
         for at in self._key_at:
             if row[at] is None:
                 return self._leave(row, "it has no id")
+        if self._attempts_at is not None and _count(row[self._attempts_at]) is None:
+            why = f"{self.database.attempts_column} is {row[self._attempts_at]!r}, which is no number of attempts"
+            return self._leave(row, why)
         busy = self._living and self._busy(row)
         if busy:
             return self._leave(row, busy)
@@ -216,8 +222,8 @@ class Plan:
 
     def _action(self, row: Row) -> str:
         if self._most_attempts:
-            attempts = row[self._at[self.database.attempts_column]]
-            if isinstance(attempts, int) and attempts >= self._most_attempts:
+            attempts = _count(row[self._at[self.database.attempts_column]])
+            if attempts is not None and attempts >= self._most_attempts:
                 return "fail"
         return self.database.action
 
@@ -231,7 +237,7 @@ class Plan:
         """What is set, with what differs from row to row."""
         table, new = shape.table, list(shape.values)
         counted = shape.value(before, self.database.attempts_column) if table is self.database else None
-        attempts = counted if isinstance(counted, int) else 0
+        attempts = _count(counted) or 0
         if shape.attempts_at is not None:
             new[shape.attempts_at] = attempts + 1
         if shape.message_at is not None:
@@ -385,3 +391,14 @@ def _after(schema: Schema) -> str:
 
 def _without(changes: Sequence[Change], numbers: Container[int]) -> list[Change]:
     return [change for number, change in enumerate(changes) if number not in numbers]
+
+
+def _count(value: Any) -> int | None:
+    """A counter as applications store it: 5, 5.0 or '5'. None where it is none, or can't be counted on."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,18}(\.0*)?\s*", value, re.ASCII):
+        value = int(value.partition(".")[0])
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    elif value is None:
+        return 0
+    return value if isinstance(value, int) and value < 2**63 - 1 else None
