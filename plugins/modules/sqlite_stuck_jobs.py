@@ -222,7 +222,9 @@ options:
             type: path
             required: true
           environment_file:
-            description: A file with its environment, such as C(/etc/evenkeel/celery-worker.env).
+            description:
+              - A file with its environment, such as C(/etc/evenkeel/celery-worker.env).
+              - The database's owner can read it, or it is root's in directories of root's.
             type: path
             default: ""
           workers:

@@ -13,11 +13,12 @@ import json
 import os
 import pwd
 import select
+import stat
 import subprocess
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
-from .access import owner_of
+from .access import as_owner, owner_of
 from .options import Celery, Database, StuckJobsError
 
 STARTING = 60.0  # seconds for the application to be imported
@@ -97,11 +98,14 @@ class Workers:
     def start(self) -> None:
         """Has to be called before root takes on the owner's identity: the helper must not find a way back to root."""
         celery = self._celery
-        with contextlib.suppress(FileNotFoundError, PermissionError):
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
             self._process = subprocess.Popen(
-                [*_as(owner_of(self._database)), "env", celery.python, "-c", _HELPER],
+                # Absolute: nothing is looked up in the PATH of the application.
+                [Path(celery.directory, celery.python).absolute(), "-c", _HELPER],
                 cwd=celery.directory,
                 env=_environment(self._database, celery),
+                preexec_fn=_become(owner_of(self._database)),  # noqa: PLW1509 -- we have no threads
+                start_new_session=True,  # the application can't type into root's terminal
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -152,11 +156,21 @@ class Workers:
         return {"error": said[-1] if said else f"{self._celery.python} ended with {self._process.wait()}"}
 
 
-def _as(owner: os.stat_result) -> list[str]:
-    """The command that makes root's child the owner's, for good."""
-    if os.geteuid() != 0 or owner.st_uid == 0:
-        return []
-    return ["setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", "--"]
+def _become(owner: os.stat_result) -> Callable[[], None] | None:
+    """Makes root's child the owner's, for good: before it executes anything, and before it has its environment."""
+    if not _is_root_for(owner):
+        return None
+
+    def become() -> None:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
+
+    return become
+
+
+def _is_root_for(owner: os.stat_result) -> bool:
+    return os.geteuid() == 0 and owner.st_uid != 0
 
 
 def _environment(database: Database, celery: Celery) -> dict[str, str]:
@@ -174,11 +188,33 @@ def _variables(database: Database, path: str) -> Iterator[tuple[str, str]]:
     if not path:
         return
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as error:
+        lines = _read(database, Path(path)).splitlines()
+    except (OSError, UnicodeError) as error:
         raise StuckJobsError(f"{database}: celery: environment_file can't be read: {error}.") from None
     for line in map(str.strip, lines):
         name, equals, value = line.partition("=")
         if equals and not line.startswith(("#", ";")):
             quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
             yield name.strip(), value[1:-1].replace('\\"', '"').replace("\\\\", "\\") if quoted else value
+
+
+def _read(database: Database, path: Path) -> str:
+    """As the owner; root reads for him what only root can have put there: no link of his leads root to a secret."""
+    try:
+        with as_owner(database):
+            return path.read_text(encoding="utf-8")
+    except PermissionError:
+        if not _is_root_for(owner_of(database)) or not _is_roots(path):
+            raise
+        return path.read_text(encoding="utf-8")
+
+
+def _is_roots(path: Path) -> bool:
+    """Does all of the way to this file belong to root, the links and where they lead to as well?"""
+    for part in (path, *path.parents):
+        info = part.lstat()
+        if info.st_uid != 0:
+            return False
+        if stat.S_ISLNK(info.st_mode) and not _is_roots(part.parent / os.readlink(part)):
+            return False
+    return True

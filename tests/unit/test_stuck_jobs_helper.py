@@ -1,0 +1,156 @@
+"""The helper in the application's Python: whose process it is, and what it says (an imaginary Celery answers)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import StuckJobsError, read_options, workers
+
+NOBODY = 65534
+REAL = Path(sys.executable).resolve()
+# An interpreter that anybody can run: one that root built at home is not.
+PYTHON = sys.executable if all(part.stat().st_mode & 1 for part in (REAL, *REAL.parents)) else "/usr/bin/python3"
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+# What the workers are at, and what happens to a task, is for each test to say.
+APP = """
+import contextlib, os, sys, time
+ids = lambda: [*os.getresuid(), *os.getresgid(), *os.getgroups()]
+class Connection:
+    ensure_connection = lambda *_, **__: None
+class Inspect:
+    scheduled = reserved = lambda self: {"w1": []}
+    def active(self):
+        return {"w1": [{"id": "t1", "args": ARGS, "kwargs": {}}]}
+class App:
+    control = loader = property(lambda self: self)
+    import_default_modules = lambda self: None
+    inspect = lambda self, **_: Inspect()
+    connection_for_write = lambda self, **_: contextlib.nullcontext(Connection())
+    def send_task(self, **task):
+        pass
+ARGS = []
+find_app = lambda name: App()
+"""
+
+
+@pytest.fixture
+def shop():
+    """A directory that nobody can reach, with an application and a database."""
+    path = Path(tempfile.mkdtemp())
+    path.chmod(0o755)
+    for directory in ("celery", "celery/app"):
+        (path / directory).mkdir()
+        (path / directory / "__init__.py").touch()
+    (path / "jobs.db").touch()
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def start(shop):
+    """Workers of an application that does this besides."""
+    started = []
+
+    def start(more="", **celery):
+        (shop / "celery/app/utils.py").write_text(APP + more)
+        celery = {"app": "shop", "directory": str(shop), "python": PYTHON, "timeout": 0.2, **celery}
+        database = read_options({"name": "jobs", "path": str(shop / "jobs.db"), "table": "jobs", "celery": celery})
+        ours = workers.Workers(database, database.celery)
+        started.append(ours)
+        ours.start()
+        return ours
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+def environment(shop, text, owner=0, mode=0o600):
+    file = shop / "shop.env"
+    file.write_text(text)
+    file.chmod(mode)
+    os.chown(file, owner, owner)
+    return str(file)
+
+
+@pytest.fixture
+def nobodys(shop):
+    os.chown(shop / "jobs.db", NOBODY, NOBODY)
+
+
+@as_root
+@pytest.mark.usefixtures("nobodys")
+def test_the_environment_of_the_application_never_acts_as_root(shop, start):
+    evil, prey = shop / "evil", shop / "prey"
+    evil.mkdir()
+    prey.mkdir()
+    prey.chmod(0o777)
+    for program in ("setpriv", "env"):
+        (evil / program).write_text(f"#!/bin/sh\nid -u >> {prey}/{program}\n")
+        (evil / program).chmod(0o755)
+    file = environment(shop, f"PATH={evil}\nSECRET=word\n", NOBODY)
+
+    ours = start("ARGS = [*ids(), os.environ['PATH'], os.environ['SECRET']]", environment_file=file)
+    assert ours.ready() == ""
+    assert sorted(ours.busy()[0]) == sorted({str(NOBODY), str(evil), "word", "t1"}), "it is nobody, in every way"
+    assert list(prey.iterdir()) == []
+
+
+@as_root
+@pytest.mark.usefixtures("nobodys")
+def test_a_variable_that_acts_at_the_start_of_a_process_acts_as_the_owner(shop, start):
+    prey = shop / "prey"
+    prey.mkdir()
+    prey.chmod(0o777)
+    (shop / "sitecustomize.py").write_text(f"import os\nopen('{prey}/%d' % os.geteuid(), 'w')\n")
+    assert start(environment_file=environment(shop, f"PYTHONPATH={shop}\n", NOBODY)).ready() == ""
+    assert [file.name for file in prey.iterdir()] == [str(NOBODY)]
+
+
+@as_root
+@pytest.mark.usefixtures("nobodys")
+def test_the_secrets_of_the_environment_are_on_no_command_line(shop, start):
+    ours = start(environment_file=environment(shop, "SECRET=treacle\n", NOBODY))
+    assert ours.ready() == ""
+    assert b"treacle" not in Path(f"/proc/{ours._process.pid}/cmdline").read_bytes()
+
+
+@as_root
+@pytest.mark.usefixtures("nobodys")
+@pytest.mark.parametrize("owner", [0, NOBODY])
+def test_an_environment_file_of_roots_or_the_owners_is_read(shop, start, owner):
+    ours = start("ARGS = [os.environ['SECRET']]", environment_file=environment(shop, "SECRET=word\n", owner))
+    assert ours.ready() == ""
+    assert "word" in ours.busy()[0]
+
+
+@as_root
+@pytest.mark.usefixtures("nobodys")
+@pytest.mark.parametrize("way", ["file", "link", "directory", "link to a link"])
+def test_root_reads_no_file_that_the_owner_led_it_to(shop, start, way):
+    file, link = environment(shop, "SECRET=word\n", NOBODY + 1 if way == "file" else 0), shop / "link"
+    if way != "file":
+        link.symlink_to(shop if way == "directory" else file)
+        os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
+        file = str(link / "shop.env" if way == "directory" else link)
+    if way == "link to a link":
+        (shop / "roots").symlink_to(link)
+        file = str(shop / "roots")
+    with pytest.raises(StuckJobsError, match="environment_file can't be read"):
+        start(environment_file=file)
+
+
+@as_root
+@pytest.mark.usefixtures("nobodys")
+def test_a_link_of_roots_to_a_file_of_roots_is_read(shop, start):
+    environment(shop, "SECRET=word\n")
+    (shop / "link").symlink_to("shop.env")
+    ours = start("ARGS = [os.environ['SECRET']]", environment_file=str(shop / "link"))
+    assert ours.ready() == ""
+    assert "word" in ours.busy()[0]
