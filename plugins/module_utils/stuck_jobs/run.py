@@ -150,9 +150,7 @@ class _Run:
         rows = [record.as_row(row) for change in changes[sent:] for row in change.flat()]
         with self.pace.transaction(len(rows)):
             back = sum(put_back(self.connection, row) for row in rows)
-        told = (
-            f"{self.database}: tasks can't be sent: {why_not}. {back} rows are as they were for the next run"
-        )
+        told = f"{self.database}: tasks can't be sent: {why_not}. {back} rows are as they were for the next run"
         if back < len(rows):  # such as by a trigger of the database's
             raise StuckJobsError(f"{told}; it will send the tasks of the other {len(rows) - back}.")
         self.record.sent()
