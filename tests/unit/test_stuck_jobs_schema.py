@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import clean_up, read_options, undo
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.plan import Plan
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.record import Record
 
 NOW = 1_768_737_600.0
@@ -214,3 +215,31 @@ def test_what_is_no_number_of_attempts_is_neither_counted_nor_overwritten(tmp_pa
     assert [note.why for note in report.skipped] == [f"tries is {value!r}, which is no number of attempts"]
     assert dump(path) == before
     assert run(path, attempts_column="tries", action="fail").counts == {"jobs": {"fail": 1}}
+
+
+# What is compared
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+@pytest.mark.parametrize("without", ["", " WITHOUT ROWID"])
+@pytest.mark.parametrize(
+    "index", ["", "CREATE INDEX i ON jobs (status)", "CREATE INDEX i ON jobs (kind) WHERE status IS NOT NULL"]
+)
+def test_a_status_compares_as_its_type_does_and_is_paged_by_the_key(tmp_path, index, without, mode):
+    table = f"CREATE TABLE jobs (id INTEGER PRIMARY KEY, kind, status TEXT, updated_at){without}; {index};"
+    path = make(tmp_path, table, mode)
+    with closing(sqlite3.connect(path)) as db:
+        db.executemany("INSERT INTO jobs VALUES (?, ?, '1', ?)", [(key, -key, OLD) for key in range(500)])
+        db.commit()
+    said = {"name": "jobs", "path": str(path), "table": "jobs", "action": "delete", "stuck_statuses": [1]}
+    asked = []
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        plan = Plan(db, read_options(said), NOW, {}, print)
+        db.set_trace_callback(asked.append)
+        found = [change.key[0] for page in plan.pages() for change in page]
+        db.set_trace_callback(None)
+        ways = [row[3] for sql in asked if "SELECT" in sql for row in db.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    assert found == list(range(500))
+    assert not any("TEMP B-TREE" in way for way in ways)
+    if "(status)" not in index:
+        assert not any(" i " in f"{way} " for way in ways)

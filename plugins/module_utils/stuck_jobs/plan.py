@@ -94,13 +94,15 @@ class Plan:
         """Pages of rows with a stuck status, by key, so that no query takes long."""
         schema, statuses = self._schemas[self.database.table], self.database.stuck_statuses
         status = q(self.database.status_column)
+        # The + keeps SQLite from an index; within the parentheses, the status would no longer compare as its type does.
+        is_stuck = f"+({status} IN ({marks(statuses)}))"
         if schema.status_index:
             for each in statuses:
                 yield from self._paged(f" INDEXED BY {q(schema.status_index)}", f"{status} IS ?", [each])
         elif in_wal_mode(self._connection):
-            yield from self._paged("", f"+{status} IN ({marks(statuses)})", statuses)
+            yield from self._paged("", is_stuck, statuses)
         else:
-            yield from self._windowed(f"+{status} IN ({marks(statuses)})", statuses)
+            yield from self._windowed(is_stuck, statuses)
 
     def _paged(self, how: str, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
         schema, size = self._schemas[self.database.table], self._page_size
