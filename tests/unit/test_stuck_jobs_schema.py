@@ -243,3 +243,18 @@ def test_a_status_compares_as_its_type_does_and_is_paged_by_the_key(tmp_path, in
     assert not any("TEMP B-TREE" in way for way in ways)
     if "(status)" not in index:
         assert not any(" i " in f"{way} " for way in ways)
+
+
+@pytest.mark.parametrize("action", ["reset", "delete"])
+@pytest.mark.parametrize("index", ["", "CREATE INDEX i ON links (job_id);"])
+def test_a_child_belongs_to_the_job_of_exactly_its_key(tmp_path, index, action):
+    path = make(
+        tmp_path,
+        jobs("id TEXT PRIMARY KEY", "'a'")
+        + f"INSERT INTO jobs VALUES ('A', 'done', {OLD});"
+        + "CREATE TABLE links (id INTEGER PRIMARY KEY, job_id TEXT COLLATE NOCASE REFERENCES jobs, status);"
+        + f"{index} INSERT INTO links VALUES (1, 'a', 'processing'), (2, 'A', 'processing');",
+    )
+    report = run(path, action=action, children=[{"table": "links", "foreign_key": "job_id"}])
+    assert report.counts == {"jobs": {action: 1}, "links": {action: 1}}
+    assert rows(path, "SELECT id FROM links WHERE status = 'processing'") == [(2,)]

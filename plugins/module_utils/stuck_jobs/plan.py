@@ -302,8 +302,11 @@ class Plan:
         """The rows that belong to these parents, each with its parent's number."""
         names = [f"k{number}" for number in range(len(child.foreign_key))]
         parent = q(f"parent of {child.table}")  # a name that the child hasn't
+        # Once as the column's index compares, and once exactly: 'A' does not belong to 'a'.
         matches = " AND ".join(
-            f"{q(child.table)}.{q(column)} = {parent}.{name}" for column, name in zip(child.foreign_key, names)
+            f"{q(child.table)}.{q(column)} = {parent}.{name}{exactly}"
+            for exactly in ("", " COLLATE BINARY")
+            for column, name in zip(child.foreign_key, names)
         )
         select = f"SELECT {parent}.n, {self._columns(child)} FROM {parent} JOIN {q(child.table)} ON {matches}"
         where, statuses = "", ()
