@@ -154,3 +154,72 @@ def test_a_link_of_roots_to_a_file_of_roots_is_read(shop, start):
     ours = start("ARGS = [os.environ['SECRET']]", environment_file=str(shop / "link"))
     assert ours.ready() == ""
     assert "word" in ours.busy()[0]
+
+
+TASKS = [{"name": "shop.make", "args": [1]}]
+
+
+def test_who_did_not_answer_in_time_is_asked_no_more(start, monkeypatch):
+    ours = start("App.send_task = lambda *_, **__: time.sleep(1)")
+    assert ours.ready() == ""
+    with monkeypatch.context() as patch:
+        patch.setattr(workers.time, "monotonic", iter([0, 99]).__next__)
+        assert ours.send(TASKS) == (0, "no answer from shop within 11.8 s")
+    assert ours._process.wait(9) == -9
+    assert ours.send(TASKS * 2) == (0, "no answer from shop within 11.8 s")
+    assert ours.busy() == ({}, "no answer from shop within 11.8 s")
+
+
+def test_an_answer_to_another_question_is_an_error(start):
+    ours = start()
+    assert ours.ready() == ""
+    ours._write("busy")
+    assert ours.send(TASKS) == (0, "shop gave no answer that makes sense")
+
+
+def test_a_task_that_can_not_be_sent_is_told_and_the_next_can(start):
+    ours = start("""
+def fails_once(self, **task):
+    App.send_task = lambda *_, **__: None
+    raise OSError("gone")
+App.send_task = fails_once
+""")
+    assert ours.ready() == ""
+    assert ours.send(TASKS) == (0, "OSError: gone")
+    assert ours.send(TASKS) == (1, "")
+
+
+@pytest.mark.parametrize("missing", ["directory", "python"])
+def test_who_could_not_be_started_is_told_whatever_is_asked(shop, start, missing):
+    ours = start(**{missing: str(shop / "missing")})
+    why = ours.ready()
+    assert "can't be started in" in why
+    assert ours.busy() == ({}, why)
+    assert ours.send(TASKS) == (0, why)
+
+
+def test_an_application_may_say_a_lot(start):
+    ours = start("print('x' * 1000000, flush=True); ARGS = ['y' * 1000000]")
+    assert ours.ready() == ""
+    assert "y" * 1000000 in ours.busy()[0]
+
+
+def test_the_last_words_of_who_dies_are_told(start):
+    ours = start("print('x\\n' * 100000, flush=True); os.write(2, b'out of luck'); os._exit(3)")
+    assert ours.ready() == "out of luck"
+    assert ours.busy() == ({}, "out of luck")
+
+
+def test_an_application_that_can_not_be_imported_says_why_whatever_is_asked(start):
+    ours = start("raise ImportError('no shop')")
+    assert ours.ready() == "ImportError: no shop"
+    assert ours.send(TASKS) == (0, "ImportError: no shop")
+
+
+def test_after_an_interrupt_nobody_is_asked(start, monkeypatch):
+    ours = start()
+    assert ours.ready() == ""
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ours, "_line", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        ours.send(TASKS)
+    assert ours.send(TASKS * 2)[0] == 0

@@ -15,6 +15,8 @@ import pwd
 import select
 import stat
 import subprocess
+import tempfile
+import time
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 
@@ -22,6 +24,7 @@ from .access import as_owner, owner_of
 from .options import Celery, Database, StuckJobsError
 
 STARTING = 60.0  # seconds for the application to be imported
+TAIL = 4096  # bytes of its log that hold its last words
 
 _HELPER = """
 import json, os, sys
@@ -93,7 +96,10 @@ class Workers:
 
     def __init__(self, database: Database, celery: Celery) -> None:
         self._database, self._celery = database, celery
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        # What the helper logs. Not a pipe: a full one would block it.
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- stop() closes it
+        self._broken = f"{celery.python} can't be started in {celery.directory}"  # why there is nobody to talk to
 
     def start(self) -> None:
         """Has to be called before root takes on the owner's identity: the helper must not find a way back to root."""
@@ -108,22 +114,26 @@ class Workers:
                 start_new_session=True,  # the application can't type into root's terminal
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
+                stderr=self._log,
             )
+            self._broken = ""
             wish = {"app": celery.app, "directory": celery.directory, "timeout": celery.timeout}
             self._write({**wish, "workers": list(celery.workers)})
 
     def stop(self) -> None:
+        files = [self._log]
         if self._process:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
+            files += [self._process.stdin, self._process.stdout]
+        for file in files:
+            with contextlib.suppress(BrokenPipeError):
+                file.close()
 
     def ready(self) -> str:
         """Why the application can't be used; empty if it can."""
-        if not self._process:
-            return f"{self._celery.python} can't be started in {self._celery.directory}"
-        return self._answer(STARTING).get("error", "")
+        self._broken = self._answer("ready", STARTING).get("error", "")
+        return self._broken
 
     def busy(self) -> tuple[dict[str, str], str]:
         """What the workers are executing, have reserved or have scheduled: ids and arguments of tasks, each with who.
@@ -132,28 +142,58 @@ class Workers:
         """
         self._write("busy")
         # Three questions, each for as long as the workers may take to answer.
-        answer = self._answer(self._celery.timeout * 4 + 10)
+        answer = self._answer("busy", self._celery.timeout * 4 + 10)
         return answer.get("busy", {}), answer.get("error", "")
 
     def send(self, tasks: Sequence[dict[str, Any]]) -> tuple[int, str]:
         """Sends these tasks, in this order; how many were sent, and why no more."""
         self._write(list(tasks))
-        answer = self._answer(self._celery.timeout * 4 + 10 + len(tasks))
+        answer = self._answer("sent", self._celery.timeout * 4 + 10 + len(tasks))
         return answer.get("sent", 0), answer.get("error", "")
 
     def _write(self, data: Any) -> None:
+        if self._broken:
+            return
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(data) + "\n")
+            self._process.stdin.write(json.dumps(data).encode() + b"\n")
             self._process.stdin.flush()
 
-    def _answer(self, seconds: float) -> dict[str, Any]:
-        if not select.select([self._process.stdout], [], [], seconds)[0]:
-            return {"error": f"no answer from {self._celery.app} within {seconds:g} s"}
-        line = self._process.stdout.readline()
-        if line:
-            return json.loads(line)
-        said = self._process.stderr.read().strip().splitlines()
-        return {"error": said[-1] if said else f"{self._celery.python} ended with {self._process.wait()}"}
+    def _answer(self, wanted: str, seconds: float) -> dict[str, Any]:
+        """What is wanted, or an error."""
+        if self._broken:
+            return {"error": self._broken}
+        # Until we have it, for good: what comes after the time-out or an interrupt is not the next question's answer.
+        self._broken = f"no answer from {self._celery.app} within {seconds:g} s"
+        line = self._line(seconds)
+        if line == b"":
+            self._broken = self._last_words()
+        elif line:
+            self._broken = f"{self._celery.app} gave no answer that makes sense"
+            with contextlib.suppress(ValueError):
+                answer = json.loads(line)
+                if wanted in answer or answer.get("error"):
+                    self._broken = ""
+                    return answer
+        self.stop()
+        return {"error": self._broken}
+
+    def _line(self, seconds: float) -> bytes | None:
+        """A whole line, what there is of it at the end, or nothing after so many seconds."""
+        pipe, line, until = self._process.stdout.fileno(), bytearray(), time.monotonic() + seconds
+        while not line.endswith(b"\n"):
+            if not select.select([pipe], [], [], max(0, until - time.monotonic()))[0]:
+                return None
+            some = os.read(pipe, 65536)
+            if not some:
+                break
+            line += some
+        return bytes(line)
+
+    def _last_words(self) -> str:
+        # Not by seeking: the place in the file is the helper's too.
+        log = self._log.fileno()
+        said = os.pread(log, TAIL, max(0, os.fstat(log).st_size - TAIL)).decode(errors="replace").strip().splitlines()
+        return said[-1] if said else f"{self._celery.python} ended with {self._process.wait()}"
 
 
 def _become(owner: os.stat_result) -> Callable[[], None] | None:
