@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import StuckJobsError, read_options, workers
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
+    StuckJobsError,
+    clean_up,
+    read_options,
+    workers,
+)
 
 NOBODY = 65534
 REAL = Path(sys.executable).resolve()
@@ -223,3 +230,34 @@ def test_after_an_interrupt_nobody_is_asked(start, monkeypatch):
         patch.setattr(ours, "_line", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         ours.send(TASKS)
     assert ours.send(TASKS * 2)[0] == 0
+
+
+UUID = "0DE5B4CA-3F6B-4b6e-9d0c-2b1c5d7e8f90"
+PLAIN = UUID.replace("-", "").lower()
+
+
+@pytest.mark.parametrize("stored", [PLAIN, PLAIN.upper(), UUID.lower(), bytes.fromhex(PLAIN)])
+@pytest.mark.parametrize("column", ["id", "task"])
+def test_a_uuid_is_recognised_however_it_is_stored(shop, start, stored, column):
+    os.chown(shop / "jobs.db", os.geteuid(), -1)
+    with closing(sqlite3.connect(shop / "jobs.db")) as db:
+        db.execute("CREATE TABLE jobs (id PRIMARY KEY, status, updated_at, task)")
+        row = {"id": 1, "task": None, column: stored}
+        db.execute("INSERT INTO jobs VALUES (:id, 'processing', '2026-01-18 12:00', :task)", row)
+        db.execute("INSERT INTO jobs VALUES (2, 'processing', '2026-01-18 12:00', NULL)")
+        db.commit()
+    start(f"ARGS = ['{UUID}', None]").stop()  # a task may also get None, which is nobody's id
+    celery = {"app": "shop", "directory": str(shop), "python": PYTHON, "timeout": 0.2, "task_id_column": "task"}
+    jobs = {"name": "jobs", "path": str(shop / "jobs.db"), "table": "jobs", "celery": celery}
+    (report,) = clean_up([read_options({**jobs, "record_directory": str(shop / "records")})])
+    assert report.error == ""
+    assert [note.why for note in report.skipped] == ["w1 is executing it (task t1)"]
+    assert report.changed == 1
+    with closing(sqlite3.connect(shop / "jobs.db")) as db:
+        assert db.execute("SELECT id FROM jobs WHERE status = 'pending'").fetchall() == [(2,)]
+
+
+def test_only_what_looks_like_a_uuid_has_several_forms():
+    assert workers.same_name(UUID) == workers.same_name(PLAIN) == PLAIN
+    for other in ("17", "a-b", "AB", UUID[:-1], UUID.replace("-", "", 1), PLAIN[:-1] + "x", PLAIN + "0"):
+        assert workers.same_name(other) == other

@@ -16,6 +16,7 @@ from .change import Change, Note, Shape, show
 from .options import Database, StuckJobsError, Table
 from .schema import Referrer, Schema, marks, q, read_schema, unnamed_referrers
 from .times import parse_threshold, parse_time, parse_zone, span
+from .workers import same_name
 
 PAGE = 10_000  # rows that one query reads; all that is held in memory at a time
 DELETE_PAGE = 200  # whole rows, which may be big
@@ -219,8 +220,11 @@ class Plan:
 
     def _busy(self, row: Row) -> str:
         """Which worker is at it, or is going to be."""
-        task_id = row[self._at[self.database.task_id_column]] if self.database.task_id_column else None
-        return self._living.get(str(task_id)) or self._living.get(show(self._key(row)), "")
+        names = [self._key(row)]
+        if self.database.task_id_column:
+            task_id = row[self._at[self.database.task_id_column]]
+            names += [] if task_id is None else [(task_id,)]
+        return next(filter(None, (self._living.get(same_name(show(name))) for name in names)), "")
 
     def _action(self, row: Row) -> str:
         if self._most_attempts:

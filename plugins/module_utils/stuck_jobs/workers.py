@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import pwd
+import re
 import select
 import stat
 import subprocess
@@ -25,6 +26,7 @@ from .options import Celery, Database, StuckJobsError
 
 STARTING = 60.0  # seconds for the application to be imported
 TAIL = 4096  # bytes of its log that hold its last words
+_UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(\1[0-9a-f]{4}){2}\1[0-9a-f]{12}", re.IGNORECASE)
 
 _HELPER = """
 import json, os, sys
@@ -91,6 +93,11 @@ for line in sys.stdin:
 """
 
 
+def same_name(value: str) -> str:
+    """A UUID in one form, without dashes: databases often store it so, while tasks get it with them."""
+    return value.replace("-", "").lower() if _UUID.fullmatch(value) else value
+
+
 class Workers:
     """The workers of a database's application."""
 
@@ -143,7 +150,8 @@ class Workers:
         self._write("busy")
         # Three questions, each for as long as the workers may take to answer.
         answer = self._answer("busy", self._celery.timeout * 4 + 10)
-        return answer.get("busy", {}), answer.get("error", "")
+        busy = {same_name(value): who for value, who in answer.get("busy", {}).items()}
+        return busy, answer.get("error", "")
 
     def send(self, tasks: Sequence[dict[str, Any]]) -> tuple[int, str]:
         """Sends these tasks, in this order; how many were sent, and why no more."""
