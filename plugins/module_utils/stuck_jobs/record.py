@@ -162,9 +162,9 @@ def cut_short(database: Database) -> Iterator[Path]:
             yield part
 
 
-def check_author(path: Path, database: Database) -> None:
+def check_author(path: str, head: dict[str, Any], database: Database) -> None:
     """Root must not do what somebody else than the database's owner has written."""
-    author = path.stat().st_uid
+    author = head["author"]
     if author not in (0, owner_of(database).st_uid):
         raise StuckJobsError(
             f"{path} belongs to {user_name(author)}, who does not own {database.path}: no record of ours."
@@ -199,6 +199,7 @@ def read(path: Path) -> tuple[dict[str, Any], Iterator[Batch]]:
         file = path.open(encoding="utf-8")
         head = json.loads(file.readline())
         head["database"], head["name"]
+        head["author"] = os.fstat(file.fileno()).st_uid
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StuckJobsError(f"{path} is no record of ours, or can't be read: {error}.") from error
     return head, _batches(file)

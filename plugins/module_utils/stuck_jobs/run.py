@@ -62,7 +62,7 @@ def _clean_up_one(database: Database, report: Report, ask_workers: bool, now: fl
             report.unknown = plan.unknown
     except StuckJobsError as error:
         report.error = str(error)
-    except Exception as error:
+    except Exception as error:  # whatever it is, it must not keep us from the other databases
         report.error = f"{database}: {error if isinstance(error, OSError) else repr(error)}."
     return report
 
@@ -209,7 +209,7 @@ def undo(path: str, dry_run: bool = False) -> Undone:
     """Puts back the jobs that a run changed, each with its family, where all of it still is as the run left it."""
     head, batches = record.read(Path(path))
     database = Database(table="", name=head["name"], path=head["database"])
-    record.check_author(Path(path), database)
+    record.check_author(path, head, database)
     put, back, left = _can_be_put_back if dry_run else _put_back_whole, 0, 0
     with as_owner(database), connect(database, write=not dry_run) as connection:
         pace = Pace(connection)
@@ -226,6 +226,10 @@ def undo(path: str, dry_run: bool = False) -> Undone:
     return Undone(back, left, f"{told}; {jobs} changed since and left alone." if left else f"{told}.")
 
 
+class _ChangedSince(Exception):
+    """A row is no longer as the run left it."""
+
+
 def _put_back_whole(connection: sqlite3.Connection, job: Sequence[record.Row]) -> bool:
     try:
         with savepoint(connection):
@@ -235,10 +239,6 @@ def _put_back_whole(connection: sqlite3.Connection, job: Sequence[record.Row]) -
     except (_ChangedSince, sqlite3.IntegrityError):  # a new row may hold what must be unique
         return False
     return True
-
-
-class _ChangedSince(Exception):
-    pass
 
 
 def put_back(connection: sqlite3.Connection, row: record.Row) -> bool:

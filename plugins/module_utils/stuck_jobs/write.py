@@ -152,7 +152,9 @@ def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.execute("ROLLBACK TO job")
+        if connection.in_transaction:  # SQLite may have rolled all of it back, as when the disk is full
+            connection.execute("ROLLBACK TO job")
         raise
     finally:
-        connection.execute("RELEASE job")
+        if connection.in_transaction:
+            connection.execute("RELEASE job")
