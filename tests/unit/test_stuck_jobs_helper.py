@@ -227,7 +227,7 @@ def test_after_an_interrupt_nobody_is_asked(start, monkeypatch):
     ours = start()
     assert ours.ready() == ""
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(ours, "_line", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(ours, "_line", lambda _number: (_ for _ in ()).throw(KeyboardInterrupt))
         ours.send(TASKS)
     assert ours.send(TASKS * 2)[0] == 0
 
