@@ -224,10 +224,13 @@ def test_an_application_that_can_not_be_imported_says_why_whatever_is_asked(star
 
 
 def test_after_an_interrupt_nobody_is_asked(start, monkeypatch):
+    def interrupt(_seconds):
+        raise KeyboardInterrupt
+
     ours = start()
     assert ours.ready() == ""
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(ours, "_line", lambda _number: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(ours, "_line", interrupt)
         ours.send(TASKS)
     assert ours.send(TASKS * 2)[0] == 0
 
