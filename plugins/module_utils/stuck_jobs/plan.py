@@ -206,13 +206,14 @@ class Plan:
         for at in self._key_at:
             if row[at] is None:
                 return self._leave(row, "it has no id")
-        if self._attempts_at is not None and _count(row[self._attempts_at]) is None:
+        attempts = 0 if self._attempts_at is None else _count(row[self._attempts_at])
+        if attempts is None:
             why = f"{self.database.attempts_column} is {row[self._attempts_at]!r}, which is no number of attempts"
             return self._leave(row, why)
         busy = self._living and self._busy(row)
         if busy:
             return self._leave(row, busy)
-        return self._make(self._shape(self.database, self._action(row)), row, age, age)
+        return self._make(self._shape(self.database, self._action(attempts)), row, age, age)
 
     def _threshold_of(self, row: Row) -> float:
         value = row[self._at[self.database.threshold_column or self.database.status_column]]
@@ -226,12 +227,8 @@ class Plan:
             names += [] if task_id is None else [(task_id,)]
         return next(filter(None, (self._living.get(same_name(show(name))) for name in names)), "")
 
-    def _action(self, row: Row) -> str:
-        if self._most_attempts:
-            attempts = _count(row[self._at[self.database.attempts_column]])
-            if attempts is not None and attempts >= self._most_attempts:
-                return "fail"
-        return self.database.action
+    def _action(self, attempts: int) -> str:
+        return "fail" if self._most_attempts and attempts >= self._most_attempts else self.database.action
 
     def _make(self, shape: Shape, row: Row, age: float | None, job_age: float | None) -> Change:
         """The change of a row; where its job's age stands in the message, that."""
