@@ -227,7 +227,7 @@ def test_a_job_that_begins_while_we_work_is_young_and_not_of_the_future(path, mo
         time.sleep(0.05)  # the run has taken so long when it reads these
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             for key, later in (("new", 0.04), ("wrong", HOUR)):
-                other.execute("INSERT INTO batches VALUES (?, 'processing', ?, NULL)", (key, plan._now + later))
+                other.execute("INSERT INTO batches VALUES (?, 'processing', ?, NULL)", (key, plan._clock.begun + later))
         return original(plan)
 
     original = Plan._stuck

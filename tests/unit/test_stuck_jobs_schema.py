@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import clean_up, read_options, undo
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.plan import Plan
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.record import Record
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.times import Clock
 
 NOW = 1_768_737_600.0
 OLD = int(NOW) - 3600
@@ -234,7 +235,7 @@ def test_a_status_compares_as_its_type_does_and_is_paged_by_the_key(tmp_path, in
     said = {"name": "jobs", "path": str(path), "table": "jobs", "action": "delete", "stuck_statuses": [1]}
     asked = []
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        plan = Plan(db, read_options(said), NOW, {}, print)
+        plan = Plan(db, read_options(said), Clock(NOW), {}, print)
         db.set_trace_callback(asked.append)
         found = [change.key[0] for page in plan.pages() for change in page]
         db.set_trace_callback(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
@@ -87,6 +88,22 @@ def test_a_living_job_is_left_alone(path, workers, living, celery):
     assert [note.id for note in report.skipped] == ["2"]
     assert report.skipped[0].why == "a worker is executing it"
     assert stuck(path) == [2]
+
+
+def test_what_begins_while_the_workers_are_asked_is_young(path, workers, monkeypatch):
+    def busy():
+        time.sleep(0.05)
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            now = time.time()
+            db.execute("UPDATE jobs SET updated_at = ?", (now,))
+        while time.time() < now + 0.1:  # by now older than the threshold
+            time.sleep(0.01)
+        return {}, ""
+
+    monkeypatch.setattr(workers, "busy", busy)
+    report = go(path, threshold="0.05s")
+    assert (report.changed, report.skipped) == (False, [])
+    assert stuck(path) == [1, 2, 3]
 
 
 def test_each_reset_job_is_sent_once_with_its_own_id(path, workers):

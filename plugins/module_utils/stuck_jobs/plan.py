@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import time
 from typing import Any, Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 from .access import in_wal_mode
 from .change import Change, Note, Shape, show
 from .options import Database, StuckJobsError, Table
 from .schema import Referrer, Schema, marks, q, read_schema, unnamed_referrers
-from .times import parse_threshold, parse_time, parse_zone, span
+from .times import Clock, parse_threshold, parse_time, parse_zone, span
 from .workers import same_name
 
 PAGE = 10_000  # rows that one query reads; all that is held in memory at a time
@@ -33,14 +32,13 @@ class Plan:
         self,
         connection: sqlite3.Connection,
         database: Database,
-        now: float,
+        clock: Clock,
         living: Mapping[str, str],
         skip: Callable[[Note], None],
     ) -> None:
         self.database = database
         self.unknown: list[str] = []  # given ids that no job begins with
-        self._connection, self._now, self._living, self._skip = connection, now, living, skip
-        self._ahead = now - time.time()  # of the clock: it goes on while we work
+        self._connection, self._clock, self._living, self._skip = connection, clock, living, skip
         self._schemas = read_schema(connection, database)
         self._zone = parse_zone(database.time_zone)
         self._threshold = parse_threshold(database.threshold)
@@ -192,9 +190,9 @@ class Plan:
             column = self.database.fallback_time_column
             stamp = row[self._at[column]]
         since = parse_time(stamp, self._zone)
-        age = None if since is None or since > self._now else self._now - since
+        age = None if since is None or since > self._clock.begun else self._clock.begun - since
         if self._by_age:
-            if age is None and (since is None or since > time.time() + self._ahead):
+            if age is None and (since is None or since > self._clock.now()):
                 value = "NULL" if stamp is None else repr(stamp)
                 doubt = "no time that we know" if since is None else "in the future"
                 return self._leave(row, f"{column} is {value}, which is {doubt}")

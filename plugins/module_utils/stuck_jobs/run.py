@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import time
 from pathlib import Path
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
@@ -20,6 +19,7 @@ from .plan import Plan
 from .record import Record
 from .report import SHOWN, Report
 from .schema import marks, q
+from .times import Clock
 from .workers import Workers
 from .write import Pace, savepoint, write
 
@@ -41,7 +41,7 @@ def clean_up(
 
 
 def _clean_up_one(database: Database, report: Report, ask_workers: bool, now: float | None) -> Report:
-    dry_run = report.dry_run
+    dry_run, clock = report.dry_run, Clock(now)
     try:
         report.owner = user_name(owner_of(database).st_uid)
         if not dry_run:
@@ -53,7 +53,7 @@ def _clean_up_one(database: Database, report: Report, ask_workers: bool, now: fl
                 stack.enter_context(record.only_one_run(database))
             living = _ask(database, workers, report)
             connection = stack.enter_context(connect(database, write=not dry_run))
-            plan = Plan(connection, database, time.time() if now is None else now, living, report.skip)
+            plan = Plan(connection, database, clock, living, report.skip)
             if dry_run:
                 for page in plan.pages():
                     report.add(page)

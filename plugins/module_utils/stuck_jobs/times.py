@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 
@@ -18,6 +19,21 @@ _ISO = re.compile(
 # 1980 to 2200: a REAL in between is SQLite's julianday(), an epoch in s would be a day of January 1970.
 _JULIAN = (2444239.5, 2524593.5)
 _JULIAN_EPOCH = 2440587.5
+
+
+class Clock:
+    """From when ages are counted, in epoch seconds, and what time it is since.
+
+    It begins before the workers are asked: a job that they don't know of as they began it later must look young.
+    """
+
+    def __init__(self, begun: float | None = None) -> None:
+        real = time.time()
+        self.begun = real if begun is None else begun
+        self._ahead = self.begun - real
+
+    def now(self) -> float:
+        return time.time() + self._ahead
 
 
 def parse_threshold(text: Any) -> float:
