@@ -112,7 +112,7 @@ def test_cron_puts_back_a_job_that_gets_stuck_and_it_is_done(host, wait_for):
     )
     status = "SELECT status FROM jobs WHERE id = 'stuck-for-cron'"
     query = ("sqlite3 -readonly %s/jobs.db %s", DATA, status)
-    wait_for(lambda: host.check_output(*query) == "completed", 100, "cron to put the job back")
+    wait_for(lambda: host.check_output(*query) == "completed", 190, "cron to put the job back")
     owners = host.check_output("stat --format %%U %s/*.db*", DATA)
     assert set(owners.split()) == {"slideshow"}
 
