@@ -8,6 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # The examples are copied to servers as they lie here: without anybody's bytecode.
 export PYTHONDONTWRITEBYTECODE := 1
+LOGS := .cache/scenarios
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 
 help: ## List the targets
@@ -36,10 +37,13 @@ images: setup ## A Docker engine and the images of the hosts
 	python rig/clean.py keep-swappiness
 
 molecule-%: images ## One Molecule scenario
-	molecule test --scenario-name $*
+	mkdir -p $(LOGS)
+	molecule test --scenario-name $* 2>&1 | tee $(LOGS)/$* || { mv $(LOGS)/$* $(LOGS)/$*.failed; false; }
 
 test: check sanity images ## Everything: check, sanity, every Molecule scenario
-	$(MAKE) --no-print-directory --output-sync=target --jobs=2 $(addprefix molecule-,$(SCENARIOS))
+	rm -rf $(LOGS)
+	$(MAKE) --no-print-directory --output-sync=target --jobs=2 $(addprefix molecule-,$(SCENARIOS)) \
+		|| { grep -E '(^|m)(E  |FAILED |ERROR )|fatal: ' $(LOGS)/*.failed; false; } # last, not lost among the others
 	python rig/clean.py give-back
 
 demo: images ## A sick server, healed before your eyes
