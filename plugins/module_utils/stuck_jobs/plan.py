@@ -17,10 +17,10 @@ from .schema import Referrer, Schema, marks, q, read_schema, unnamed_referrers
 from .times import Clock, parse_threshold, parse_time, parse_zone, span
 from .workers import same_name
 
-PAGE = 10_000  # rows that one query reads; all that is held in memory at a time
+PAGE = 10_000  # rows that one query reads, and the most that a batch has
 DELETE_PAGE = 200  # whole rows, which may be big
 WINDOW = 50_000  # rows that one query looks through where readers keep writers waiting
-PARENTS = 200  # whose children one query asks for
+PARENTS = 200  # jobs that are judged at a time, and whose children one query asks for
 
 Row = Sequence[Any]
 
@@ -58,14 +58,18 @@ class Plan:
         self._referrers = unnamed_referrers(connection, database) if database.action == "delete" else []
 
     def pages(self) -> Iterator[list[Change]]:
-        """All changes, in the order of the table."""
+        """All changes, in the order of the table: few at a time, as the others write while we think."""
         for rows in self._given() if self.database.jobs else self._stuck():
-            changes = [change for change in map(self._judge, rows) if change]
-            families = self.with_children(changes)
-            referred = self._referred(families)
-            for number, why in referred.items():
-                self._skip(Note(self.database.table, families[number].id, why))
-            yield _without(families, referred)
+            for start in range(0, len(rows), PARENTS):
+                yield self._judged(rows[start : start + PARENTS])
+
+    def _judged(self, rows: Sequence[Row]) -> list[Change]:
+        changes = [change for change in map(self._judge, rows) if change]
+        families = self.with_children(changes)
+        referred = self._referred(families)
+        for number, why in referred.items():
+            self._skip(Note(self.database.table, families[number].id, why))
+        return _without(families, referred)
 
     # What is read
 
@@ -104,7 +108,7 @@ class Plan:
             yield from self._windowed(is_stuck, statuses)
 
     def _paged(self, how: str, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
-        schema, size = self._schemas[self.database.table], self._page_size
+        schema, size = self._schemas[self.database.table], self.page_size
         select = f"SELECT {self._columns(self.database)} FROM {q(self.database.table)}{how}"
         tail = f"ORDER BY {', '.join(schema.locator)} LIMIT {size}"
         rows = self._connection.execute(f"{select} WHERE {where} {tail}", values).fetchall()
@@ -132,14 +136,15 @@ class Plan:
             sql = f"{select} WHERE {after} AND {up_to} AND {where} ORDER BY {key}"
             rows = self._connection.execute(sql, [*last, *until, *values]).fetchall()
             self._connection.execute("COMMIT")
-            for start in range(0, len(rows), self._page_size):
-                yield rows[start : start + self._page_size]
+            for start in range(0, len(rows), self.page_size):
+                yield rows[start : start + self.page_size]
             if not until:
                 return
             last = until
 
     @property
-    def _page_size(self) -> int:
+    def page_size(self) -> int:
+        """As many rows as are held in memory at a time."""
         return DELETE_PAGE if self.database.action == "delete" else PAGE
 
     def _given(self) -> Iterator[list[Row]]:
@@ -157,8 +162,8 @@ class Plan:
                 rows.append(row)
             else:
                 self._leave(row, f"it is {row[self._at[self.database.status_column]]}, which is not stuck")
-        for start in range(0, len(rows), self._page_size):
-            yield rows[start : start + self._page_size]
+        for start in range(0, len(rows), self.page_size):
+            yield rows[start : start + self.page_size]
 
     def _find(self, job: str) -> Row | None:
         """The row of an id or of an unambiguous beginning of one; a number is no beginning of another number."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from itertools import chain
 from pathlib import Path
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
@@ -101,14 +102,13 @@ class _Run:
     def __init__(self, connection: sqlite3.Connection, plan: Plan, workers: Workers | None, report: Report) -> None:
         self.connection, self.plan, self.workers, self.report = connection, plan, workers, report
         self.database = plan.database
-        self.pace, self.record = Pace(connection), Record(plan.database)
+        self.pace, self.record = Pace(connection, plan.page_size), Record(plan.database)
 
     def go(self) -> None:
         try:
             self._finish_what_was_cut_short()
-            for page in self.plan.pages():
-                for batch in self.pace.batches(page):
-                    self._write(batch)
+            for batch in self.pace.batches(chain.from_iterable(self.plan.pages())):
+                self._write(batch)
         finally:
             self.report.record = self.record.keep()
             self.report.locked, self.report.longest_lock = self.pace.locked, self.pace.longest

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from typing import Iterator, Sequence, TypeVar
+from itertools import islice
+from typing import Iterable, Iterator, Sequence, TypeVar
 
 from .access import in_wal_mode
 from .change import Change
@@ -16,7 +17,7 @@ from .options import Database
 from .plan import Plan
 
 FIRST = 100.0  # rows of the first batch; then as many as can be written in the time
-LEAST, MOST = 20, 20_000
+LEAST, MOST = 20, 10_000
 PAUSE = 0.025  # seconds that the others get
 COMPANY, ALONE = 1.0, 0.001  # seconds without anybody's write after which we are alone, and the pause then
 
@@ -32,11 +33,10 @@ class Pace:
     read anew: they are fewer and longer.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._is_wal = in_wal_mode(connection)
-        self._hold = 0.01 if self._is_wal else 0.06  # seconds
-        self._size = FIRST
+    def __init__(self, connection: sqlite3.Connection, most: int = MOST) -> None:
+        self._connection, self._most = connection, most
+        self._hold = 0.01 if in_wal_mode(connection) else 0.06  # seconds
+        self._size = min(FIRST, most)
         self._let_go = 0.0  # when our last batch ended
         self._version = self._read_version()  # of the database, then
         self._company = time.monotonic() + COMPANY  # until when we think that others want to write
@@ -44,23 +44,21 @@ class Pace:
         self.locked = 0.0
         self.longest = 0.0
 
-    def batches(self, page: Sequence[_T]) -> Iterator[Sequence[_T]]:
-        start = 0
-        while start < len(page):
-            size = int(self._size)
-            yield page[start : start + size]
-            start += size
+    def batches(self, jobs: Iterable[_T]) -> Iterator[Sequence[_T]]:
+        """As many as can be written in the time. They are sought while the others have their turn."""
+        rest = iter(jobs)
+        while True:
+            batch = list(islice(rest, int(self._size)))
+            if not batch:
+                return
+            yield batch
             self._version = self._read_version()
-            if not self._is_wal:
-                # Now, not when we have read on: here a reader keeps the writers waiting.
-                self._give_way()
 
     @contextlib.contextmanager
     def transaction(self, size: int) -> Iterator[None]:
         """Holds the database; before that, the others have their turn."""
         self.in_doubt = False
-        if self._is_wal:
-            self._give_way()
+        self._give_way()
         self._connection.execute("BEGIN IMMEDIATE")
         begun = time.monotonic()
         try:
@@ -77,7 +75,7 @@ class Pace:
         self.longest = max(self.longest, took)
         # Towards as many rows as may be held; small batches say little about it.
         if size >= self._size / 2:
-            self._size = min(max(self._size * min(2.0, self._hold / max(took, 1e-4)), LEAST), MOST)
+            self._size = min(max(self._size * min(2.0, self._hold / max(took, 1e-4)), LEAST), self._most)
 
     def _give_way(self) -> None:
         """Until another process has written; where none has for a while, for a moment only."""
