@@ -38,12 +38,12 @@ def sql(path, *statements):
         return [db.execute(statement).fetchall() for statement in statements][-1]
 
 
-def run(path, **more):
+def run(path, dry_run=False, **more):
     options = {
         **{"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(path.parent / "records")},
         **{"children": [{"table": "links", "foreign_key": ["job"]}], **more},
     }
-    (report,) = clean_up([read_options(options)])
+    (report,) = clean_up([read_options(options)], dry_run)
     return report
 
 
@@ -56,6 +56,42 @@ def test_a_row_that_sqlite_refuses_keeps_no_other_from_being_reset(path):
     ]
     assert sql(path, "SELECT status FROM jobs") == [("pending",), ("processing",), ("pending",)]
     assert sql(path, "SELECT status FROM links WHERE job = 2") == [("processing",)], "half a job"
+
+
+@pytest.mark.parametrize("jobs", [[], [1, 2]])
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(
+    ("where", "more"),
+    [
+        ("jobs.usr", {"action": "delete"}),
+        ("jobs.usr", {"reset_set": {"usr": None}}),
+        ("jobs.updated_at", {}),
+        ("links.status", {"action": "delete"}),
+    ],
+)
+def test_a_row_whose_text_is_not_utf_8_keeps_no_other_from_its_turn(path, where, more, dry_run, jobs):
+    table, column = where.split(".")
+    sql(path, f"UPDATE {table} SET {column} = CAST(x'6eff' AS TEXT) WHERE id = 1")
+    before = sql(path, "SELECT id, hex(usr), hex(updated_at), status FROM jobs WHERE id = 1")
+    report = run(path, dry_run, jobs=jobs, respect_age=True, **more)
+    assert [change.key for change in report.rows if change.shape.table.table == "jobs"] == [(2,)]
+    ((_table, key, why),) = report.skipped
+    assert key == "1"
+    assert why in (f"{where} is text that is not UTF-8", f"{column} is b'n\\xff', which is no time that we know")
+    assert sql(path, "SELECT id, hex(usr), hex(updated_at), status FROM jobs WHERE id = 1") == before
+    assert dry_run != (sql(path, "SELECT count(*) FROM jobs WHERE id = 2 AND status = 'processing'") == [(0,)])
+
+
+def test_a_key_that_is_not_utf_8_stops_only_its_own_job(path):
+    sql(
+        path,
+        "CREATE TABLE named (usr TEXT PRIMARY KEY, status, updated_at) WITHOUT ROWID",
+        "INSERT INTO named SELECT usr, status, updated_at FROM jobs WHERE id < 3",
+        f"INSERT INTO named VALUES (CAST(x'6eff' AS TEXT), 'processing', '{OLD}')",
+    )
+    report = run(path, table="named", id_column="usr", children=[])
+    assert report.counts == {"named": {"reset": 2}}
+    assert [tuple(note) for note in report.skipped] == [("named", "6eff", "named.usr is text that is not UTF-8")]
 
 
 @pytest.mark.parametrize(

@@ -112,10 +112,15 @@ class Change(NamedTuple):
             return "belongs to a stuck job"
         return f"{self.status} for {span(self.age)}" if self.age is not None else f"{self.status}, and asked for by id"
 
+    def family(self) -> Sequence[Change]:
+        """This one, then its children, at any depth."""
+        return (self, *(row for child in self.children for row in child.family())) if self.children else (self,)
+
     def flat(self) -> Sequence[Change]:
-        """This one, then its children, that are really written."""
-        mine = (self,) if self.shape.is_written else ()
-        return (*mine, *(row for child in self.children for row in child.flat())) if self.children else mine
+        """Those of the family that are really written."""
+        if not self.children:
+            return (self,) if self.shape.is_written else ()
+        return [row for row in self.family() if row.shape.is_written]
 
     def as_data(self) -> dict[str, Any]:
         return {

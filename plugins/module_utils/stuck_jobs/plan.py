@@ -25,6 +25,10 @@ PARENTS = 200  # jobs that are judged at a time, and whose children one query as
 Row = Sequence[Any]
 
 
+class NotText(bytes):
+    """What the database says is text, but is not UTF-8: we could neither compare nor record it as such."""
+
+
 class Plan:
     """What is to be done in one database, as pages of changes."""
 
@@ -38,6 +42,7 @@ class Plan:
     ) -> None:
         self.database = database
         self.unknown: list[str] = []  # given ids that no job begins with
+        self._met_not_text = False
         self._connection, self._clock, self._living, self._skip = connection, clock, living, skip
         self._schemas = read_schema(connection, database)
         self._zone = parse_zone(database.time_zone)
@@ -66,10 +71,10 @@ class Plan:
     def _judged(self, rows: Sequence[Row]) -> list[Change]:
         changes = [change for change in map(self._judge, rows) if change]
         families = self.with_children(changes)
-        referred = self._referred(families)
-        for number, why in referred.items():
+        kept = self._kept(families)
+        for number, why in kept.items():
             self._skip(Note(self.database.table, families[number].id, why))
-        return _without(families, referred)
+        return _without(families, kept)
 
     # What is read
 
@@ -111,15 +116,13 @@ class Plan:
         schema, size = self._schemas[self.database.table], self.page_size
         select = f"SELECT {self._columns(self.database)} FROM {q(self.database.table)}{how}"
         tail = f"ORDER BY {', '.join(schema.locator)} LIMIT {size}"
-        rows = self._connection.execute(f"{select} WHERE {where} {tail}", values).fetchall()
+        rows = self._fetch(f"{select} WHERE {where} {tail}", values)
         while rows:
             yield rows
             if len(rows) < size:
                 return
-            last = rows[-1][: len(schema.locator)]
-            rows = self._connection.execute(
-                f"{select} WHERE {where} AND {_after(schema)} {tail}", [*values, *last]
-            ).fetchall()
+            last = self._readable(rows[-1][: len(schema.locator)])
+            rows = self._fetch(f"{select} WHERE {where} AND {_after(schema)} {tail}", [*values, *last])
 
     def _windowed(self, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
         """Where a reader keeps writers out, a query may not go through the whole table for the next stuck job."""
@@ -131,16 +134,35 @@ class Plan:
             after = _after(schema) if last else "1"
             self._connection.execute("BEGIN")  # one look for both: the second finds in memory what the first has read
             end = f"SELECT {key} FROM {table} WHERE {after} ORDER BY {key} LIMIT 1 OFFSET {WINDOW - 1}"
-            until = self._connection.execute(end, last).fetchone() or ()
+            until = next(iter(self._fetch(end, last)), ())
             up_to = f"({key}) <= ({marks(schema.locator)})" if until else "1"
             sql = f"{select} WHERE {after} AND {up_to} AND {where} ORDER BY {key}"
-            rows = self._connection.execute(sql, [*last, *until, *values]).fetchall()
+            rows = self._fetch(sql, [*last, *until, *values])
             self._connection.execute("COMMIT")
             for start in range(0, len(rows), self.page_size):
                 yield rows[start : start + self.page_size]
             if not until:
                 return
-            last = until
+            last = self._readable(until)
+
+    def _fetch(self, sql: str, values: Sequence[Any]) -> list[Row]:
+        """All rows. One whose text is not UTF-8 must not keep us from the others."""
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode to UTF-8" not in str(error):
+                raise
+        self._met_not_text, self._connection.text_factory = True, _text
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        finally:
+            self._connection.text_factory = str
+
+    def _readable(self, place: tuple[Any, ...]) -> tuple[Any, ...]:
+        if any(isinstance(value, NotText) for value in place):
+            table = self.database.table
+            raise StuckJobsError(f"{self.database}: a key of {table} is text that is not UTF-8: {show(place)}.")
+        return place
 
     @property
     def page_size(self) -> int:
@@ -176,9 +198,7 @@ class Plan:
         if len(keys) == 1:
             ways.insert(0, (f"{keys[0]} = ?", (job,)))  # by its index
         for where, values in ways:
-            rows = self._connection.execute(
-                f"{select} WHERE {where} LIMIT 6", (*database.stuck_statuses, *values)
-            ).fetchall()
+            rows = self._fetch(f"{select} WHERE {where} LIMIT 6", (*database.stuck_statuses, *values))
             if len(rows) > 1:
                 names = ", ".join(show(self._key(row)) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
                 raise StuckJobsError(f"{database}: {job!r} is the beginning of several ids: {names}. Write more of it.")
@@ -325,13 +345,24 @@ class Plan:
             values = ", ".join(f"({start + number}, {marks(key)})" for number, key in enumerate(some))
             parents = f"WITH {parent} (n, {', '.join(names)}) AS (VALUES {values})"
             sql = f"{parents} {select}{where} ORDER BY {parent}.n, {order}"
-            for row in self._connection.execute(
-                sql, [value for key in some for value in key] + list(statuses)
-            ).fetchall():
+            for row in self._fetch(sql, [value for key in some for value in key] + list(statuses)):
                 yield row[0], row[1:]
 
+    def _kept(self, changes: Sequence[Change]) -> dict[int, str]:
+        """Which of these, by their numbers, are to stay as they are, and why."""
+        return {**self._not_text(changes), **self._referred(changes)}
+
+    def _not_text(self, changes: Sequence[Change]) -> dict[int, str]:
+        return {
+            number: f"{row.shape.table.table}.{column} is text that is not UTF-8"
+            for number, change in enumerate(changes if self._met_not_text else ())
+            for row in change.family()
+            for column, value in zip(row.shape.read, row.before)
+            if isinstance(value, NotText)
+        }
+
     def _referred(self, changes: Sequence[Change]) -> dict[int, str]:
-        """Which of these, by their numbers, a delete may not take, and why: others refer to a row of the family."""
+        """Those that a delete may not take, as others refer to a row of the family."""
         why: dict[int, str] = {}
         if not self._referrers:
             return why
@@ -369,7 +400,7 @@ class Plan:
             some = places[start : start + PARENTS]
             values = ", ".join(f"({number}, {marks(place)})" for number, place in some)
             sql = f"WITH place (n, {', '.join(names)}) AS (VALUES {values}) {select}"
-            for row in self._connection.execute(sql, [value for _number, place in some for value in place]):
+            for row in self._fetch(sql, [value for _number, place in some for value in place]):
                 yield row[0], row[1:]
 
     def _told(self, referrer: Referrer) -> str:
@@ -382,7 +413,7 @@ class Plan:
         if not self.database.children and not self._referrers:
             return list(changes)
         now = self.with_children(changes)
-        still = {change.place: change.children for change in _without(now, self._referred(now))}
+        still = {change.place: change.children for change in _without(now, self._kept(now))}
         return [change for change in changes if still.get(change.place) == change.children]
 
     # Small words
@@ -392,6 +423,13 @@ class Plan:
 
     def _leave(self, row: Row, why: str) -> None:
         self._skip(Note(self.database.table, show(self._key(row)), why))
+
+
+def _text(value: bytes) -> str | NotText:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return NotText(value)
 
 
 def _after(schema: Schema) -> str:
