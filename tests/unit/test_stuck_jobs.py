@@ -223,15 +223,15 @@ def test_ids_of_every_kind(tmp_path, kind, ids, job, found):
 
 @pytest.mark.parametrize("now", [None, NOW])
 def test_a_job_that_begins_while_we_work_is_young_and_not_of_the_future(path, monkeypatch, now):
-    def stuck(plan):
+    def pages(plan):
         time.sleep(0.05)  # the run has taken so long when it reads these
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             for key, later in (("new", 0.04), ("wrong", HOUR)):
                 other.execute("INSERT INTO batches VALUES (?, 'processing', ?, NULL)", (key, plan._clock.begun + later))
         return original(plan)
 
-    original = Plan._stuck
-    monkeypatch.setattr(Plan, "_stuck", stuck)
+    original = Plan.pages
+    monkeypatch.setattr(Plan, "pages", pages)
     (report,) = clean_up([read_options(options(path, threshold=0, children=[]))], now=now)
     assert [note.id for note in report.skipped] == ["wrong"]
     assert "in the future" in report.skipped[0].why

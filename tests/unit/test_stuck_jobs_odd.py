@@ -6,7 +6,6 @@ import os
 import pwd
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
@@ -151,10 +150,10 @@ as_root = pytest.mark.skipif(os.getuid() != 0, reason="takes another user's file
 
 @as_root
 def test_root_undoes_no_record_that_somebody_else_has_written(path):
-    record = Path(run(path).record)
+    record = run(path).record
     os.chown(record, pwd.getpwnam("nobody").pw_uid, -1)
     with pytest.raises(StuckJobsError, match="belongs to nobody, who does not own"):
-        undo(str(record))
+        undo(record)
 
 
 @as_root

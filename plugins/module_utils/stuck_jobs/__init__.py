@@ -7,11 +7,11 @@ Plans page by page, as data, and writes that very plan in short, fenced batches.
 library: the module sqlite_stuck_jobs imports it, and the role job_cleanup copies it beside cleanup_stuck_jobs.py.
 
 options    what to look for                     schema   what the database is really like
-access     as the owner, never creating         times    timestamps and ages
+access     as the owner, never creating         rows     reads the jobs, page by page
 plan       what is stuck, and what is to be     change   the plan's elements
-write      short transactions, paced            record   what was there before, on disk first
-workers    asks Celery, sends tasks             report   what was done
-run        all of it, in order; and the undo
+times      timestamps and ages                  write    short transactions, paced
+record     what was there before, on disk       workers  asks Celery, sends tasks
+report     what was done                        run      all of it, in order; and the undo
 """
 
 from __future__ import annotations

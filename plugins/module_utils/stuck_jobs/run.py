@@ -102,7 +102,7 @@ class _Run:
     def __init__(self, connection: sqlite3.Connection, plan: Plan, workers: Workers | None, report: Report) -> None:
         self.connection, self.plan, self.workers, self.report = connection, plan, workers, report
         self.database = plan.database
-        self.pace, self.record = Pace(connection, plan.page_size), Record(plan.database)
+        self.pace, self.record = Pace(connection, plan.rows.page_size), Record(plan.database)
 
     def go(self) -> None:
         try:

@@ -1,0 +1,216 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rows of an application's database, as the plan needs them: all reading is done here."""
+
+# ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Iterator, Sequence
+
+from .access import in_wal_mode
+from .change import show
+from .options import Database, StuckJobsError, Table
+from .schema import Referrer, Schema, marks, q, read_schema, unnamed_referrers
+
+PAGE = 10_000  # rows that one query reads, and the most that a batch has
+DELETE_PAGE = 200  # whole rows, which may be big
+WINDOW = 50_000  # rows that one query looks through where readers keep writers waiting
+PARENTS = 200  # whose children one query asks for
+
+Row = Sequence[Any]
+
+
+class NotText(bytes):
+    """What the database says is text, but is not UTF-8: we could neither compare nor record it as such."""
+
+
+class Rows:
+    """The jobs and what belongs to them: each row as its place in its table, followed by that table's `columns`."""
+
+    def __init__(self, connection: sqlite3.Connection, database: Database) -> None:
+        self._connection, self._database = connection, database
+        self.schemas = read_schema(connection, database)
+        self.columns = {table.table: self._columns_to_read(table) for table in database.family()}
+        self.referrers = unnamed_referrers(connection, database) if database.action == "delete" else []
+        first = len(self.schemas[database.table].locator)
+        self.at = {
+            column: number for number, column in enumerate(self.columns[database.table], first)
+        }  # in a job's row
+        self.met_not_text = False
+        self._key = slice(first, first + len(database.id_column))
+
+    @property
+    def page_size(self) -> int:
+        return DELETE_PAGE if self._database.action == "delete" else PAGE
+
+    def key(self, row: Row) -> tuple[Any, ...]:
+        """The id of a job."""
+        return row[self._key]
+
+    def stuck(self) -> Iterator[list[Row]]:
+        """Pages of rows with a stuck status, by key, so that no query takes long."""
+        schema, statuses = self.schemas[self._database.table], self._database.stuck_statuses
+        status = q(self._database.status_column)
+        # The + keeps SQLite from an index; within the parentheses, the status would no longer compare as its type does.
+        is_stuck = f"+({status} IN ({marks(statuses)}))"
+        if schema.status_index:
+            for each in statuses:
+                yield from self._paged(f" INDEXED BY {q(schema.status_index)}", f"{status} IS ?", [each])
+        elif in_wal_mode(self._connection):
+            yield from self._paged("", is_stuck, statuses)
+        else:
+            yield from self._windowed(is_stuck, statuses)
+
+    def find(self, job: str) -> Row | None:
+        """The row of an id or of an unambiguous beginning of one; a number is no beginning of another number."""
+        database, keys = self._database, list(map(q, self._database.id_column))
+        texts = [f"CASE typeof({key}) WHEN 'blob' THEN lower(hex({key})) ELSE CAST({key} AS TEXT) END" for key in keys]
+        text, types = " || '/' || ".join(texts), " AND ".join(f"typeof({key}) IN ('text', 'blob')" for key in keys)
+        is_stuck = f"{q(database.status_column)} IN ({marks(database.stuck_statuses)})"
+        select = f"SELECT {self._selected(database)}, {is_stuck} FROM {q(database.table)}"
+        ways = [(f"{text} = ?", (job,)), (f"{types} AND substr({text}, 1, ?) = ?", (len(job), job))]
+        if len(keys) == 1:
+            ways.insert(0, (f"{keys[0]} = ?", (job,)))  # by its index
+        for where, values in ways:
+            rows = self._fetch(f"{select} WHERE {where} LIMIT 6", (*database.stuck_statuses, *values))
+            if len(rows) > 1:
+                names = ", ".join(show(self.key(row)) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
+                raise StuckJobsError(f"{database}: {job!r} is the beginning of several ids: {names}. Write more of it.")
+            if rows:
+                return rows[0]
+        return None
+
+    def children_of(self, child: Table, keys: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Row]]:
+        """The rows that belong to these parents, each with its parent's number."""
+        names = [f"k{number}" for number in range(len(child.foreign_key))]
+        parent = q(f"parent of {child.table}")  # a name that the child hasn't
+        # Once as the column's index compares, and once exactly: 'A' does not belong to 'a'.
+        matches = " AND ".join(
+            f"{q(child.table)}.{q(column)} = {parent}.{name}{exactly}"
+            for exactly in ("", " COLLATE BINARY")
+            for column, name in zip(child.foreign_key, names)
+        )
+        select = f"SELECT {parent}.n, {self._selected(child)} FROM {parent} JOIN {q(child.table)} ON {matches}"
+        where, statuses = "", ()
+        if self._database.action != "delete" and child.status_column:
+            where, statuses = (
+                f" WHERE {q(child.status_column)} IN ({marks(child.stuck_statuses)})",
+                child.stuck_statuses,
+            )
+        order = ", ".join(f"{q(child.table)}.{column}" for column in self.schemas[child.table].locator)
+        for start in range(0, len(keys), PARENTS):
+            some = keys[start : start + PARENTS]
+            values = ", ".join(f"({start + number}, {marks(key)})" for number, key in enumerate(some))
+            parents = f"WITH {parent} (n, {', '.join(names)}) AS (VALUES {values})"
+            sql = f"{parents} {select}{where} ORDER BY {parent}.n, {order}"
+            for row in self._fetch(sql, [value for key in some for value in key] + list(statuses)):
+                yield row[0], row[1:]
+
+    def referring(
+        self, referrer: Referrer, places: Sequence[tuple[int, tuple[Any, ...]]]
+    ) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """The places of the rows that refer to these, with their numbers; of another table's than the family's, ()."""
+        parent, own = self.schemas[referrer.parent], self.schemas.get(referrer.table)
+        names = [f"k{number}" for number in range(len(parent.locator))]
+        selected = ", ".join(["place.n", *(f"referring.{column}" for column in (own.locator if own else ()))])
+        is_there = " AND ".join(f"referred.{column} = place.{name}" for column, name in zip(parent.locator, names))
+        # The parent's column first: its collation counts, as it does for SQLite's foreign keys.
+        refers = " AND ".join(
+            f"referred.{q(to)} = referring.{q(column)}" for column, to in zip(referrer.columns, referrer.to)
+        )
+        # "main" tells a table from our VALUES, whatever its name.
+        select = (
+            f"SELECT DISTINCT {selected} FROM place CROSS JOIN main.{q(referrer.parent)} AS referred ON {is_there}"
+            f" CROSS JOIN main.{q(referrer.table)} AS referring ON {refers}"
+        )
+        for start in range(0, len(places), PARENTS):
+            some = places[start : start + PARENTS]
+            values = ", ".join(f"({number}, {marks(place)})" for number, place in some)
+            sql = f"WITH place (n, {', '.join(names)}) AS (VALUES {values}) {select}"
+            for row in self._fetch(sql, [value for _number, place in some for value in place]):
+                yield row[0], row[1:]
+
+    def _paged(self, how: str, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
+        schema, size = self.schemas[self._database.table], self.page_size
+        select = f"SELECT {self._selected(self._database)} FROM {q(self._database.table)}{how}"
+        tail = f"ORDER BY {', '.join(schema.locator)} LIMIT {size}"
+        rows = self._fetch(f"{select} WHERE {where} {tail}", values)
+        while rows:
+            yield rows
+            if len(rows) < size:
+                return
+            last = self._readable(rows[-1][: len(schema.locator)])
+            rows = self._fetch(f"{select} WHERE {where} AND {_after(schema)} {tail}", [*values, *last])
+
+    def _windowed(self, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
+        """Where a reader keeps writers out, a query may not go through the whole table for the next stuck job."""
+        schema = self.schemas[self._database.table]
+        key = ", ".join(schema.locator)
+        table, last = q(self._database.table), ()
+        select = f"SELECT {self._selected(self._database)} FROM {table}"
+        while True:
+            after = _after(schema) if last else "1"
+            self._connection.execute("BEGIN")  # one look for both: the second finds in memory what the first has read
+            end = f"SELECT {key} FROM {table} WHERE {after} ORDER BY {key} LIMIT 1 OFFSET {WINDOW - 1}"
+            until = self._readable(next(iter(self._fetch(end, last)), ()))
+            up_to = f"({key}) <= ({marks(schema.locator)})" if until else "1"
+            sql = f"{select} WHERE {after} AND {up_to} AND {where} ORDER BY {key}"
+            rows = self._fetch(sql, [*last, *until, *values])
+            self._connection.execute("COMMIT")
+            for start in range(0, len(rows), self.page_size):
+                yield rows[start : start + self.page_size]
+            if not until:
+                return
+            last = until
+
+    def _fetch(self, sql: str, values: Sequence[Any]) -> list[Row]:
+        """All rows. One whose text is not UTF-8 must not keep us from the others."""
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode to UTF-8" not in str(error):
+                raise
+        self.met_not_text, self._connection.text_factory = True, _text
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        finally:
+            self._connection.text_factory = str
+
+    def _readable(self, place: tuple[Any, ...]) -> tuple[Any, ...]:
+        if any(isinstance(value, NotText) for value in place):
+            table = self._database.table
+            raise StuckJobsError(f"{self._database}: a key of {table} is text that is not UTF-8: {show(place)}.")
+        return place
+
+    def _columns_to_read(self, table: Table) -> tuple[str, ...]:
+        columns = [
+            *table.id_column,
+            # Of what is deleted, all: that is what has to be unchanged, and to come back.
+            *(self.schemas[table.table].columns if self._database.action == "delete" else ()),
+            table.status_column,
+            *table.set_to("reset"),
+            *table.set_to("fail"),
+            table.error_column,
+        ]
+        if isinstance(table, Database):
+            columns += [table.time_column, table.fallback_time_column, table.threshold_column, table.attempts_column]
+            columns += [table.task_id_column]
+        return tuple(dict.fromkeys(filter(None, columns)))
+
+    def _selected(self, table: Table) -> str:
+        """The place of the row, then what is read of it."""
+        columns = [*self.schemas[table.table].locator, *map(q, self.columns[table.table])]
+        return ", ".join(f"{q(table.table)}.{column}" for column in columns)
+
+
+def _text(value: bytes) -> str | NotText:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return NotText(value)
+
+
+def _after(schema: Schema) -> str:
+    return f"({', '.join(schema.locator)}) > ({marks(schema.locator)})"
