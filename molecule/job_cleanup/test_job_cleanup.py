@@ -137,11 +137,8 @@ def test_the_owner_may_run_it(host, sql, stick):
 def test_cron_runs_it_as_the_owner_and_tells_the_journal(host, sql, stick, wait_for):
     begun, owner = host.check_output("date +%s"), host.check_output("id -u app")
     stick("dead0005")
-    wait_for(
-        lambda: sql("jobs", "SELECT status FROM jobs WHERE id = 'dead0005'") == "pending",
-        90,
-        "cron to run it",
-    )
+    status = "SELECT status FROM jobs WHERE id = 'dead0005'"
+    wait_for(lambda: sql("jobs", status) == "pending", 150, "cron to run it")
     journal = f"journalctl --no-pager --output=json --identifier=evenkeel-job-cleanup --since=@{begun} _UID={owner}"
     wait_for(lambda: "1 in jobs reset to pending" in host.check_output(journal), 10, "its word in the journal")
 

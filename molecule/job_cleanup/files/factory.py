@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 
-PATH, JOBS, WORKERS = sys.argv[1], 400, 3
+PATH, JOBS, WORKERS, SECONDS = sys.argv[1], 1000, 3, 120
+OPEN = "SELECT count(*) FROM work WHERE status <> 'completed'"
 errors = []
 
 
@@ -26,8 +27,9 @@ def prepare():
 
 
 def work(end):
-    db = connect()
-    while time.monotonic() < end:
+    """Until all are done."""
+    db, is_open = connect(), True
+    while is_open and time.monotonic() < end:
         try:
             db.execute("BEGIN IMMEDIATE")
             job = db.execute("SELECT id, tries FROM work WHERE status = 'pending' LIMIT 1").fetchone()
@@ -40,17 +42,18 @@ def work(end):
             if job and not crashes:
                 db.execute("INSERT INTO done VALUES (?)", (number,))
                 db.execute("UPDATE work SET status = 'completed' WHERE id = ?", (number,))
+            is_open = job or db.execute(OPEN).fetchone()[0]
         except sqlite3.Error as error:
             errors.append(str(error))
         time.sleep(0.002)
 
 
 prepare()
-threads = [threading.Thread(target=work, args=[time.monotonic() + float(sys.argv[2])]) for _ in range(WORKERS)]
+threads = [threading.Thread(target=work, args=[time.monotonic() + SECONDS]) for _ in range(WORKERS)]
 for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
-left = connect().execute("SELECT count(*) FROM work WHERE status <> 'completed'").fetchone()[0]
+left = connect().execute(OPEN).fetchone()[0]
 twice = connect().execute("SELECT count(*) FROM (SELECT id FROM done GROUP BY id HAVING count(*) > 1)").fetchone()[0]
 print(json.dumps({"left": left, "twice": twice, "errors": errors}))
