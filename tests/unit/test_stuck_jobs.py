@@ -393,6 +393,10 @@ def test_a_view_is_refused_and_a_missing_database_is_never_made(path, tmp_path):
         ({"fail_set": {"tries": -(2**63) - 1}}, "fail_set: tries of batches: -9223372036854775809 is more than"),
         ({"reset_to": 2**64}, "reset_to of batches"),
         ({"stuck_statuses": [2**64]}, "stuck_statuses of batches"),
+        ({"stuck_statuses": ["processing", None]}, "stuck_statuses of batches is empty, or one of them is"),
+        ({"reset_set": {"error": {}}}, "reset_set: error of batches: {} is no value for a column"),
+        ({"status_column": ""}, "`status_column` is missing"),
+        ({"time_column": ""}, "`time_column` is missing"),
         ({"children": [{"table": "links", "foreign_kee": "x"}]}, "Did you mean 'foreign_key'?"),
     ],
 )

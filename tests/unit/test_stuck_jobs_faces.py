@@ -163,6 +163,19 @@ def test_script_takes_a_given_id_for_one_job(script, jobs, tmp_path):
     assert script("--action", "delete", "--job", "77cf").returncode == 0, "only one of them has it now"
 
 
+def test_script_takes_no_job_of_one_database_while_another_can_not_tell(script, jobs, tmp_path):
+    shutil.copy(jobs["path"], tmp_path / "other.db")
+    with closing(sqlite3.connect(jobs["path"])) as db:
+        db.execute("INSERT INTO jobs (id, status) VALUES ('77cf-too', 'processing')")
+        db.commit()
+    other = {**jobs, "name": "other", "path": str(tmp_path / "other.db")}
+    script.config.write_text(json.dumps({"databases": [jobs, other]}))
+    refused = script("--action", "delete", "--job", "77cf")
+    assert refused.returncode == 1
+    assert "'77cf' is the beginning of several ids" in refused.stderr
+    assert len(statuses(other)) == 3
+
+
 def test_script_says_that_metrics_can_not_be_written(script, jobs):
     script.config.write_text(json.dumps({"databases": [jobs], "metrics_file": "/nowhere/jobs.prom"}))
     assert (told := script()).returncode == 1

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
     StuckJobsError,
     clean_up,
     read_options,
+    rows,
     undo,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.plan import Plan
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.times import Clock
 
 OLD = "2026-01-18 12:00:00"
 
@@ -38,12 +43,15 @@ def sql(path, *statements):
 
 
 def run(path, dry_run=False, **more):
-    options = {
+    (report,) = clean_up([read_options(options(path, **more))], dry_run)
+    return report
+
+
+def options(path, **more):
+    return {
         **{"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(path.parent / "records")},
         **{"children": [{"table": "links", "foreign_key": ["job"]}], **more},
     }
-    (report,) = clean_up([read_options(options)], dry_run)
-    return report
 
 
 def test_a_row_that_sqlite_refuses_keeps_no_other_from_being_reset(path):
@@ -81,15 +89,19 @@ def test_a_row_whose_text_is_not_utf_8_keeps_no_other_from_its_turn(path, where,
     assert dry_run != (sql(path, "SELECT count(*) FROM jobs WHERE id = 2 AND status = 'processing'") == [(0,)])
 
 
-def test_a_key_that_is_not_utf_8_stops_only_its_own_job(path):
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+def test_a_key_that_is_not_utf_8_stops_only_its_own_job(path, monkeypatch, journal):
+    monkeypatch.setattr(rows, "WINDOW", 1)
+    monkeypatch.setattr(rows, "PAGE", 1)
     sql(
         path,
+        f"PRAGMA journal_mode = {journal}",
         "CREATE TABLE named (usr TEXT PRIMARY KEY, status, updated_at) WITHOUT ROWID",
         "INSERT INTO named SELECT usr, status, updated_at FROM jobs WHERE id < 3",
-        f"INSERT INTO named VALUES (CAST(x'6eff' AS TEXT), 'processing', '{OLD}')",
+        f"INSERT INTO named VALUES (CAST(x'6eff' AS TEXT), 'processing', '{OLD}'), ('z', 'processing', '{OLD}')",
     )
     report = run(path, table="named", id_column="usr", children=[])
-    assert report.counts == {"named": {"reset": 2}}
+    assert report.counts == {"named": {"reset": 3}}
     assert [tuple(note) for note in report.skipped] == [("named", "6eff", "named.usr is text that is not UTF-8")]
 
 
@@ -108,6 +120,146 @@ def test_a_trigger_of_the_database_is_nobody_elses_change(path, action, trigger)
     undone = undo(report.record)
     assert (undone.back, undone.left) == (4, 0)
     assert sql(path, "SELECT count(*) FROM jobs WHERE status = 'processing'") == [(2,)]
+
+
+@pytest.mark.parametrize("on_conflict", ["REPLACE", "ROLLBACK", "IGNORE"])
+def test_a_constraint_of_the_table_takes_no_other_row_away(path, on_conflict):
+    sql(
+        path,
+        "CREATE TABLE named (id INTEGER PRIMARY KEY, status, updated_at, usr,"
+        f" UNIQUE (usr, status) ON CONFLICT {on_conflict})",
+        "INSERT INTO named SELECT id, status, updated_at, usr FROM jobs",
+    )
+    report = run(path, table="named", children=[])
+    assert report.counts == {"named": {"reset": 1}}
+    assert [note.id for note in report.skipped] == ["2"]
+    assert sql(path, "SELECT id, status FROM named ORDER BY id") == [(1, "pending"), (2, "processing"), (3, "pending")]
+
+
+@pytest.mark.parametrize("body", ["SELECT RAISE(ROLLBACK, 'not him')", "SELECT RAISE(ABORT, 'not him')"])
+@pytest.mark.parametrize("other", ["SELECT RAISE(ABORT, 'nor him')", "SELECT 1"])
+def test_a_trigger_that_refuses_a_job_keeps_no_other_from_being_reset(path, body, other):
+    sql(path, "INSERT INTO jobs SELECT id + 10, status, updated_at, 'n' || id, 1 FROM jobs WHERE id < 3")
+    sql(path, f"CREATE TRIGGER one BEFORE UPDATE ON jobs WHEN old.usr = 'bob' BEGIN {body}; END")
+    sql(path, f"CREATE TRIGGER two BEFORE UPDATE ON jobs WHEN old.usr = 'n1' BEGIN {other}; END")
+    report = run(path)
+    refused = {"2": "SQLite refuses it: not him"}
+    if "nor" in other:
+        refused["11"] = "SQLite refuses it: nor him"
+    assert {note.id: note.why for note in report.skipped} == refused
+    stuck = [(2,), (11,)] if "nor" in other else [(2,)]
+    assert sql(path, "SELECT id FROM jobs WHERE status = 'processing'") == stuck
+    assert report.counts["jobs"] == {"reset": 4 - len(stuck)}
+    undone = undo(report.record)
+    assert (undone.left, len(sql(path, "SELECT id FROM jobs WHERE status = 'processing'"))) == (0, 4)
+
+
+def test_a_job_that_a_trigger_silently_keeps_is_not_told_as_reset(path):
+    sql(path, "CREATE TRIGGER keep BEFORE UPDATE ON jobs WHEN old.usr = 'bob' BEGIN SELECT RAISE(IGNORE); END")
+    report = run(path)
+    assert report.counts["jobs"] == {"reset": 1}
+    assert [(note.id, note.why) for note in report.skipped] == [("2", "SQLite refuses it: a trigger keeps it as it is")]
+    assert sql(path, "SELECT status FROM links WHERE job = 2") == [("processing",)], "half a job"
+
+
+def test_a_foreign_key_that_is_looked_at_late_keeps_no_other_from_its_turn(path):
+    sql(
+        path,
+        "CREATE TABLE states (usr, status, UNIQUE (usr, status))",
+        "INSERT INTO states SELECT DISTINCT usr, status FROM jobs WHERE id < 3",
+        "INSERT INTO states VALUES ('n1', 'pending'), ('n2', 'pending'), ('n1', 'processing'), ('n2', 'processing')",
+        "CREATE TABLE late (id INTEGER PRIMARY KEY, status, updated_at, usr,"
+        " FOREIGN KEY (usr, status) REFERENCES states (usr, status) DEFERRABLE INITIALLY DEFERRED)",
+        f"INSERT INTO late VALUES (1, 'processing', '{OLD}', 'n1'), (2, 'processing', '{OLD}', 'ann'),"
+        f" (3, 'processing', '{OLD}', 'n2')",
+    )
+    report = run(path, table="late", children=[])
+    assert report.counts == {"late": {"reset": 2}}
+    assert [(note.id, note.why) for note in report.skipped] == [
+        ("2", "SQLite refuses it: FOREIGN KEY constraint failed")
+    ]
+    sql(path, "DELETE FROM states WHERE usr = 'n2' AND status = 'processing'")
+    undone = undo(report.record)
+    assert (undone.back, undone.left) == (1, 1)
+    assert sql(path, "SELECT status FROM late") == [("processing",), ("processing",), ("pending",)]
+
+
+def test_what_refers_to_rows_of_later_batches_comes_back_after_them(path):
+    rows = ", ".join(f"({n}, 'processing', '{OLD}', {n + 200 if n <= 100 else 'NULL'})" for n in range(1, 401))
+    sql(
+        path,
+        "CREATE TABLE chain (id INTEGER PRIMARY KEY, status, updated_at, next REFERENCES chain (id))",
+        "CREATE INDEX by_next ON chain (next)",
+        f"INSERT INTO chain VALUES {rows}",
+    )
+    report = run(path, table="chain", children=[], action="delete")
+    assert report.counts == {"chain": {"delete": 400}}
+    undone = undo(report.record)
+    assert (undone.back, undone.left) == (400, 0)
+
+
+def test_a_crash_in_a_transaction_of_the_application_stops_no_dry_run(path):
+    sql(path, "PRAGMA journal_mode = DELETE")
+    child = os.fork()
+    if not child:
+        db = sqlite3.connect(path, isolation_level=None)
+        db.execute("PRAGMA cache_size = 5")
+        db.execute("BEGIN")
+        db.execute(
+            "INSERT INTO links SELECT n.value + 10, 1, hex(randomblob(500)) FROM json_each(?) AS n",
+            [str(list(range(500)))],
+        )
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert Path(f"{path}-journal").stat().st_size
+    report = run(path, dry_run=True)
+    assert (report.error, report.counts["jobs"]) == ("", {"reset": 2})
+
+
+def test_a_number_means_no_job_that_is_only_equal_to_it(path):
+    sql(path, f"INSERT INTO jobs (id, status, updated_at) VALUES (700, 'processing', '{OLD}')")
+    assert run(path, jobs=["7e2"], action="delete").unknown == ["7e2"]
+    assert run(path, jobs=["700"], action="delete").counts["jobs"] == {"delete": 1}
+
+
+@pytest.mark.parametrize("never", ["0001-01-01 00:00:00+00:00", "1970-01-01T00:00:00Z"])
+def test_a_programs_word_for_never_is_no_age(path, never):
+    sql(path, f"UPDATE jobs SET updated_at = '{never}' WHERE id = 1")
+    report = run(path)
+    assert report.counts["jobs"] == {"reset": 1}
+    assert [(note.id, "no time that we know" in note.why) for note in report.skipped] == [("1", True)]
+
+
+def test_a_family_that_is_larger_than_a_batch_is_a_batch(path):
+    """The pace counts rows, not jobs: thousands of links must not go with a hundred jobs."""
+    sql(
+        path,
+        "INSERT INTO links SELECT NULL, 1 + n.value % 2, 'processing' FROM json_each('[" + "1,2," * 2500 + "3]') AS n",
+    )
+    report = run(path)
+    assert report.batches == 2
+    assert report.counts["links"] == {"reset": 5003}
+
+
+def test_children_without_an_index_are_found_in_one_look(path):
+    sql(
+        path,
+        "DELETE FROM links",
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+        f" INSERT INTO jobs SELECT i + 10, 'processing', '{OLD}', 'usr' || i, 1 FROM n",
+    )
+    sql(path, "INSERT INTO links SELECT id, id, 'processing' FROM jobs")
+    steps = [0]
+
+    def step():
+        steps[0] += 1
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        plan = Plan(db, read_options(options(path)), Clock(), {}, print)
+        few = next(plan.pages())[:20]
+        db.set_progress_handler(step, 1000)
+        assert plan.unharmed(few) == few
+    assert steps[0] < 300, "one look is at 20,000 links, one for each of the 20 jobs at 400,000"
 
 
 def test_an_undo_goes_on_after_a_job_that_can_not_come_back(path):
@@ -157,12 +309,14 @@ def test_root_undoes_no_record_that_somebody_else_has_written(path):
 
 
 @as_root
-@pytest.mark.parametrize("what", ["file", "directory"])
+@pytest.mark.parametrize("what", ["file", "directory", "behind roots link"])
 def test_root_follows_no_link_of_another_user(path, tmp_path, what):
     link = tmp_path / "link"
-    link.symlink_to(path if what == "file" else tmp_path)
+    link.symlink_to(tmp_path if what == "directory" else path)
     os.chown(link, pwd.getpwnam("nobody").pw_uid, -1, follow_symlinks=False)
-    report = run(link if what == "file" else link / "jobs.db", record_directory=str(tmp_path / "records"))
+    (tmp_path / "roots.db").symlink_to("link")
+    named = {"file": link, "directory": link / "jobs.db", "behind roots link": tmp_path / "roots.db"}[what]
+    report = run(named, record_directory=str(tmp_path / "records"))
     assert "link is nobody's link to a file of root's" in report.error
     assert sql(path, "SELECT count(*) FROM jobs WHERE status = 'processing'") == [(2,)]
 

@@ -90,6 +90,28 @@ def test_a_living_job_is_left_alone(path, workers, living, celery):
     assert stuck(path) == [2]
 
 
+def test_a_given_job_that_begins_while_the_workers_are_asked_is_left_alone(path, workers, monkeypatch):
+    def busy():
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("UPDATE jobs SET updated_at = ? WHERE id = 2", (time.time(),))
+        return {}, ""
+
+    monkeypatch.setattr(workers, "busy", busy)
+    report = go(path, jobs=["1", "2"])
+    assert report.counts == {"jobs": {"reset": 1}}
+    assert [(note.id, note.why) for note in report.skipped] == [("2", "it has begun since the workers were asked")]
+
+
+@pytest.mark.parametrize(("stored", "argument"), [("7.0", "7"), ("'a\u00a0b'", "a\u00a0b"), ("x'00ff'", "00ff")])
+def test_a_living_job_is_known_whatever_its_id_is_made_of(path, workers, stored, argument):
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("CREATE TABLE odd (id PRIMARY KEY, status, updated_at)")
+        db.execute(f"INSERT INTO odd VALUES ({stored}, 'processing', '2026-01-18 12:00')")
+    workers.living = {argument: "a worker is executing it"}
+    report = go(path, table="odd")
+    assert (report.changed, [note.why for note in report.skipped]) == (False, ["a worker is executing it"])
+
+
 def test_what_begins_while_the_workers_are_asked_is_young(path, workers, monkeypatch):
     def busy():
         time.sleep(0.05)
@@ -136,6 +158,7 @@ def test_what_can_not_be_sent_is_stuck_again_and_the_next_run_sends_it(path, wor
     report = go(path)
     assert "tasks can't be sent: the broker is gone. 2 rows are as they were" in report.error
     assert stuck(path) == [2, 3]
+    assert report.counts == {"jobs": {"reset": 1}}
     workers.breaks_after = 99
     assert go(path).sent == 2
     assert [args[0] for args in workers.sent] == [1, 2, 3]

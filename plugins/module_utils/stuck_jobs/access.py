@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import sqlite3
 from pathlib import Path
 from typing import Iterator
@@ -53,12 +54,19 @@ def owner_of(database: Database) -> os.stat_result:
 
 def _checked(database: Database, owner: os.stat_result) -> os.stat_result:
     """Whose link it is, his the file has to be: else an application could lead root to another's database."""
-    path = Path(database.path)
-    for link in (path, *path.parents):
-        if link.is_symlink() and link.lstat().st_uid not in (0, owner.st_uid):
+    for link in _links(Path(database.path)):
+        if link.lstat().st_uid not in (0, owner.st_uid):
             theirs, whose = user_name(link.lstat().st_uid), user_name(owner.st_uid)
             raise StuckJobsError(f"{database}: {link} is {theirs}'s link to a file of {whose}'s. Name that file.")
     return owner
+
+
+def _links(path: Path) -> Iterator[Path]:
+    """Every symbolic link on the way to a file, and on their ways."""
+    for part in (path, *path.parents):
+        if part.is_symlink():
+            yield part
+            yield from _links(part.parent / os.readlink(part))
 
 
 def user_name(uid: int) -> str:
@@ -90,7 +98,7 @@ def _spoken(database: Database) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if "locked" in str(error):
+        if re.fullmatch(r"database( table)?( schema)? is locked.*", str(error)):
             raise StuckJobsError(
                 f"{database}: another process held the database for more than {database.busy_timeout:g} s."
                 " Run this again, or raise busy_timeout."
@@ -100,7 +108,7 @@ def _spoken(database: Database) -> Iterator[None]:
 
 def _open(database: Database, write: bool) -> sqlite3.Connection:
     frozen = not write and _is_frozen(database)
-    mode = "ro&immutable=1" if frozen else "rw" if write or _is_idle_wal(database) else "ro"
+    mode = "ro&immutable=1" if frozen else "rw" if write or _is_idle_wal(database) or _is_hot(database) else "ro"
     path = "/" + database.path.lstrip("/")  # after two of them SQLite expects the name of a machine
     return sqlite3.connect(
         f"file:{quote(path)}?mode={mode}", uri=True, timeout=database.busy_timeout, isolation_level=None
@@ -116,6 +124,11 @@ def _is_frozen(database: Database) -> bool:
     wal = Path(f"{database.path}-wal")
     read_only = os.statvfs(database.path).f_flag & os.ST_RDONLY
     return bool(read_only) and not (wal.exists() and wal.stat().st_size)
+
+
+def _is_hot(database: Database) -> bool:
+    """After a crash in a transaction: who reads first takes it back, and has to write for that."""
+    return Path(f"{database.path}-journal").exists()
 
 
 def _is_idle_wal(database: Database) -> bool:

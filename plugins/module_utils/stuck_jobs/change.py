@@ -53,7 +53,8 @@ class Shape:
         if self.action == "delete":
             return f"DELETE FROM {table} WHERE {self._at_place}"
         settings = ", ".join(f"{q(column)} = ?" for column in self.set)
-        return f"UPDATE {table} SET {settings} WHERE {self._at_place}"
+        # OR ABORT: a constraint of the table may say REPLACE, which deletes other rows, or ROLLBACK.
+        return f"UPDATE OR ABORT {table} SET {settings} WHERE {self._at_place}"
 
     @property
     def _at_place(self) -> str:

@@ -135,7 +135,6 @@ class Database(Table):
 # A child speaks of the same states as its parent; its columns are its own.
 _INHERITED = ("stuck_statuses", "reset_to", "fail_to", "error_message")
 _LISTS = ("id_column", "foreign_key", "stuck_statuses", "jobs", "children", "workers", "args")
-_REQUIRED = {"database": ("name", "path", "table"), "child": ("table", "foreign_key")}
 
 
 def read_options(options: Mapping[str, Any]) -> Database:
@@ -143,7 +142,7 @@ def read_options(options: Mapping[str, Any]) -> Database:
     said = _said(options)
     name = str(said.get("name") or "a database without a name")
     _refuse_unknown(said, Database, name)
-    _require(said, name, "name", "path", "table")
+    _require(said, name, "name", "path", "table", *{"status_column", "time_column"}.intersection(said))
     said["children"] = _children(said, name)
     for option, kind, required in (("celery", Celery, ("app", "directory", "python")), ("requeue", Requeue, ("task",))):
         if said.get(option):
@@ -238,12 +237,12 @@ def _family_mistakes(database: Database) -> Iterator[str]:
         yield f"children: table {name} is named twice. Name each table once, and the jobs' own not among the children."
     for table in database.family():
         yield from _table_mistakes(table)
-        yield from _too_big(table)
+        yield from _unfit_values(table)
 
 
 def _table_mistakes(table: Table) -> Iterator[str]:
-    if not table.stuck_statuses:
-        yield f"stuck_statuses of {table.table} is empty. Name one, such as processing."
+    if not table.stuck_statuses or None in table.stuck_statuses:
+        yield f"stuck_statuses of {table.table} is empty, or one of them is. Name one, such as processing."
     for option in ("reset_to", "fail_to"):
         if getattr(table, option) in table.stuck_statuses:
             yield f"{option} of {table.table} is itself one of its stuck_statuses."
@@ -263,11 +262,13 @@ def _table_mistakes(table: Table) -> Iterator[str]:
             yield f"foreign_key of {child.table} needs a column for each of {table.table}'s id_column: {wanted}."
 
 
-def _too_big(table: Table) -> Iterator[str]:
+def _unfit_values(table: Table) -> Iterator[str]:
     values = [("reset_to", table.reset_to), ("fail_to", table.fail_to)]
     values += [("stuck_statuses", status) for status in table.stuck_statuses]
     for option in ("reset_set", "fail_set"):
         values += [(f"{option}: {column}", value) for column, value in getattr(table, option).items()]
     for option, value in values:
+        if not isinstance(value, (str, int, float, bytes, type(None))):
+            yield f"{option} of {table.table}: {value!r} is no value for a column. Write a text, a number or null."
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             yield f"{option} of {table.table}: {value} is more than SQLite's 64 bits hold."

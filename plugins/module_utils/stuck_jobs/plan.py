@@ -14,7 +14,7 @@ from .options import Database, Table
 from .rows import NotText, Row, Rows
 from .schema import Referrer
 from .times import Clock, parse_threshold, parse_time, parse_zone, span
-from .workers import same_name
+from .workers import as_argument
 
 FEW = 200  # jobs that are judged at a time, with their families
 
@@ -98,20 +98,25 @@ class Plan:
                 if self.database.jobs:
                     self._leave(row, f"{row[self._at[self.database.status_column]]} for only {span(age or 0)}")
                 return None
-        if None in self.rows.key(row):
-            return self._leave(row, "it has no id")
         attempts = 0 if self._attempts_at is None else _count(row[self._attempts_at])
-        if attempts is None:
-            why = f"{self.database.attempts_column} is {row[self._attempts_at]!r}, which is no number of attempts"
-            return self._leave(row, why)
-        busy = self._living and self._busy(row)
-        if busy:
-            return self._leave(row, busy)
+        why_not = self._why_not(row, attempts, since)
+        if why_not:
+            return self._leave(row, why_not)
         return self._make(self._shape(self.database, self._action(attempts)), row, age, age)
 
     def _threshold_of(self, row: Row) -> float:
         value = row[self._at[self.database.threshold_column or self.database.status_column]]
         return self._thresholds.get(str(value), self._threshold)
+
+    def _why_not(self, row: Row, attempts: int | None, since: float | None) -> str:
+        """What keeps a job as it is that is old enough, or asked for."""
+        if None in self.rows.key(row):
+            return "it has no id"
+        if attempts is None:
+            return f"{self.database.attempts_column} is {row[self._attempts_at]!r}, which is no number of attempts"
+        if self.database.celery and since is not None and self._clock.begun < since <= self._clock.now():
+            return "it has begun since the workers were asked"
+        return self._busy(row) if self._living else ""
 
     def _busy(self, row: Row) -> str:
         """Which worker is at it, or is going to be."""
@@ -119,7 +124,7 @@ class Plan:
         if self.database.task_id_column:
             task_id = row[self._at[self.database.task_id_column]]
             names += [] if task_id is None else [(task_id,)]
-        return next(filter(None, (self._living.get(same_name(show(name))) for name in names)), "")
+        return next(filter(None, (self._living.get(as_argument(name)) for name in names)), "")
 
     def _action(self, attempts: int) -> str:
         return "fail" if self._most_attempts and attempts >= self._most_attempts else self.database.action

@@ -188,47 +188,54 @@ class Batch:
     Where the run ended before it could say that they are done, they may be, or not: only the database knows.
     """
 
-    def __init__(self, jobs: list[list[Row]]) -> None:
-        self.jobs = jobs
-        self.is_sent = False
+    def __init__(self, jobs: list[list[Row]], is_sent: bool) -> None:
+        self.jobs, self.is_sent = jobs, is_sent
 
 
-def read(path: Path) -> tuple[dict[str, Any], Iterator[Batch]]:
-    """The head of a record, and its batches. A line that a crash cut off was never acted on."""
+def read(path: Path, newest_first: bool = False) -> tuple[dict[str, Any], Iterator[Batch]]:
+    """The head of a record, and its batches, one in memory at a time: newest first, where rows may refer to later ones.
+
+    A line that a crash cut off was never acted on.
+    """
     try:
-        file = path.open(encoding="utf-8")
+        file = path.open("rb")
         head = json.loads(file.readline())
         head["database"], head["name"]
         head["author"] = os.fstat(file.fileno()).st_uid
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StuckJobsError(f"{path} is no record of ours, or can't be read: {error}.") from error
-    return head, _batches(file)
+    return head, _batches(file, newest_first)
 
 
-def _batches(file: IO[str]) -> Iterator[Batch]:
+def _batches(file: IO[bytes], newest_first: bool) -> Iterator[Batch]:
     shapes: dict[int, dict[str, Any]] = {}
-    batch = None
+    found: list[dict[str, Any]] = []
     with file:
-        for text in file:
-            try:
-                line = json.loads(text)
-            except ValueError:
-                break
+        for start, line in _lines(file):
             if "shape" in line:
                 shapes[line["shape"]] = line
             elif "rows" in line:
-                if batch:
-                    yield batch
-                jobs: dict[int, list[Row]] = {}
-                for number, shape, before, after in line["rows"]:
-                    jobs.setdefault(number, []).append(Row(shapes[shape], before, after))
-                batch = Batch(list(jobs.values()))
-            elif batch and "done" in line:
-                batch.jobs = [job for number, job in enumerate(batch.jobs) if number not in line["left"]]
-            elif batch and "sent" in line:
-                batch.is_sent = True
-    if batch:
-        yield batch
+                found.append({"start": start})
+            elif found:
+                found[-1].update(line)
+        for batch in reversed(found) if newest_first else found:
+            file.seek(batch["start"])
+            jobs: dict[int, list[Row]] = {}
+            for number, shape, before, after in json.loads(file.readline())["rows"]:
+                jobs.setdefault(number, []).append(Row(shapes[shape], before, after))
+            left = set(batch.get("left", ()))
+            kept = [job for number, job in jobs.items() if number not in left]
+            yield Batch(kept[::-1] if newest_first else kept, "sent" in batch)
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The lines that are whole, each with its place in the file."""
+    while True:
+        start = file.tell()
+        try:
+            yield start, json.loads(file.readline())
+        except ValueError:
+            return
 
 
 def _pack(value: Any) -> Any:

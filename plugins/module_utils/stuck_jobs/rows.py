@@ -12,7 +12,7 @@ from typing import Any, Iterator, Sequence
 from .access import in_wal_mode
 from .change import show
 from .options import Database, StuckJobsError, Table
-from .schema import Referrer, Schema, marks, q, read_schema, unnamed_referrers
+from .schema import Referrer, marks, q, read_schema, unnamed_referrers
 
 PAGE = 10_000  # rows that one query reads, and the most that a batch has
 DELETE_PAGE = 200  # whole rows, which may be big
@@ -53,15 +53,23 @@ class Rows:
         """Pages of rows with a stuck status, by key, so that no query takes long."""
         schema, statuses = self.schemas[self._database.table], self._database.stuck_statuses
         status = q(self._database.status_column)
+        use_index = schema.status_index and (schema.index_is_of_status_alone or all(map(self._fit_a_page, statuses)))
         # The + keeps SQLite from an index; within the parentheses, the status would no longer compare as its type does.
         is_stuck = f"+({status} IN ({marks(statuses)}))"
-        if schema.status_index:
+        if use_index:
             for each in statuses:
                 yield from self._paged(f" INDEXED BY {q(schema.status_index)}", f"{status} IS ?", [each])
         elif in_wal_mode(self._connection):
             yield from self._paged("", is_stuck, statuses)
         else:
             yield from self._windowed(is_stuck, statuses)
+
+    def _fit_a_page(self, status: Any) -> bool:
+        """Where something follows the status in its index, SQLite sorts all that is left for each page."""
+        table, index = q(self._database.table), q(self.schemas[self._database.table].status_index)
+        of_it = f"SELECT 1 FROM {table} INDEXED BY {index} WHERE {q(self._database.status_column)} IS ?"
+        ((count,),) = self._fetch(f"SELECT count(*) FROM ({of_it} LIMIT {self.page_size + 1})", [status])
+        return count <= self.page_size
 
     def find(self, job: str) -> Row | None:
         """The row of an id or of an unambiguous beginning of one; a number is no beginning of another number."""
@@ -72,7 +80,7 @@ class Rows:
         select = f"SELECT {self._selected(database)}, {is_stuck} FROM {q(database.table)}"
         ways = [(f"{text} = ?", (job,)), (f"{types} AND substr({text}, 1, ?) = ?", (len(job), job))]
         if len(keys) == 1:
-            ways.insert(0, (f"{keys[0]} = ?", (job,)))  # by its index
+            ways.insert(0, (f"{keys[0]} = ? AND {text} = ?", (job, job)))  # by its index; 7e2 is not 700
         for where, values in ways:
             rows = self._fetch(f"{select} WHERE {where} LIMIT 6", (*database.stuck_statuses, *values))
             if len(rows) > 1:
@@ -86,13 +94,19 @@ class Rows:
         """The rows that belong to these parents, each with its parent's number."""
         names = [f"k{number}" for number in range(len(child.foreign_key))]
         parent = q(f"parent of {child.table}")  # a name that the child hasn't
-        # Once as the column's index compares, and once exactly: 'A' does not belong to 'a'.
+        columns = [f"{q(child.table)}.{q(column)}" for column in child.foreign_key]
+        # Once as an index compares, and once exactly: 'A' does not belong to 'a'.
         matches = " AND ".join(
-            f"{q(child.table)}.{q(column)} = {parent}.{name}{exactly}"
+            f"{column} = {parent}.{name}{exactly}"
             for exactly in ("", " COLLATE BINARY")
-            for column, name in zip(child.foreign_key, names)
+            for column, name in zip(columns, names)
         )
-        select = f"SELECT {parent}.n, {self._selected(child)} FROM {parent} JOIN {q(child.table)} ON {matches}"
+        if self.schemas[child.table].is_indexed_by_parent:
+            source = f"{parent} CROSS JOIN {q(child.table)} ON {matches}"
+        else:  # one look at the whole table, not one for each parent
+            is_any = f"({', '.join(columns)}) IN (SELECT {', '.join(names)} FROM {parent})"
+            source = f"{q(child.table)} CROSS JOIN {parent} ON {is_any} AND {matches}"
+        select = f"SELECT {parent}.n, {self._selected(child)} FROM {source}"
         where, statuses = "", ()
         if self._database.action != "delete" and child.status_column:
             where, statuses = (
@@ -135,14 +149,15 @@ class Rows:
     def _paged(self, how: str, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
         schema, size = self.schemas[self._database.table], self.page_size
         select = f"SELECT {self._selected(self._database)} FROM {q(self._database.table)}{how}"
-        tail = f"ORDER BY {', '.join(schema.locator)} LIMIT {size}"
+        key = ", ".join(schema.locator)
+        tail = f"ORDER BY {key} LIMIT {size}"
         rows = self._fetch(f"{select} WHERE {where} {tail}", values)
         while rows:
             yield rows
             if len(rows) < size:
                 return
-            last = self._readable(rows[-1][: len(schema.locator)])
-            rows = self._fetch(f"{select} WHERE {where} AND {_after(schema)} {tail}", [*values, *last])
+            last = rows[-1][: len(schema.locator)]
+            rows = self._fetch(f"{select} WHERE {where} AND ({key}) > ({_marks(last)}) {tail}", [*values, *last])
 
     def _windowed(self, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
         """Where a reader keeps writers out, a query may not go through the whole table for the next stuck job."""
@@ -151,11 +166,11 @@ class Rows:
         table, last = q(self._database.table), ()
         select = f"SELECT {self._selected(self._database)} FROM {table}"
         while True:
-            after = _after(schema) if last else "1"
+            after = f"({key}) > ({_marks(last)})" if last else "1"
             self._connection.execute("BEGIN")  # one look for both: the second finds in memory what the first has read
             end = f"SELECT {key} FROM {table} WHERE {after} ORDER BY {key} LIMIT 1 OFFSET {WINDOW - 1}"
-            until = self._readable(next(iter(self._fetch(end, last)), ()))
-            up_to = f"({key}) <= ({marks(schema.locator)})" if until else "1"
+            until = next(iter(self._fetch(end, last)), ())
+            up_to = f"({key}) <= ({_marks(until)})" if until else "1"
             sql = f"{select} WHERE {after} AND {up_to} AND {where} ORDER BY {key}"
             rows = self._fetch(sql, [*last, *until, *values])
             self._connection.execute("COMMIT")
@@ -177,12 +192,6 @@ class Rows:
             return self._connection.execute(sql, values).fetchall()
         finally:
             self._connection.text_factory = str
-
-    def _readable(self, place: tuple[Any, ...]) -> tuple[Any, ...]:
-        if any(isinstance(value, NotText) for value in place):
-            table = self._database.table
-            raise StuckJobsError(f"{self._database}: a key of {table} is text that is not UTF-8: {show(place)}.")
-        return place
 
     def _columns_to_read(self, table: Table) -> tuple[str, ...]:
         columns = [
@@ -212,5 +221,6 @@ def _text(value: bytes) -> str | NotText:
         return NotText(value)
 
 
-def _after(schema: Schema) -> str:
-    return f"({', '.join(schema.locator)}) > ({marks(schema.locator)})"
+def _marks(place: Sequence[Any]) -> str:
+    """To bind a place: bytes that the database has as text, as text again."""
+    return ", ".join("CAST(? AS TEXT)" if isinstance(value, NotText) else "?" for value in place)

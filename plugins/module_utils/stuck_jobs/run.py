@@ -22,7 +22,7 @@ from .report import SHOWN, Report
 from .schema import marks, q
 from .times import Clock
 from .workers import Workers
-from .write import Pace, savepoint, write
+from .write import Pace, in_parts, savepoint, write
 
 
 def clean_up(
@@ -107,7 +107,7 @@ class _Run:
     def go(self) -> None:
         try:
             self._finish_what_was_cut_short()
-            for batch in self.pace.batches(chain.from_iterable(self.plan.pages())):
+            for batch in self.pace.batches(chain.from_iterable(self.plan.pages()), _rows_of):
                 self._write(batch)
         finally:
             self.report.record = self.record.keep()
@@ -115,24 +115,33 @@ class _Run:
 
     def _write(self, batch: Sequence[Change]) -> None:
         self.record.intend(batch)
+        done: list[Change] = []
+        refused: dict[tuple[Any, ...], str] = {}
         try:
-            with self.pace.transaction(len(batch)):
-                done, refused = write(self.connection, self.plan, batch)
+            for part, result in in_parts(batch, self._attempt):
+                if isinstance(result, str):
+                    refused[part[0].place] = result
+                else:
+                    done += result[0]
+                    refused.update(result[1])
         except BaseException:
             if not self.pace.in_doubt:
-                self.record.done(range(len(batch)))
+                self.record.done(_left(batch, done))
             raise
-        self.report.batches += 1
-        left = []
-        if len(done) < len(batch):
-            places = {change.place for change in done}
-            left = [number for number, change in enumerate(batch) if change.place not in places]
+        left = _left(batch, done)
         self.record.done(left)
         for change in (batch[number] for number in left):
             self._leave(change, refused.get(change.place))
-        self.report.add(done)
         if self.database.requeue:
-            self._send([change for change in done if change.shape.action == "reset"])
+            self._send(done)
+        else:
+            self.report.add(done)
+
+    def _attempt(self, batch: Sequence[Change]) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
+        with self.pace.transaction(sum(map(_rows_of, batch))):
+            result = write(self.connection, self.plan, batch)
+        self.report.batches += 1
+        return result
 
     def _leave(self, change: Change, refused: str | None) -> None:
         if refused:
@@ -140,19 +149,24 @@ class _Run:
         else:
             self.report.leave(Note(change.shape.table.table, change.id, f"it is no longer as it was: {change.why}"))
 
-    def _send(self, changes: Sequence[Change]) -> None:
-        """A task for each job, once its row is committed. Those that can't be sent are stuck again, to be found."""
-        sent, why_not = _send(self.database, self.workers, [change.key for change in changes])
+    def _send(self, done: Sequence[Change]) -> None:
+        """A task for each job that was reset, once its row is committed. Those that can't be sent are stuck again."""
+        reset = [change for change in done if change.shape.action == "reset"]
+        sent, why_not = _send(self.database, self.workers, [change.key for change in reset])
         self.report.sent += sent
         if not why_not:
             self.record.sent()
+            self.report.add(done)
             return
-        rows = [record.as_row(row) for change in changes[sent:] for row in change.flat()]
-        with self.pace.transaction(len(rows)):
-            back = sum(put_back(self.connection, row) for row in rows)
-        told = f"{self.database}: tasks can't be sent: {why_not}. {back} rows are as they were for the next run"
-        if back < len(rows):  # such as by a trigger of the database's
-            raise StuckJobsError(f"{told}; it will send the tasks of the other {len(rows) - back}.")
+        unsent = reset[sent:]
+        with self.pace.transaction(sum(map(_rows_of, unsent))):
+            back = [[put_back(self.connection, record.as_row(row)) for row in change.flat()] for change in unsent]
+        are_back = {change.place for change, rows in zip(unsent, back) if rows[0]}
+        self.report.add([change for change in done if change.place not in are_back])
+        rows = list(chain.from_iterable(back))
+        told = f"{self.database}: tasks can't be sent: {why_not}. {sum(rows)} rows are as they were for the next run"
+        if not all(rows):  # such as by a trigger of the database's
+            raise StuckJobsError(f"{told}; it will send the tasks of the other {rows.count(False)}.")
         self.record.sent()
         raise StuckJobsError(f"{told}.")
 
@@ -168,6 +182,18 @@ class _Run:
                     if why_not:
                         raise StuckJobsError(f"{self.database}: the tasks of {part} can't be sent: {why_not}.")
             record.finish(part)
+
+
+def _rows_of(change: Change) -> int:
+    return len(change.flat())
+
+
+def _left(batch: Sequence[Change], done: Sequence[Change]) -> list[int]:
+    """The numbers of those that are not done."""
+    if len(done) == len(batch):
+        return []
+    places = {change.place for change in done}
+    return [number for number, change in enumerate(batch) if change.place not in places]
 
 
 def _send(database: Database, workers: Workers | None, keys: Sequence[tuple[Any, ...]]) -> tuple[int, str]:
@@ -207,18 +233,22 @@ class Undone(NamedTuple):
 
 def undo(path: str, dry_run: bool = False) -> Undone:
     """Puts back the jobs that a run changed, each with its family, where all of it still is as the run left it."""
-    head, batches = record.read(Path(path))
+    head, batches = record.read(Path(path), newest_first=True)
     database = Database(table="", name=head["name"], path=head["database"])
     record.check_author(path, head, database)
     put, back, left = _can_be_put_back if dry_run else _put_back_whole, 0, 0
     with as_owner(database), connect(database, write=not dry_run) as connection:
         pace = Pace(connection)
+
+        def attempt(jobs: Sequence[Sequence[record.Row]]) -> list[int]:
+            with contextlib.nullcontext() if dry_run else pace.transaction(sum(map(len, jobs))):
+                return [len(job) for job in jobs if put(connection, job)]
+
         for batch in batches:
-            for jobs in pace.batches(batch.jobs):
-                with contextlib.nullcontext() if dry_run else pace.transaction(len(jobs)):
-                    done = [len(job) for job in jobs if put(connection, job)]
-                back += sum(done)
-                left += len(jobs) - len(done)
+            for jobs in pace.batches(batch.jobs, len):
+                for part, done in in_parts(jobs, attempt):
+                    back += 0 if isinstance(done, str) else sum(done)
+                    left += len(part) - (0 if isinstance(done, str) else len(done))
     counted = "1 row" if back == 1 else f"{back} rows"
     verb = "would be" if dry_run else "is" if back == 1 else "are"
     told = f"{database.name}: {counted} {verb} as before in {database.path}"
@@ -249,13 +279,12 @@ def put_back(connection: sqlite3.Connection, row: record.Row) -> bool:
             return False
         columns = ", ".join(map(q, row.before))
         values = list(row.before.values())
-        connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks(values)})", values)
+        connection.execute(f"INSERT OR ABORT INTO {table} ({columns}) VALUES ({marks(values)})", values)
         return True
     settings = ", ".join(f"{q(column)} = ?" for column in row.after)
     where, values = _where({**row.key, **row.after})
-    return (
-        connection.execute(f"UPDATE {table} SET {settings} WHERE {where}", [*row.before.values(), *values]).rowcount > 0
-    )
+    sql = f"UPDATE OR ABORT {table} SET {settings} WHERE {where}"
+    return connection.execute(sql, [*row.before.values(), *values]).rowcount > 0
 
 
 def _can_be_put_back(connection: sqlite3.Connection, job: Sequence[record.Row]) -> bool:

@@ -24,6 +24,8 @@ class Schema:
     columns: tuple[str, ...]  # all that are stored, in their order
     locator: tuple[str, ...]  # what finds a row fastest: SQL for the rowid, or the primary key's columns
     status_index: str  # an index that begins with the status, or none
+    index_is_of_status_alone: bool  # so its rows come by their places
+    is_indexed_by_parent: bool
 
 
 @dataclass(frozen=True)
@@ -102,18 +104,21 @@ def _schema(connection: sqlite3.Connection, table: Table) -> Schema:
         locator = (free[0],)
     except (IndexError, sqlite3.OperationalError):  # all hidden, or WITHOUT ROWID
         locator = tuple(map(q, _primary_key(connection, table.table)))
-    return Schema(table, columns, locator, _index_on(connection, table.table, table.status_column))
+    by_status, alone = _index_on(connection, table.table, table.status_column)
+    by_parent, _alone = _index_on(connection, table.table, *table.foreign_key[:1])
+    return Schema(table, columns, locator, by_status, alone, bool(by_parent))
 
 
-def _index_on(connection: sqlite3.Connection, table: str, column: str) -> str:
+def _index_on(connection: sqlite3.Connection, table: str, column: str = "") -> tuple[str, bool]:
+    """The shortest index that begins with a column, and whether that is all of it."""
     found = connection.execute(
-        "SELECT l.name FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS i"
+        "SELECT l.name, (SELECT count(*) FROM pragma_index_info(l.name)) AS size"
+        " FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS i"
         " WHERE i.seqno = 0 AND i.name = ? AND i.coll = 'BINARY' AND NOT l.partial"
-        # The shortest first: where something follows the status, SQLite has to sort each page by its keys.
-        " ORDER BY (SELECT count(*) FROM pragma_index_info(l.name)), l.name",
+        " ORDER BY size, l.name",
         (table, column),
     ).fetchone()
-    return found[0] if found else ""
+    return (found[0], found[1] == 1) if found else ("", False)
 
 
 def unnamed_referrers(connection: sqlite3.Connection, database: Database) -> list[Referrer]:

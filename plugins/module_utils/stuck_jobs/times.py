@@ -19,6 +19,7 @@ _ISO = re.compile(
 # 1980 to 2200: a REAL in between is SQLite's julianday(), an epoch in s would be a day of January 1970.
 _JULIAN = (2444239.5, 2524593.5)
 _JULIAN_EPOCH = 2440587.5
+_EARLIEST = (_JULIAN[0] - _JULIAN_EPOCH) * 86400  # before that it is some program's word for "never": 0001, 1970
 
 
 class Clock:
@@ -87,7 +88,8 @@ def _iso_seconds(text: str, zone: tzinfo) -> float | None:
     if moment is None:
         return None
     # Of two moments that an ended summer time makes of one, the later: no job looks older than it is.
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone, fold=1)).timestamp()
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=zone, fold=1)).timestamp()
+    return seconds if seconds >= _EARLIEST else None
 
 
 def _iso_moment(text: str) -> datetime | None:

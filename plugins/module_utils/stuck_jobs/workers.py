@@ -93,6 +93,17 @@ for line in sys.stdin:
 """
 
 
+def as_argument(key: tuple[Any, ...]) -> str:
+    """An id of the database in the form in which tasks get it, to be compared."""
+    return same_name("/".join(map(_as_text, key)))
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def same_name(value: str) -> str:
     """A UUID in one form, without dashes: databases often store it so, while tasks get it with them."""
     return value.replace("-", "").lower() if _UUID.fullmatch(value) else value

@@ -8,8 +8,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from itertools import islice
-from typing import Iterable, Iterator, Sequence, TypeVar
+from typing import Callable, Iterable, Iterator, Sequence, TypeVar
 
 from .access import in_wal_mode
 from .change import Change
@@ -17,11 +16,12 @@ from .options import Database
 from .plan import Plan
 
 FIRST = 100.0  # rows of the first batch; then as many as can be written in the time
-LEAST, MOST = 20, 10_000
+LEAST, MOST = 1, 10_000
 PAUSE = 0.025  # seconds that the others get
 COMPANY, ALONE = 1.0, 0.001  # seconds without anybody's write after which we are alone, and the pause then
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 
 
 class Pace:
@@ -44,19 +44,21 @@ class Pace:
         self.locked = 0.0
         self.longest = 0.0
 
-    def batches(self, jobs: Iterable[_T]) -> Iterator[Sequence[_T]]:
-        """As many as can be written in the time. They are sought while the others have their turn."""
-        rest = iter(jobs)
-        while True:
-            batch = list(islice(rest, int(self._size)))
-            if not batch:
-                return
+    def batches(self, jobs: Iterable[_T], rows_of: Callable[[_T], int]) -> Iterator[Sequence[_T]]:
+        """Of as many rows as can be written in the time. They are sought while the others have their turn."""
+        batch, rows = [], 0
+        for job in jobs:
+            batch.append(job)
+            rows += rows_of(job)
+            if rows >= self._size:
+                yield batch
+                batch, rows = [], 0
+        if batch:
             yield batch
-            self._version = self._read_version()
 
     @contextlib.contextmanager
-    def transaction(self, size: int) -> Iterator[None]:
-        """Holds the database; before that, the others have their turn."""
+    def transaction(self, rows: int) -> Iterator[None]:
+        """Holds the database to write so many rows; before that, the others have their turn."""
         self.in_doubt = False
         self._give_way()
         self._connection.execute("BEGIN IMMEDIATE")
@@ -69,12 +71,12 @@ class Pace:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
                 self.in_doubt = False
-        self._let_go = time.monotonic()
+        self._let_go, self._version = time.monotonic(), self._read_version()
         took = self._let_go - begun
         self.locked += took
         self.longest = max(self.longest, took)
         # Towards as many rows as may be held; small batches say little about it.
-        if size >= self._size / 2:
+        if rows >= self._size / 2:
             self._size = min(max(self._size * min(2.0, self._hold / max(took, 1e-4)), LEAST), self._most)
 
     def _give_way(self) -> None:
@@ -91,6 +93,24 @@ class Pace:
         return self._connection.execute("PRAGMA data_version").fetchone()[0]
 
 
+def in_parts(jobs: Sequence[_T], attempt: Callable[[Sequence[_T]], _R]) -> Iterator[tuple[Sequence[_T], _R | str]]:
+    """What comes of an attempt on these jobs; where SQLite refuses them only together, at the commit, by halves.
+
+    So a constraint that is looked at late keeps no job from its turn but its own: that one comes with SQLite's words.
+    """
+    try:
+        result = attempt(jobs)
+    except sqlite3.IntegrityError as error:
+        if len(jobs) == 1:
+            yield jobs, str(error)
+            return
+        half = len(jobs) // 2
+        yield from in_parts(jobs[:half], attempt)
+        yield from in_parts(jobs[half:], attempt)
+    else:
+        yield jobs, result
+
+
 def write(
     connection: sqlite3.Connection, plan: Plan, changes: Sequence[Change]
 ) -> tuple[list[Change], dict[tuple[object, ...], str]]:
@@ -104,7 +124,8 @@ def write(
         if _write_all(connection, plan.database, unharmed):
             return unharmed, {}
     # One by one: a savepoint makes SQLite keep a second copy of each page, so it is for the rare batch that needs it.
-    connection.execute("ROLLBACK")
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
     connection.execute("BEGIN IMMEDIATE")
     done, refused = [], {}
     for change in plan.unharmed(changes):
@@ -112,6 +133,8 @@ def write(
             if _write_one(connection, change):
                 done.append(change)
         except sqlite3.IntegrityError as error:
+            if not connection.in_transaction:  # RAISE(ROLLBACK) of a trigger took back all of them
+                raise
             refused[change.place] = str(error)
     return done, refused
 
@@ -140,6 +163,8 @@ def _write_one(connection: sqlite3.Connection, change: Change) -> bool:
     with savepoint(connection):
         for row in reversed(rows):
             connection.execute(row.shape.place_sql, row.after + row.place)
+        if connection.execute(rows[0].shape.look_sql, rows[0].row).fetchone():
+            raise sqlite3.IntegrityError("a trigger keeps it as it is")
     return True
 
 

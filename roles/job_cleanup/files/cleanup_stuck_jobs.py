@@ -151,8 +151,11 @@ def check_each_is_one(databases: list[Database], jobs: list[str]) -> None:
     if not jobs or len(databases) == 1:
         return
     reports = clean_up(databases, dry_run=True, ask_workers=False, shown=0)
+    for report in reports:
+        if report.error:
+            raise StuckJobsError(f"--job: {report.error} Or add --database with the one that has the job.")
     for job in jobs:
-        names = [report.database.name for report in reports if not report.error and job not in report.unknown]
+        names = [report.database.name for report in reports if job not in report.unknown]
         if len(names) > 1:
             raise StuckJobsError(
                 f"--job: {' and '.join(names)} each have a job {job!r}. Add --database with one of them."
@@ -204,6 +207,7 @@ def exit_code(reports: list[Report], missing: list[str], dry_run: bool) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="replace")  # a terminal that has no … must not end a run
     try:
         sys.exit(main())
     except KeyboardInterrupt:
