@@ -185,7 +185,7 @@ class _Run:
 
 
 def _rows_of(change: Change) -> int:
-    return len(change.flat())
+    return len(change.flat()) if change.children else 1
 
 
 def _left(batch: Sequence[Change], done: Sequence[Change]) -> list[int]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from typing import Callable, Iterable, Iterator, Sequence, TypeVar
+from typing import Any, Callable, Iterable, Iterator, Sequence, TypeVar
 
 from .access import in_wal_mode
-from .change import Change
+from .change import Change, Shape
 from .options import Database
 from .plan import Plan
 
@@ -141,15 +141,15 @@ def write(
 
 def _write_all(connection: sqlite3.Connection, database: Database, changes: Sequence[Change]) -> bool:
     """All at once; False where a row is no longer as it was read, or a trigger of the database made it so by now."""
-    groups: dict[tuple[str, str], list[Change]] = {}
+    groups: dict[Shape, list[tuple[Any, ...]]] = {}
     for change in changes:
         for row in change.flat():
-            groups.setdefault((row.shape.table.table, row.shape.action), []).append(row)
+            groups.setdefault(row.shape, []).append(row.after + row.row)
     # Children before their parents, for the sake of foreign keys.
     order = [table.table for table in database.family()]
-    for key in sorted(groups, key=lambda key: order.index(key[0]), reverse=True):
-        rows = groups[key]
-        done = connection.executemany(rows[0].shape.write_sql, [row.after + row.row for row in rows])
+    for shape in sorted(groups, key=lambda shape: order.index(shape.table.table), reverse=True):
+        rows = groups[shape]
+        done = connection.executemany(shape.write_sql, rows)
         if done.rowcount != len(rows):
             return False
     return True
