@@ -210,7 +210,7 @@ def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913
             db.commit()
 
     original = Record.intend
-    with mock.patch.multiple(rows, PAGE=3, DELETE_PAGE=2, WINDOW=4, PARENTS=2), mock.patch.multiple(
+    with mock.patch.multiple(rows, PAGE=3, DELETE_PAGE=2, WINDOW=4, BOUND=4), mock.patch.multiple(
         write, FIRST=2, LEAST=1
     ), mock.patch.object(plan, "FEW", 2):
         (dry,) = clean_up([read_options(options)], dry_run=True, now=NOW)

@@ -272,6 +272,19 @@ def test_an_undo_goes_on_after_a_job_that_can_not_come_back(path):
     assert sql(path, "SELECT job FROM links ORDER BY job") == [(2,), (3,)], "a link came back without its job"
 
 
+def test_an_undo_goes_on_after_a_trigger_that_takes_all_of_it_back(path):
+    report = run(path)
+    sql(
+        path,
+        "CREATE TRIGGER keep BEFORE UPDATE ON jobs WHEN old.usr = 'ann' BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
+    )
+    undone = undo(report.record)
+    assert (undone.back, undone.left) == (2, 1)
+    for table in ("jobs", "links"):
+        after = sql(path, f"SELECT status FROM {table} WHERE id < 3")
+        assert after == [("pending",), ("processing",)], f"{table}: all of a job, or nothing"
+
+
 def test_an_undo_touches_no_link_of_a_job_that_went_on(path):
     report = run(path)
     sql(path, "UPDATE jobs SET status = 'cancelled' WHERE id = 1")

@@ -17,7 +17,7 @@ from .schema import Referrer, marks, q, read_schema, unnamed_referrers
 PAGE = 10_000  # rows that one query reads, and the most that a batch has
 DELETE_PAGE = 200  # whole rows, which may be big
 WINDOW = 50_000  # rows that one query looks through where readers keep writers waiting
-PARENTS = 200  # whose children one query asks for
+BOUND = 200  # values of keys that one query binds; old SQLite takes 999 in all
 
 Row = Sequence[Any]
 
@@ -114,8 +114,9 @@ class Rows:
                 child.stuck_statuses,
             )
         order = ", ".join(f"{q(child.table)}.{column}" for column in self.schemas[child.table].locator)
-        for start in range(0, len(keys), PARENTS):
-            some = keys[start : start + PARENTS]
+        size = max(1, BOUND // len(names))
+        for start in range(0, len(keys), size):
+            some = keys[start : start + size]
             values = ", ".join(f"({start + number}, {marks(key)})" for number, key in enumerate(some))
             parents = f"WITH {parent} (n, {', '.join(names)}) AS (VALUES {values})"
             sql = f"{parents} {select}{where} ORDER BY {parent}.n, {order}"
@@ -139,8 +140,9 @@ class Rows:
             f"SELECT DISTINCT {selected} FROM place CROSS JOIN main.{q(referrer.parent)} AS referred ON {is_there}"
             f" CROSS JOIN main.{q(referrer.table)} AS referring ON {refers}"
         )
-        for start in range(0, len(places), PARENTS):
-            some = places[start : start + PARENTS]
+        size = max(1, BOUND // len(names))
+        for start in range(0, len(places), size):
+            some = places[start : start + size]
             values = ", ".join(f"({number}, {marks(place)})" for number, place in some)
             sql = f"WITH place (n, {', '.join(names)}) AS (VALUES {values}) {select}"
             for row in self._fetch(sql, [value for _number, place in some for value in place]):

@@ -267,6 +267,8 @@ def _put_back_whole(connection: sqlite3.Connection, job: Sequence[record.Row]) -
                 if not put_back(connection, row):
                     raise _ChangedSince
     except (_ChangedSince, sqlite3.IntegrityError):  # a new row may hold what must be unique
+        if not connection.in_transaction:  # RAISE(ROLLBACK) of a trigger took back the others too
+            raise
         return False
     return True
 
