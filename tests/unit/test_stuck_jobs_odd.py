@@ -6,7 +6,7 @@ import os
 import pwd
 import signal
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import 
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.plan import Plan
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.times import Clock
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.write import Pace
 
 OLD = "2026-01-18 12:00:00"
 
@@ -136,6 +137,51 @@ def test_a_constraint_of_the_table_takes_no_other_row_away(path, on_conflict):
     assert sql(path, "SELECT id, status FROM named ORDER BY id") == [(1, "pending"), (2, "processing"), (3, "pending")]
 
 
+def test_the_applications_triggers_keep_their_own_way_with_conflicts(path):
+    sql(
+        path,
+        "CREATE TABLE dirty (usr PRIMARY KEY)",
+        "INSERT INTO dirty VALUES ('ann')",
+        "CREATE TRIGGER u AFTER UPDATE ON jobs BEGIN INSERT OR IGNORE INTO dirty VALUES (new.usr); END",
+        "CREATE TRIGGER i AFTER INSERT ON jobs BEGIN INSERT OR REPLACE INTO dirty VALUES (new.usr); END",
+    )
+    for action in ("reset", "delete"):
+        report = run(path, action=action)
+        assert (report.counts["jobs"], report.skipped) == ({action: 2}, [])
+        assert undo(report.record).left == 0
+
+
+def test_a_run_that_fails_after_a_part_tells_of_it(path, monkeypatch):
+    """A late foreign key makes halves of the batch; after the first, another process holds the database."""
+    sql(
+        path,
+        "CREATE TABLE states (status PRIMARY KEY)",
+        "INSERT INTO states VALUES ('processing')",
+        "CREATE TABLE late (id INTEGER PRIMARY KEY, updated_at,"
+        " status REFERENCES states DEFERRABLE INITIALLY DEFERRED)",
+        f"INSERT INTO late VALUES (1, '{OLD}', 'processing'), (2, '{OLD}', 'processing')",
+    )
+    original, seen = Pace.transaction, []
+
+    @contextmanager
+    def transaction(pace, size):
+        seen.append(size)
+        if len(seen) == 2:
+            sql(path, "INSERT INTO states VALUES ('pending')")
+        if len(seen) == 3:
+            raise sqlite3.OperationalError("database is locked")
+        with original(pace, size):
+            yield
+
+    monkeypatch.setattr(Pace, "transaction", transaction)
+    report = run(path, table="late", children=[])
+    assert seen == [2, 1, 1]
+    assert "another process held the database" in report.error
+    assert report.counts == {"late": {"reset": 1}}
+    assert "Before that: 1 in late reset to pending" in report.sentence()
+    assert undo(report.record).back == 1
+
+
 @pytest.mark.parametrize("body", ["SELECT RAISE(ROLLBACK, 'not him')", "SELECT RAISE(ABORT, 'not him')"])
 @pytest.mark.parametrize("other", ["SELECT RAISE(ABORT, 'nor him')", "SELECT 1"])
 def test_a_trigger_that_refuses_a_job_keeps_no_other_from_being_reset(path, body, other):
@@ -154,10 +200,15 @@ def test_a_trigger_that_refuses_a_job_keeps_no_other_from_being_reset(path, body
     assert (undone.left, len(sql(path, "SELECT id FROM jobs WHERE status = 'processing'"))) == (0, 4)
 
 
-def test_a_job_that_a_trigger_silently_keeps_is_not_told_as_reset(path):
-    sql(path, "CREATE TRIGGER keep BEFORE UPDATE ON jobs WHEN old.usr = 'bob' BEGIN SELECT RAISE(IGNORE); END")
-    report = run(path)
-    assert report.counts["jobs"] == {"reset": 1}
+@pytest.mark.parametrize("who", ["jobs WHEN old.usr = 'bob'", "links WHEN old.job = 2"])
+@pytest.mark.parametrize("action", ["reset", "delete"])
+def test_a_job_that_a_trigger_silently_keeps_is_not_told_as_done(path, action, who):
+    event = {"reset": "UPDATE", "delete": "DELETE"}[action]
+    softly = "UPDATE jobs SET n = n + 1 WHERE id = 2;" if event == "DELETE" else ""
+    sql(path, f"CREATE TRIGGER keep BEFORE {event} ON {who} BEGIN {softly} SELECT RAISE(IGNORE); END")
+    report = run(path, action=action)
+    assert report.counts == {"jobs": {action: 1}, "links": {action: 1}}
+    assert sql(path, "SELECT n, status FROM jobs WHERE id = 2") == [(1, "processing")]
     assert [(note.id, note.why) for note in report.skipped] == [("2", "SQLite refuses it: a trigger keeps it as it is")]
     assert sql(path, "SELECT status FROM links WHERE job = 2") == [("processing",)], "half a job"
 

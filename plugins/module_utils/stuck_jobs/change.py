@@ -47,14 +47,18 @@ class Shape:
         return f"SELECT 1 FROM {q(self.table.table)} WHERE {self._at_place} AND {self._as_read}"
 
     @cached_property
+    def there_sql(self) -> str:
+        """Is there the row, however it is? Takes the place."""
+        return f"SELECT 1 FROM {q(self.table.table)} WHERE {self._at_place}"
+
+    @cached_property
     def place_sql(self) -> str:
         """Writes the row, however it is. Takes what is set, then the place."""
         table = q(self.table.table)
         if self.action == "delete":
             return f"DELETE FROM {table} WHERE {self._at_place}"
         settings = ", ".join(f"{q(column)} = ?" for column in self.set)
-        # OR ABORT: a constraint of the table may say REPLACE, which deletes other rows, or ROLLBACK.
-        return f"UPDATE OR ABORT {table} SET {settings} WHERE {self._at_place}"
+        return f"UPDATE {self.schema.or_abort} {table} SET {settings} WHERE {self._at_place}"
 
     @property
     def _at_place(self) -> str:

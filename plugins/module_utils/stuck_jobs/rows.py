@@ -68,8 +68,8 @@ class Rows:
         """Where something follows the status in its index, SQLite sorts all that is left for each page."""
         table, index = q(self._database.table), q(self.schemas[self._database.table].status_index)
         of_it = f"SELECT 1 FROM {table} INDEXED BY {index} WHERE {q(self._database.status_column)} IS ?"
-        ((count,),) = self._fetch(f"SELECT count(*) FROM ({of_it} LIMIT {self.page_size + 1})", [status])
-        return count <= self.page_size
+        ((count,),) = self._fetch(f"SELECT count(*) FROM ({of_it} LIMIT {PAGE + 1})", [status])
+        return count <= PAGE
 
     def find(self, job: str) -> Row | None:
         """The row of an id or of an unambiguous beginning of one; a number is no beginning of another number."""

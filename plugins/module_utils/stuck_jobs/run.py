@@ -19,7 +19,7 @@ from .options import Database, StuckJobsError
 from .plan import Plan
 from .record import Record
 from .report import SHOWN, Report
-from .schema import marks, q
+from .schema import marks, or_abort, q
 from .times import Clock
 from .workers import Workers
 from .write import Pace, in_parts, savepoint, write
@@ -127,6 +127,7 @@ class _Run:
         except BaseException:
             if not self.pace.in_doubt:
                 self.record.done(_left(batch, done))
+            self.report.add(done)
             raise
         left = _left(batch, done)
         self.record.done(left)
@@ -159,8 +160,13 @@ class _Run:
             self.report.add(done)
             return
         unsent = reset[sent:]
-        with self.pace.transaction(sum(map(_rows_of, unsent))):
-            back = [[put_back(self.connection, record.as_row(row)) for row in change.flat()] for change in unsent]
+        try:
+            with self.pace.transaction(sum(map(_rows_of, unsent))):
+                back = [[put_back(self.connection, record.as_row(row)) for row in change.flat()] for change in unsent]
+        except sqlite3.Error as error:
+            self.report.add(done)
+            told = f"{self.database}: tasks can't be sent: {why_not}. Nor can their rows be put back: {error}."
+            raise StuckJobsError(f"{told} The next run will send the tasks.") from error
         are_back = {change.place for change, rows in zip(unsent, back) if rows[0]}
         self.report.add([change for change in done if change.place not in are_back])
         rows = list(chain.from_iterable(back))
@@ -275,17 +281,17 @@ def _put_back_whole(connection: sqlite3.Connection, job: Sequence[record.Row]) -
 
 def put_back(connection: sqlite3.Connection, row: record.Row) -> bool:
     """Makes one row what it was before; False where it is no longer as we left it."""
-    table = q(row.table)
+    table, abort = q(row.table), or_abort(connection, row.table)
     if row.action == "delete":
         if _is(connection, row, {}):
             return False
         columns = ", ".join(map(q, row.before))
         values = list(row.before.values())
-        connection.execute(f"INSERT OR ABORT INTO {table} ({columns}) VALUES ({marks(values)})", values)
+        connection.execute(f"INSERT {abort} INTO {table} ({columns}) VALUES ({marks(values)})", values)
         return True
     settings = ", ".join(f"{q(column)} = ?" for column in row.after)
     where, values = _where({**row.key, **row.after})
-    sql = f"UPDATE OR ABORT {table} SET {settings} WHERE {where}"
+    sql = f"UPDATE {abort} {table} SET {settings} WHERE {where}"
     return connection.execute(sql, [*row.before.values(), *values]).rowcount > 0
 
 

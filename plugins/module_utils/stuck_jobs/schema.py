@@ -6,6 +6,7 @@
 # ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
 from __future__ import annotations
 
+import re
 import sqlite3
 from dataclasses import dataclass
 from itertools import groupby
@@ -26,6 +27,7 @@ class Schema:
     status_index: str  # an index that begins with the status, or none
     index_is_of_status_alone: bool  # so its rows come by their places
     is_indexed_by_parent: bool
+    or_abort: str
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,16 @@ def _schema(connection: sqlite3.Connection, table: Table) -> Schema:
         locator = tuple(map(q, _primary_key(connection, table.table)))
     by_status, alone = _index_on(connection, table.table, table.status_column)
     by_parent, _alone = _index_on(connection, table.table, *table.foreign_key[:1])
-    return Schema(table, columns, locator, by_status, alone, bool(by_parent))
+    return Schema(table, columns, locator, by_status, alone, bool(by_parent), or_abort(connection, table.table))
+
+
+def or_abort(connection: sqlite3.Connection, table: str) -> str:
+    """SQL against a constraint of the table that says ON CONFLICT REPLACE, which deletes other rows, or ROLLBACK.
+
+    Only there: it would hold for what the application's triggers do as well.
+    """
+    ((sql,),) = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,))
+    return "OR ABORT" if re.search(r"\bON\s+CONFLICT\b", sql, re.IGNORECASE) else ""
 
 
 def _index_on(connection: sqlite3.Connection, table: str, column: str = "") -> tuple[str, bool]:
