@@ -43,7 +43,7 @@ molecule-%: images ## One Molecule scenario
 test: check sanity images ## Everything: check, sanity, every Molecule scenario
 	rm -rf $(LOGS)
 	$(MAKE) --no-print-directory --output-sync=target --jobs=2 $(addprefix molecule-,$(SCENARIOS)) \
-		|| { grep -EH '(^|m)(E  |FAILED |ERROR )|fatal: ' $(LOGS)/*.failed; false; } # last, not lost among the others
+		|| { grep -EH '(^|m)(E  |FAILED [^-]|ERROR )|fatal: ' $(LOGS)/*.failed; false; } # last, not lost among the others
 	python rig/clean.py give-back
 
 demo: images ## A sick server, healed before your eyes
