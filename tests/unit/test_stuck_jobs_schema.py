@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import clean_up, read_options, undo
+from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import rows as engine_rows
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.plan import Plan
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.record import Record
 from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.times import Clock
@@ -232,7 +233,8 @@ def test_what_is_no_number_of_attempts_is_neither_counted_nor_overwritten(tmp_pa
         "CREATE INDEX i ON jobs (kind) WHERE status IS NOT NULL",
     ],
 )
-def test_a_status_compares_as_its_type_does_and_is_paged_by_the_key(tmp_path, index, without, mode):
+def test_a_status_compares_as_its_type_does_and_is_paged_by_the_key(tmp_path, monkeypatch, index, without, mode):
+    monkeypatch.setattr(engine_rows, "PAGE", 400)
     table = f"CREATE TABLE jobs (id INTEGER PRIMARY KEY, kind, status TEXT, updated_at){without}; {index};"
     path = make(tmp_path, table, mode)
     with closing(sqlite3.connect(path)) as db:
