@@ -17,8 +17,8 @@ description:
   - Plans first and shows that plan in check mode and with C(--diff); then does it in short transactions, with room for
     the application's own writes between them. A job that moved on in between is left alone and reported.
   - Every row is recorded as it was before it is touched; C(cleanup_stuck_jobs.py --undo) puts it back.
-  - What can't be told to be old is never treated as old. A timestamp that is NULL, unreadable or in the future is
-    skipped and reported.
+  - What can't be told to be old is never treated as old. A timestamp that is NULL, unreadable, before 1980 or in the
+    future is skipped and reported.
   - Timestamps may be ISO 8601 with C(T) or a space, with a fraction, with C(Z) or an offset; epochs in s, ms or µs; or
     a Julian day.
 options:
