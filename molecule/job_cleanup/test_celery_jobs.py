@@ -49,7 +49,7 @@ def statuses(sql):
 def clean_up(server):
     def run(*options, **celery):
         # Who is named has all the time of a slow machine, and makes nobody wait for it.
-        named = {"workers": [f"shop@{server.name}"], "timeout": 30}
+        named = {"workers": ["shop@orders"], "timeout": 30}
         config = {"databases": [{**ORDERS, "celery": {**ORDERS["celery"], **named, **celery}}]}
         server.check_output("echo %s > %s", json.dumps(config), CONFIG)
         return server.run(f"{SCRIPT} --config {CONFIG} {' '.join(options)}")
