@@ -78,19 +78,16 @@ CASCADES = ["CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION"]
             "other rows of links refer to it by orig",
             id="a child's second",
         ),
-        pytest.param(
-            jobs("id INTEGER PRIMARY KEY, uuid TEXT UNIQUE", "1, 'u'")
-            + "CREATE TABLE logs (job_id INTEGER REFERENCES jobs(id) ON DELETE {does}); INSERT INTO logs VALUES (1);",
-            {"id_column": "uuid"},
-            "rows of logs refer to it by job_id: name that table among the children",
-            id="to another column",
-        ),
-        pytest.param(
-            jobs("id INTEGER PRIMARY KEY, uuid TEXT UNIQUE", "1, 'u'")
-            + "CREATE TABLE logs (job_id INTEGER REFERENCES jobs ON DELETE {does}); INSERT INTO logs VALUES (1);",
-            {"id_column": "uuid"},
-            "rows of logs refer to it by job_id: name that table among the children",
-            id="to the primary key, not named",
+        *(
+            pytest.param(
+                jobs("id INTEGER PRIMARY KEY, uuid TEXT UNIQUE", "1, 'u'")
+                + f"CREATE TABLE logs (job_id INTEGER REFERENCES {to} ON DELETE {{does}});"
+                + "INSERT INTO logs VALUES (1);",
+                {"id_column": "uuid"},
+                "rows of logs refer to it by job_id: name that table among the children",
+                id=what,
+            )
+            for to, what in (("jobs(id)", "to another column"), ("jobs", "to the primary key, not named"))
         ),
         pytest.param(
             jobs("id TEXT PRIMARY KEY", "'a'")

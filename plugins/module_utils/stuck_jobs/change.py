@@ -44,7 +44,7 @@ class Shape:
     @cached_property
     def look_sql(self) -> str:
         """Is there the row, as it was read? Takes the row."""
-        return f"SELECT 1 FROM {q(self.table.table)} WHERE {self._at_place} AND {self._as_read}"
+        return f"{self.there_sql} AND {self._as_read}"
 
     @cached_property
     def there_sql(self) -> str:

@@ -48,7 +48,7 @@ class Plan:
 
     def pages(self) -> Iterator[list[Change]]:
         """All changes, in the order of the table: few at a time, as the others write while we think."""
-        for rows in self._given() if self.database.jobs else self.rows.stuck():
+        for rows in [self._given()] if self.database.jobs else self.rows.stuck():
             for start in range(0, len(rows), FEW):
                 yield self._judged(rows[start : start + FEW])
 
@@ -60,7 +60,7 @@ class Plan:
             self._skip(Note(self.database.table, families[number].id, why))
         return _without(families, kept)
 
-    def _given(self) -> Iterator[list[Row]]:
+    def _given(self) -> list[Row]:
         """The rows of the given ids; those that aren't stuck, or aren't there, are told."""
         found = {}
         for job in self.database.jobs:
@@ -75,8 +75,7 @@ class Plan:
                 rows.append(row)
             else:
                 self._leave(row, f"it is {row[self._at[self.database.status_column]]}, which is not stuck")
-        for start in range(0, len(rows), self.rows.page_size):
-            yield rows[start : start + self.rows.page_size]
+        return rows
 
     # What is to become of it
 

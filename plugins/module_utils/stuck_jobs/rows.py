@@ -35,9 +35,8 @@ class Rows:
         self.columns = {table.table: self._columns_to_read(table) for table in database.family()}
         self.referrers = unnamed_referrers(connection, database) if database.action == "delete" else []
         first = len(self.schemas[database.table].locator)
-        self.at = {
-            column: number for number, column in enumerate(self.columns[database.table], first)
-        }  # in a job's row
+        # Where in a job's row each column stands.
+        self.at = {column: number for number, column in enumerate(self.columns[database.table], first)}
         self.met_not_text = False
         self._key = slice(first, first + len(database.id_column))
 
@@ -176,8 +175,7 @@ class Rows:
             sql = f"{select} WHERE {after} AND {up_to} AND {where} ORDER BY {key}"
             rows = self._fetch(sql, [*last, *until, *values])
             self._connection.execute("COMMIT")
-            for start in range(0, len(rows), self.page_size):
-                yield rows[start : start + self.page_size]
+            yield rows
             if not until:
                 return
             last = until

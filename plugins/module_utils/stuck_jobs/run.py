@@ -252,9 +252,10 @@ def undo(path: str, dry_run: bool = False) -> Undone:
 
         for batch in batches:
             for jobs in pace.batches(batch.jobs, len):
-                for part, done in in_parts(jobs, attempt):
-                    back += 0 if isinstance(done, str) else sum(done)
-                    left += len(part) - (0 if isinstance(done, str) else len(done))
+                for part, result in in_parts(jobs, attempt):
+                    done = [] if isinstance(result, str) else result
+                    back += sum(done)
+                    left += len(part) - len(done)
     counted = "1 row" if back == 1 else f"{back} rows"
     verb = "would be" if dry_run else "is" if back == 1 else "are"
     told = f"{database.name}: {counted} {verb} as before in {database.path}"

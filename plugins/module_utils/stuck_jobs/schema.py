@@ -27,7 +27,7 @@ class Schema:
     status_index: str  # an index that begins with the status, or none
     index_is_of_status_alone: bool  # so its rows come by their places
     is_indexed_by_parent: bool
-    or_abort: str
+    or_abort: str  # OR ABORT where it is needed
 
 
 @dataclass(frozen=True)
