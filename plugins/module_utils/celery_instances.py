@@ -10,8 +10,8 @@ import re
 from collections import Counter
 from typing import Any, Iterator, NamedTuple
 
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration, parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import Instance, node_name, time_limit
-from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import parse_duration, parse_size
 
 INSTANCE_SPEC: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},

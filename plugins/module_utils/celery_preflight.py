@@ -12,7 +12,8 @@ import re
 from pathlib import Path
 from typing import Iterator
 
-from ansible_collections.evenkeel.celery.plugins.module_utils import celery_probe, systemd, writable_paths
+from ansible_collections.evenkeel.celery.plugins.module_utils import celery_probe, writable_paths
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_instances import (
     NOTHING_KNOWN,
     Footprint,

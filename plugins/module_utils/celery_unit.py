@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any, Dict, Iterable
 
-from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import parse_duration, parse_size
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration, parse_size
 
 Instance = Dict[str, Any]
 

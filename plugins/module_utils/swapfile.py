@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
-from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import format_size
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import format_size
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20

@@ -12,7 +12,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import Iterable, Iterator, Mapping
 
-from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, systemd, worker_store
+from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, worker_store
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers import (
     Change,
     Found,

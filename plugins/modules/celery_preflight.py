@@ -63,6 +63,7 @@ leftovers:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils import celery_preflight, leftovers
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_instances import (
     INSTANCES_SPEC,
     memory_budget,
@@ -71,7 +72,6 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.celery_instances i
     remarks,
     without_secrets,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import parse_size
 
 
 def main() -> None:

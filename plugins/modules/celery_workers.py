@@ -98,7 +98,9 @@ import contextlib
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, systemd, worker_host, worker_store
+from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, worker_host, worker_store
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_instances import (
     INSTANCES_SPEC,
     merged,
@@ -119,7 +121,6 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers imp
     summary,
     wanted_files,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import parse_duration
 
 
 def plan(module: AnsibleModule, instances: list[celery_unit.Instance]) -> tuple[list[Change], dict[str, Found]]:

@@ -83,7 +83,7 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import format_size, parse_size
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import format_size, parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils.swapfile import (
     MIB,
     PAGE,

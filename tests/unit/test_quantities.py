@@ -1,5 +1,5 @@
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils.quantities import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import (
     format_size,
     parse_duration,
     parse_size,

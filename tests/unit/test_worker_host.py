@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, systemd, worker_host, worker_store
+from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, worker_host, worker_store
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers import (
     plan_absent,
     plan_original,

@@ -1,0 +1,60 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are read and written whole: whoever looks meanwhile sees the old content or the new one, never half."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class File:
+    """A file's content and mode."""
+
+    content: bytes
+    mode: int = 0o644
+    link: str | None = None  # where it points, if it is a symbolic link, as `systemctl link` makes one
+
+
+def read(path: str | Path) -> File | None:
+    """The file as it is; None if there is none. A link's content is its target's."""
+    path = Path(path)
+    link = os.readlink(path) if path.is_symlink() else None
+    try:
+        return File(path.read_bytes(), path.stat().st_mode & 0o7777, link)
+    except FileNotFoundError:
+        return None
+
+
+def write(path: str | Path, file: File | None) -> None:
+    """Puts the file in place, safe on the disk; None removes it. Makes missing directories, with mode 0755."""
+    target = Path(path)
+    if file is None:
+        target.unlink(missing_ok=True)
+        return
+    make_directory(target.parent)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as directory:
+        new = Path(directory, target.name)
+        if file.link and Path(target.parent, file.link).is_file():
+            new.symlink_to(file.link)
+        else:
+            with new.open("wb") as stream:
+                os.fchmod(stream.fileno(), file.mode)
+                stream.write(file.content)
+                stream.flush()
+                os.fsync(stream.fileno())
+        new.replace(target)
+
+
+def make_directory(path: str | Path, mode: int = 0o755) -> None:
+    """Makes the directory, with this mode whatever the umask, and what is missing above it with mode 0755."""
+    path = Path(path)
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(mode, exist_ok=True)  # another run may have made it by now
+    path.chmod(mode)

@@ -1,0 +1,43 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lock that ends with its process, however that ends."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import Iterator
+
+LOOK_EVERY = 0.1  # seconds
+
+
+class Busy(Exception):
+    """Another process holds the lock."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"process {holder} holds the lock")
+        self.holder = holder  # its process ID
+
+
+@contextlib.contextmanager
+def hold(path: str | Path, timeout: float = 0) -> Iterator[None]:
+    """Holds the lock on this file, which is made if it is missing; waits for it for `timeout` seconds. Raises Busy."""
+    end = time.monotonic() + timeout
+    with Path(path).open("a+", encoding="utf-8") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    lock.seek(0)
+                    raise Busy(lock.read(20).strip()) from None
+                time.sleep(LOOK_EVERY)
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield

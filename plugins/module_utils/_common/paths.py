@@ -1,0 +1,12 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where our files lie on a managed host, and how they are marked. Root owns all of these directories."""
+
+from __future__ import annotations
+
+MARKER = "# Managed by evenkeel.celery"
+UNITS = "/etc/systemd/system"
+CONFIGURATION = "/etc/evenkeel"
+PROGRAMS = "/usr/local/lib/evenkeel"
+STATE = "/var/lib/evenkeel"

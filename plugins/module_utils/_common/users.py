@@ -1,0 +1,83 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How root becomes another user: for good in a child process, or, where it must come back, effectively."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+from dataclasses import dataclass
+from typing import Callable, Iterator
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A user with the groups that a process of that user has."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return user_name(self.uid)
+
+    @property
+    def home(self) -> str:
+        try:
+            return pwd.getpwuid(self.uid).pw_dir
+        except KeyError:
+            return "/"
+
+
+def service_identity(user: str, group: str = "") -> Identity:
+    """Whom systemd makes of a service with User= and Group=. Raises KeyError if there is no such user or group."""
+    entry = pwd.getpwnam(user)
+    gid = grp.getgrnam(group).gr_gid if group else entry.pw_gid
+    return Identity(entry.pw_uid, gid, tuple(os.getgrouplist(user, gid)))
+
+
+def user_name(uid: int) -> str:
+    """The user's name, or the number of one that has no name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def become(identity: Identity) -> Callable[[], None] | None:
+    """A `preexec_fn` with which root's child becomes this user for good, before it executes anything.
+
+    Give the child `start_new_session=True` as well: then it can't type into root's terminal. None where we are not
+    root, and have nothing to give up.
+    """
+    if os.geteuid() != 0:
+        return None
+
+    def give_up_root() -> None:
+        os.setgroups(identity.groups)
+        os.setgid(identity.gid)
+        os.setuid(identity.uid)
+
+    return give_up_root
+
+
+@contextlib.contextmanager
+def acting_as(identity: Identity) -> Iterator[None]:
+    """Root acts as this user and comes back. No code of that user may run meanwhile: it could come back as well."""
+    if os.geteuid() == identity.uid:
+        yield
+        return
+    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
+    os.setgroups(identity.groups)
+    os.setegid(identity.gid)
+    os.seteuid(identity.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(uid)
+        os.setegid(gid)
+        os.setgroups(groups)
