@@ -77,7 +77,7 @@ def test_a_broker_that_does_not_answer_is_named_without_its_password(converge, p
 def test_a_worker_that_does_not_come_up_is_undone(host, converge, show):
     unit = host.file(f"/etc/systemd/system/{JOBS}.service").sha256sum
     # The preflight can't know that this sandbox leaves Celery no network.
-    with pytest.raises(AssertionError, match=rf"{JOBS} did not come up: .* The worker of before runs again"):
+    with pytest.raises(AssertionError, match=rf"{JOBS} did not start: .* It was rolled back and runs"):
         converge({**BOTH[0], "sandbox": {"RestrictAddressFamilies": ["AF_UNIX"]}, "start_timeout": "8s"}, BOTH[1])
     assert host.file(f"/etc/systemd/system/{JOBS}.service").sha256sum == unit
     assert show(JOBS, "ActiveState") == {"ActiveState": "active"}

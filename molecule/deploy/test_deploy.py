@@ -47,13 +47,13 @@ def files(server):
 
 @pytest.fixture
 def state(server):
-    return lambda: json.loads(server.check_output("cat /var/lib/evenkeel/workers/shop/state.json"))
+    return lambda: json.loads(server.check_output("cat /var/lib/evenkeel/services/shop/state.json"))
 
 
 def test_only_root_reads_what_is_kept(server):
-    for_others = server.check_output("find /var/lib/evenkeel/workers -perm /077 -name '*.env'")
+    for_others = server.check_output("find /var/lib/evenkeel/services -perm /077 -name '*.env'")
     assert not for_others
-    assert server.host.file("/var/lib/evenkeel/workers").mode == 0o700
+    assert server.host.file("/var/lib/evenkeel/services").mode == 0o700
 
 
 def test_one_that_comes_up_and_falls_over_is_undone(server, converge, files, pid, recovered):
@@ -61,7 +61,7 @@ def test_one_that_comes_up_and_falls_over_is_undone(server, converge, files, pid
     with pytest.raises(AssertionError) as failed:
         converge(environment={**BROKER, "SHOP_FALLS_AFTER": "2"})
     told = str(failed.value)
-    assert "shop came up, but did not stay up for 5 s. The worker of before runs again." in told
+    assert "shop started, but did not stay up for 5 s. It was rolled back and runs." in told
     assert "status=3" in told, "the journal's last lines"
     assert (files(), pid("gifts")) == (before, neighbour)
     server.serve("shop", "gifts")
@@ -136,34 +136,34 @@ def test_a_run_that_is_killed_leaves_a_worker_and_the_next_run_puts_it_right(
     server, converge, state, children, recovered
 ):
     with run_in_the_middle_of_a_task(server, "last-words-", 20, concurrency=3) as run:
-        with pytest.raises(AssertionError, match=r"Another run \(process \d+\) is changing this host's workers"):
+        with pytest.raises(AssertionError, match=r"Another run \(process \d+\) is changing this host's services"):
             converge()
         run.kill()
-        server.check_output("kill -KILL $(cat /var/lib/evenkeel/workers.lock)")
+        server.check_output("kill -KILL $(cat /var/lib/evenkeel/services.lock)")
     up = {"ActiveState": "active"}
     server.wait_for(lambda: server.show("shop", *up) == up, 60, "systemd to finish the restart by itself")
     assert server.done("last-words-shop"), "the old worker's task was cut short"
     server.serve("shop")
-    assert state()["trying"]
+    assert state()["pending"]
 
     assert converge(concurrency=3)["changed"]
-    assert not state()["trying"]
+    assert not state()["pending"]
     server.wait_for(lambda: children() == 3, 10, "three children")
     assert not converge(concurrency=3)["changed"]
 
 
 def test_after_a_power_cut_in_the_middle_the_last_good_one_is_what_a_bad_one_falls_back_to(server, converge, state):
-    good = state()["deployed"]
+    good = state()["current"]
     with run_in_the_middle_of_a_task(server, "cut-off-", 60, concurrency=4):
         for words in (("kill",), ("start",)):
             subprocess.run(["docker", *words, server.name], check=True, capture_output=True)
     server.wait_for(lambda: server.run("systemctl start broker@6380").rc == 0, 60, "systemd to take orders")
     server.wait_for(lambda: server.run("systemctl is-active shop").rc == 0, 60, "a worker, without any run of ours")
-    assert state()["trying"]
+    assert state()["pending"]
 
-    with pytest.raises(AssertionError, match=r"did not stay up for 5 s\. The worker of before runs again"):
+    with pytest.raises(AssertionError, match=r"did not stay up for 5 s\. It was rolled back and runs"):
         converge(environment={**BROKER, "SHOP_FALLS_AFTER": "2"})
-    assert (state()["deployed"], state()["trying"]) == (good, None)
+    assert (state()["current"], state()["pending"]) == (good, None)
     server.serve("shop", "gifts")
 
 

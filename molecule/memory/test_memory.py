@@ -188,7 +188,7 @@ def refusal(ansible_playbook, server):
             return running + server.check_output("sha256sum /etc/systemd/system/*.service /etc/evenkeel/*")
 
         before = look()
-        with pytest.raises(AssertionError, match=r"Nothing was touched\. Mend this first") as refused:
+        with pytest.raises(AssertionError, match=r"Nothing was touched\. Correct this first") as refused:
             ansible_playbook(CONVERGE, "--extra-vars", json.dumps({"wish": workers, **variables}))
         assert look() == before
         return str(refused.value)

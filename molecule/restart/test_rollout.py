@@ -82,7 +82,7 @@ def test_a_changed_unit_loses_nothing(server, rolled_out, all_done):
 def test_a_rollout_ends_at_the_first_host_that_fails(server, failed):
     run, mains = failed
     assert run.returncode != 0
-    assert "first did not come up" in run.stdout, run.stdout
+    assert "first did not start" in run.stdout, run.stdout
     assert run.stdout.count("fatal: [") == 1, run.stdout
     before, after = mains[server.name]
     touched = {worker for worker in WORKERS if before[worker] != after[worker]}

@@ -30,7 +30,7 @@ def refused(host, check):
         typo={"sandbox": {"PrivatTmp": False}},
     )
     host.check_output(f"cd {PACKAGES} && mv redis.away redis")
-    assert "Nothing was touched. Mend this first:" in output
+    assert "Nothing was touched. Correct this first:" in output
     return output
 
 

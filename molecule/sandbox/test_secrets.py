@@ -31,7 +31,7 @@ def test_ansible_shows_no_secret(output):
 def test_only_root_reads_it(host, output):
     roots = host.check_output(FILES).splitlines()
     assert "/etc/evenkeel/slideshow.env" in roots
-    generations = [path for path in roots if path.startswith("/var/lib/evenkeel/workers/slideshow/generations/")]
+    generations = [path for path in roots if path.startswith("/var/lib/evenkeel/services/slideshow/generations/")]
     assert len(generations) == 2, roots
     assert host.check_output("sudo -u nobody sh -c %s", FILES) == ""
     assert host.check_output("sudo -u slideshow sh -c %s", FILES) == ""

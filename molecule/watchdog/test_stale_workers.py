@@ -70,7 +70,7 @@ def left(server, mains):
 def test_a_report_touches_nothing(program, left, mains):
     report = program("heir", "--action report")
     assert report.rc == 0
-    assert report.stdout.count(": a leftover") == len(LEFTOVERS), report.stdout
+    assert report.stdout.count(": stale") == len(LEFTOVERS), report.stdout
     for holder in ("heir.service", "in-a-unit.service", "a container"):
         assert f"in {holder}: is a worker of shop in /opt/shop" in report.stdout, report.stdout
     assert report.stdout.count(": left alone") == 3, report.stdout

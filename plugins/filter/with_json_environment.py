@@ -35,7 +35,7 @@ _value:
 
 
 def with_json_environment(worker):
-    return {**worker, "environment": json.dumps(worker["environment"] or {}, sort_keys=True)}
+    return {**worker, "environment": json.dumps(worker.get("environment") or {}, sort_keys=True)}
 
 
 class FilterModule:

@@ -9,11 +9,11 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: celery_preflight
-short_description: Say what would keep Celery workers from running, before anything is touched
+short_description: Check whether Celery workers can run, before anything is touched
 description:
   - Looks at users, directories, the Celery command, the application, its broker, the limits and the machine's memory,
-    and fails with everything that is wrong, each in a sentence. Changes nothing.
-  - Warns of workers of the same application and node that the next start will find, and says what it will do with them.
+    and fails with all errors, each in a sentence. Changes nothing.
+  - Warns of stale workers, of the same application and node, and says what the next start will do with them.
   - The application is loaded as C(celery -A) does it, as the worker's user, in its directory, with its environment.
 version_added: "0.1.0"
 author:
@@ -30,11 +30,11 @@ options:
     type: bool
     default: false
   stale_workers:
-    description: The text of C(stale_workers.py), which looks for leftovers; without it nobody does.
+    description: The text of C(stale_workers.py), which looks for stale workers. Without it, nothing looks for them.
     type: str
 attributes: {}
 seealso:
-  - module: evenkeel.celery.celery_workers
+  - module: evenkeel.celery.celery_services
 """
 
 EXAMPLES = r"""
@@ -45,13 +45,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-problems:
-  description: What is wrong, if anything is.
+errors:
+  description: What is wrong, each in a sentence.
   returned: always
   type: list
   elements: str
-leftovers:
-  description: Workers of the same application and node that no unit of ours holds, and what the next start does.
+stale_workers:
+  description: Workers of the same application and node that somebody else started, and what the next start does.
   returned: success
   type: list
   elements: str
@@ -62,47 +62,43 @@ leftovers:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils import celery_preflight, leftovers
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.memory import memory_budget
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import complete, instances_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import without_secrets
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_instances import (
-    INSTANCES_SPEC,
-    memory_budget,
-    merged,
-    mistakes,
-    remarks,
-    without_secrets,
-)
+from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import host, stale_workers
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "instances": INSTANCES_SPEC,
+            "instances": instances_spec(),
             "memory_reserved": {"type": "str", "default": "512M"},
             "memory_overcommit": {"type": "bool", "default": False},
             "stale_workers": {"type": "str"},
         },
         supports_check_mode=True,
     )
-    instances = [merged(instance) for instance in module.params["instances"]]
-    problems = list(mistakes(instances))
+    instances = [complete(instance) for instance in module.params["instances"]]
+    wrong, doubtful = list(errors(instances)), []
     try:
         reserved = parse_size(module.params["memory_reserved"])
     except ValueError as error:
-        problems.append(f"celery_worker_memory_reserved {error}.")
-    if not problems:
-        problems, seen = celery_preflight.look(instances)
-        over = memory_budget(instances, reserved, celery_preflight.total_memory())
+        wrong.append(f"celery_worker_memory_reserved {error}.")
+    if not wrong:
+        wrong, doubtful = host.look(instances)
+        over = memory_budget(instances, reserved, host.total_memory())
         if over and not module.params["memory_overcommit"]:
-            problems.append(f"{over}\nLower memory_max, or set celery_worker_memory_overcommit to true.")
-    problems = [without_secrets(problem, instances) for problem in problems]
-    if problems:
-        module.fail_json(msg="Nothing was touched. Mend this first:\n- " + "\n- ".join(problems), problems=problems)
+            wrong.append(f"{over}\nLower memory_max, or set celery_worker_memory_overcommit to true.")
+    wrong = [without_secrets(error, instances) for error in wrong]
+    if wrong:
+        module.fail_json(msg="Nothing was touched. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
     program = module.params["stale_workers"]
-    found = list(leftovers.report(instances, program)) if program else []
-    for remark in [*remarks(instances), *seen, *found]:
-        module.warn(remark)
-    module.exit_json(changed=False, problems=[], leftovers=found)
+    stale = list(stale_workers.report(instances, program)) if program else []
+    for warning in [*warnings(instances), *doubtful, *stale]:
+        module.warn(without_secrets(warning, instances))
+    module.exit_json(changed=False, errors=[], stale_workers=stale)
 
 
 if __name__ == "__main__":

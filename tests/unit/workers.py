@@ -1,12 +1,10 @@
-"""A worker as the role hands it to the modules: the role's own defaults, with what a test says differently."""
+"""A worker as the modules see it: the defaults, with what a test sets."""
 
-from pathlib import Path
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import WORKER
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import with_defaults
 
-import yaml
-
-DEFAULTS = Path(__file__).parents[2] / "roles" / "celery_worker" / "defaults" / "main.yml"
-BARE = yaml.safe_load(DEFAULTS.read_text())["__celery_worker_defaults"]
+PROGRAMS = {"evenkeel_watchdog.py": "watchdog", "stale_workers.py": "stale workers"}
 
 
-def worker(**said):
-    return {**BARE, "name": "w", "app": "shop", "directory": "/srv/shop", **said}
+def worker(**options):
+    return with_defaults(WORKER, {"name": "w", "app": "shop", "directory": "/srv/shop", **options})

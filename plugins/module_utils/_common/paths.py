@@ -10,3 +10,16 @@ UNITS = "/etc/systemd/system"
 CONFIGURATION = "/etc/evenkeel"
 PROGRAMS = "/usr/local/lib/evenkeel"
 STATE = "/var/lib/evenkeel"
+
+
+def unit_path(service: str) -> str:
+    return f"{UNITS}/{service}.service"
+
+
+def environment_path(service: str) -> str:
+    return f"{CONFIGURATION}/{service}.env"
+
+
+def program_directory(service: str) -> str:
+    """The service's own: one service's programs can go back to an earlier state without the others'."""
+    return f"{PROGRAMS}/{service}"

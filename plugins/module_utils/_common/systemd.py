@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The few words that we have with systemd."""
+"""What we ask systemd for, and tell it to do."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class SystemdError(Exception):
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit as systemd has it now."""
+    """A unit as systemd has it loaded."""
 
     load_state: str  # loaded, not-found, masked, …
     active_state: str
     unit_file_state: str  # enabled, disabled, static, … or empty
     fragment: str  # the unit file's path, or empty
-    run: str  # systemd's name for the service's current run, another for each start
+    invocation: str  # the ID of the service's current run, another for each start
     drop_ins: tuple[str, ...]
 
     @property
@@ -38,12 +38,12 @@ class Unit:
 
     @property
     def active(self) -> bool:
-        """Ready, or on its way there: at its first start, or between two crashes."""
+        """Ready, or being started: for the first time, or between two crashes."""
         return self.ready or self.active_state == "activating"
 
     @property
     def enabled(self) -> bool:
-        """Starts at boot; of a SysV script systemd says only that it is there."""
+        """Starts at boot. Of a SysV script, systemd says only that its unit was generated."""
         return self.unit_file_state in ("enabled", "generated")
 
 
@@ -72,7 +72,7 @@ def _unit(block: str) -> Unit:
         active_state=found["ActiveState"],
         unit_file_state=found.get("UnitFileState", ""),
         fragment=found.get("FragmentPath", ""),
-        run=found.get("InvocationID", ""),
+        invocation=found.get("InvocationID", ""),
         drop_ins=tuple(found.get("DropInPaths", "").split()),
     )
 
@@ -103,7 +103,7 @@ def verify(units: Mapping[str, str]) -> dict[str, str]:
 
 
 def unknown(directives: list[str]) -> list[str]:
-    """Those that are no directives of a service."""
+    """Those of the directives that systemd does not know in a service."""
     if not directives:
         return []
     text = "[Service]\nExecStart=/bin/true\n" + "".join(f"{directive}=\n" for directive in directives)
@@ -111,11 +111,11 @@ def unknown(directives: list[str]) -> list[str]:
     return re.findall("Unknown key (?:name )?'([^']*)' in section", complaints)
 
 
-def journal(run_of_unit: str, lines: int = 20) -> str:
-    """The last lines of one run of a service (its invocation ID): its own, and systemd's about it."""
-    if not run_of_unit:
-        return "It has none: systemd did not get as far as a start."
-    matches = (f"_SYSTEMD_INVOCATION_ID={run_of_unit}", "+", f"INVOCATION_ID={run_of_unit}")
+def journal(invocation: str, lines: int = 20) -> str:
+    """The last lines of one run of a service: its own, and systemd's about it."""
+    if not invocation:
+        return "There is none, as systemd did not start it."
+    matches = (f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}")
     try:
         return run("journalctl", "--lines", str(lines), "--no-pager", "-o", "cat", *matches)
     except SystemdError as error:

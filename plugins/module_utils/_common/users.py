@@ -10,7 +10,7 @@ import grp
 import os
 import pwd
 from dataclasses import dataclass
-from typing import Callable, Iterator
+from typing import Any, Iterator
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,15 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
-def become(identity: Identity) -> Callable[[], None] | None:
-    """A `preexec_fn` with which root's child becomes this user for good, before it executes anything.
+def child_of(identity: Identity) -> dict[str, Any]:
+    """Arguments for subprocess with which root's child is this user for good, before it executes anything.
 
-    Give the child `start_new_session=True` as well: then it can't type into root's terminal. None where we are not
-    root, and have nothing to give up.
+    In a session of its own, it can't type into root's terminal. Where we are not root, the child is who we are.
     """
+    session: dict[str, Any] = {"start_new_session": True}
     if os.geteuid() != 0:
-        return None
-
-    def give_up_root() -> None:
-        os.setgroups(identity.groups)
-        os.setgid(identity.gid)
-        os.setuid(identity.uid)
-
-    return give_up_root
+        return session
+    return {**session, "user": identity.uid, "group": identity.gid, "extra_groups": identity.groups}
 
 
 @contextlib.contextmanager

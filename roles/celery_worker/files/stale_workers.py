@@ -321,7 +321,7 @@ def main() -> int:
     why = f"is a worker of {wanted.app} in {wanted.directory}, node {full_name(wanted.node, wanted.host)}"
     found = find(wanted)
     for process in found:
-        say(process, f"{why}, since {since(process)}: {'a leftover' if process.loose else 'left alone'}")
+        say(process, f"{why}, since {since(process)}: {'stale' if process.loose else 'left alone'}")
     if options.action == "report":
         return 0
     try:

@@ -1,15 +1,9 @@
-"""Which processes are leftovers of this application and node, and which are neighbours."""
+"""Which processes are stale workers of this application and node, and which are neighbours."""
 
-import importlib
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-
-FILES = Path(__file__).parents[2] / "roles" / "celery_worker" / "files"
-sys.path.insert(0, str(FILES))
-stale = importlib.import_module("stale_workers")
+import stale_workers as stale
 
 HOST = "host.example"
 WANTED = stale.Wanted("shop", "/srv/shop", "celery@%h", frozenset({1000, 0}), HOST)
@@ -144,5 +138,5 @@ def test_node_names(node, full):
 
 
 def test_no_password_in_what_is_said(capsys):
-    stale.say(celery("-b", "redis://:secret@h/0", "-A", "shop", "worker"), "a leftover")
+    stale.say(celery("-b", "redis://:secret@h/0", "-A", "shop", "worker"), "stale")
     assert "secret" not in capsys.readouterr().out

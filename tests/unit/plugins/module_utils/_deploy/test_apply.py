@@ -1,21 +1,23 @@
 """Changes as a whole or not at all, on real files and a systemd of our own: killed at every step, and put right."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit, worker_host, worker_store
-from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import files, paths, systemd
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, store
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.plan import (
     plan_absent,
     plan_original,
     plan_present,
     plan_previous,
-    wanted_files,
 )
-from workers import worker
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS
+from workers import PROGRAMS, worker
 
 BY_HAND = "[Service]\nExecStart=/usr/bin/celery -A shop worker\n"
+WORKER = KINDS["worker"]
 STAY_UP = {"w": 0.01}
 FIRST, SECOND = {"concurrency": 1}, {"concurrency": 2}
 BAD, FALLING = {"description": "does not come up"}, {"description": "falls over"}
@@ -72,12 +74,13 @@ def host(tmp_path, monkeypatch):
 
 
 def new_host(tmp_path, monkeypatch):
-    for name in ("UNIT_DIRECTORY", "ENVIRONMENT_DIRECTORY", "PROGRAM_DIRECTORY"):
-        monkeypatch.setattr(celery_unit, name, str(tmp_path / name))
-    monkeypatch.setattr(worker_store, "STORE", tmp_path / "workers")
-    monkeypatch.setattr(worker_host, "LOOK_EVERY", 0)
-    host = Host(tmp_path / "UNIT_DIRECTORY" / "w.service")
-    write = worker_store.write
+    for name in ("UNITS", "CONFIGURATION", "PROGRAMS"):
+        monkeypatch.setattr(paths, name, str(tmp_path / name))
+    monkeypatch.setattr(store, "STORE", tmp_path / "services")
+    monkeypatch.setattr(store, "FORMER_STORE", tmp_path / "workers")
+    monkeypatch.setattr(apply, "LOOK_EVERY", 0)
+    host = Host(tmp_path / "UNITS" / "w.service")
+    write = files.write
     for name in ("run", "look"):
         monkeypatch.setattr(systemd, name, getattr(host, name))
     monkeypatch.setattr(systemd, "journal", lambda *_: "the last lines")
@@ -86,22 +89,35 @@ def new_host(tmp_path, monkeypatch):
         host.step(str(path))
         write(path, file)
 
-    monkeypatch.setattr(worker_store, "write", counted)
+    monkeypatch.setattr(files, "write", counted)
     return host
 
 
-def plan(said):
-    return plan_present({"w": wanted_files(worker(**said), "watchdog")}, worker_host.find(["w"]), STAY_UP)
+def wanted_files(**options):
+    return WORKER.files(worker(**options), PROGRAMS)
 
 
-def deploy(said):
-    worker_host.carry_out(plan(said), worker_host.find(["w"]))
+def find(*names):
+    return apply.find({name: WORKER.paths(name) for name in names or ["w"]})
 
 
-def runs(host, said):
-    """The worker runs as it is said here, its files lie there, and nothing is on its way."""
-    found, wanted = worker_host.find(["w"])["w"], wanted_files(worker(**said), "watchdog")
-    return found.files == wanted and host.running == host.unit.read_text() and not found.state.trying
+def carry_out(changes, found):
+    apply.carry_out(changes, found, WORKER.name)
+
+
+def plan(options):
+    return plan_present({"w": wanted_files(**options)}, find(), STAY_UP)
+
+
+def deploy(options):
+    carry_out(plan(options), find())
+
+
+def runs(host, options):
+    """The worker runs with these options, its files are in place, and no generation is pending."""
+    found = find()["w"]
+    is_current = found.files == wanted_files(**options) and not found.state.pending
+    return is_current and host.running == host.unit.read_text()
 
 
 def write_by_hand(host):
@@ -110,41 +126,55 @@ def write_by_hand(host):
     host.loaded = host.running = BY_HAND
 
 
-def test_a_generation_that_does_not_come_up_is_undone(host):
+def test_a_generation_that_does_not_start_is_rolled_back(host):
     deploy(FIRST)
-    with pytest.raises(worker_host.NotUp, match=r"(?s)did not come up: Job failed.*runs again.*the last lines"):
+    with pytest.raises(apply.NotUpError, match=r"(?s)did not start: Job failed.*rolled back and runs.*the last lines"):
         deploy(BAD)
     assert runs(host, FIRST)
 
 
-def test_a_generation_that_does_not_stay_up_is_undone(host):
+def test_a_generation_that_does_not_stay_up_is_rolled_back(host):
     deploy(FIRST)
-    with pytest.raises(worker_host.NotUp, match="did not stay up for"):
+    with pytest.raises(apply.NotUpError, match="did not stay up for"):
         deploy(FALLING)
     assert runs(host, FIRST)
 
 
-def test_of_several_the_ones_after_a_bad_one_are_not_touched(host):
-    found = worker_host.find(["w", "x"])
-    wanted = {"w": wanted_files(worker(**BAD), "watchdog"), "x": wanted_files(worker(name="x"), "watchdog")}
-    with pytest.raises(worker_host.NotUp) as failed:
-        worker_host.carry_out(plan_present(wanted, found, {"w": 1.0, "x": 1.0}), found)
+@pytest.mark.parametrize("bad", [BAD, FALLING])
+def test_services_after_one_that_fails_are_not_touched(host, bad):
+    wanted = {"w": wanted_files(**bad), "x": wanted_files(name="x")}
+    found = find("w", "x")
+    with pytest.raises(apply.NotUpError) as failed:
+        carry_out(plan_present(wanted, found, {"w": 1.0, "x": 1.0}), found)
     assert failed.value.done == []
-    assert not worker_host.find(["x"])["x"].files
+    assert not find("x")["x"].files
 
 
 def test_only_the_last_two_generations_are_kept(host):
     for number in range(1, 6):
         deploy({"concurrency": number})
-    state = worker_store.recall("w")
-    assert set(worker_store.read_generations("w")) == {state.deployed, state.previous}
+    state = store.recall("w")
+    assert set(store.read_generations("w", WORKER.paths("w"))) == {state.current, state.previous}
 
 
-def test_two_runs_do_not_meet(host):
-    one, other = worker_host.only_one_run(), worker_host.only_one_run()
-    with one, pytest.raises(worker_host.Busy, match="Another run"), other:
+def test_what_a_former_version_remembers_is_taken_over(host):
+    deploy(FIRST)
+    store.STORE.rename(store.FORMER_STORE)
+    state = store.FORMER_STORE / "w" / "state.json"
+    former = {"deployed": store.recall("w").current, "previous": None, "trying": None, "went_back": False}
+    state.write_text(json.dumps(former))
+    assert plan(FIRST) == []
+    assert store.known() == {"w": "worker"}
+    with apply.only_one_run():
+        assert plan(FIRST) == []
+    assert not store.FORMER_STORE.exists()
+
+
+def test_a_second_run_is_kept_out(host):
+    one, other = apply.only_one_run(), apply.only_one_run()
+    with one, pytest.raises(apply.BusyError, match="Another run"), other:
         pass
-    with worker_host.only_one_run():
+    with apply.only_one_run():
         pass
 
 
@@ -152,7 +182,7 @@ def test_two_runs_do_not_meet(host):
 STORIES = {
     "the first deployment": (None, FIRST),
     "a deployment": (FIRST, SECOND),
-    "a deployment that would have been undone": (FIRST, BAD),
+    "a deployment that would have been rolled back": (FIRST, BAD),
 }
 
 
@@ -172,7 +202,7 @@ def test_killed_at_any_step_the_next_run_puts_it_right(tmp_path, monkeypatch, st
                 deploy(wanted)
             except Killed:
                 last_step = step
-            except worker_host.NotUp:
+            except apply.NotUpError:
                 pass
             host.killed_at = 0
             # systemd goes on by itself, and a host that was rebooted starts what lies there.
@@ -194,22 +224,22 @@ def _put_right(host, before, wanted, afterwards):
         deploy(before or FIRST)
         assert runs(host, before or FIRST)
     elif afterwards == "a bad one":
-        with pytest.raises(worker_host.NotUp):
+        with pytest.raises(apply.NotUpError):
             deploy({**BAD, "concurrency": 9})
         # What ran before, or what the killed run had already made run.
         assert host.running == BY_HAND or runs(host, before or wanted) or runs(host, wanted)
     else:
-        found = worker_host.find(["w"])
+        found = find()
         changes = {
             "back": lambda: plan_previous(["w"], found, STAY_UP),
             "to the original": lambda: plan_original(["w"], found),
             "absent": lambda: plan_absent(found),
         }[afterwards]()
-        worker_host.carry_out(changes, found)
+        carry_out(changes, found)
         if afterwards == "absent":
             assert not host.running or not changes
         elif afterwards == "to the original":
             assert host.running == BY_HAND
         else:
             assert host.running == BY_HAND or runs(host, FIRST)
-    assert not worker_store.recall("w").trying
+    assert not store.recall("w").pending

@@ -4,7 +4,8 @@ import json
 import re
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils import celery_unit
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery import command, options
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets import systemd_unit
 from hypothesis import given
 from hypothesis import strategies as st
 from workers import worker
@@ -37,12 +38,12 @@ def split(line):
 
 @given(st.lists(TEXT, min_size=1))
 def test_systemd_reads_the_very_arguments(arguments):
-    assert split(celery_unit.command_line(arguments)) == arguments
+    assert split(systemd_unit.command_line(arguments)) == arguments
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z]+_[a-z_]+", fullmatch=True), st.booleans() | st.integers() | TEXT))
 def test_settings_keep_their_type_on_the_command_line(wanted):
-    line = celery_unit.command(worker(settings=wanted))
+    line = command.command(worker(settings=wanted))
     said = line[line.index("--") + 1 :] if wanted else []
     pairs = [word.split("=(json)", 1) for word in said]
     assert {name: json.loads(value) for name, value in pairs} == wanted
@@ -50,37 +51,37 @@ def test_settings_keep_their_type_on_the_command_line(wanted):
 
 @given(st.dictionaries(st.from_regex(r"[A-Z_]+", fullmatch=True).filter(lambda name: name != "PYTHONPATH"), TEXT))
 def test_the_environment_file_says_each_value_as_it_is(wanted):
-    text = celery_unit.environment(worker(environment=wanted))
+    text = systemd_unit.environment(worker(environment=wanted))
     found = re.findall(r'^([A-Z_]+)="((?:[^"\\]|\\.)*)"$', text, re.MULTILINE | re.DOTALL)
     assert {name: re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL) for name, value in found} == wanted
 
 
 def test_the_application_keeps_its_pythonpath_and_the_watchdog_stays_in_reach():
-    text = celery_unit.environment(worker(environment={"PYTHONPATH": "/srv/lib"}))
+    text = systemd_unit.environment(worker(environment={"PYTHONPATH": "/srv/lib"}))
     assert 'PYTHONPATH="/srv/lib:/usr/local/lib/evenkeel/w"' in text
 
 
 def test_a_variable_without_a_value_is_left_out():
-    assert "GONE" not in celery_unit.environment(worker(environment={"GONE": None}))
+    assert "GONE" not in systemd_unit.environment(worker(environment={"GONE": None}))
 
 
 def test_modules_to_include_stand_beside_the_watchdog():
-    line = celery_unit.command(worker(settings={"include": ["shop.reports", "shop.mail"]}))
+    line = command.command(worker(settings={"include": ["shop.reports", "shop.mail"]}))
     assert "--include=shop.reports,shop.mail,evenkeel_watchdog" in line
     assert "--" not in line
 
 
 def test_a_template_units_worker_has_a_node_name_of_its_own():
-    assert celery_unit.node_name(worker(name="shop@1")) == "shop-1@%h"
+    assert options.node_name(worker(name="shop@1")) == "shop-1@%h"
 
 
 def test_a_description_is_one_line():
-    unit = celery_unit.unit(worker(description="100 %\nExecStartPre=/bin/false\n"))
+    unit = systemd_unit.unit(worker(description="100 %\nExecStartPre=/bin/false\n"))
     assert settings(unit)["Description"] == ["100 %% ExecStartPre=/bin/false"]
 
 
 def test_what_a_worker_is_by_default():
-    unit = settings(celery_unit.unit(worker()))
+    unit = settings(systemd_unit.unit(worker()))
     assert unit["KillMode"] == ["mixed"]
     assert unit["OOMPolicy"] == ["continue"]
     assert unit["Type"] == ["notify"]
@@ -108,7 +109,7 @@ def test_what_a_worker_is_by_default():
     ],
 )
 def test_directives(said, directive, value):
-    assert settings(celery_unit.unit(worker(**said))).get(directive) == value
+    assert settings(systemd_unit.unit(worker(**said))).get(directive) == value
 
 
 @pytest.mark.parametrize(
@@ -122,10 +123,10 @@ def test_directives(said, directive, value):
     ],
 )
 def test_unfinished_tasks_are_handed_back_after_the_time_limit_and_before_systemds_end(said, seconds):
-    assert celery_unit.hand_back(worker(**said)) == seconds
-    (environment,) = settings(celery_unit.unit(worker(**said)))["Environment"]
+    assert command.hand_back(worker(**said)) == seconds
+    (environment,) = settings(systemd_unit.unit(worker(**said)))["Environment"]
     assert f"EVENKEEL_HAND_BACK={seconds}" in environment or seconds is None
 
 
 def test_celery_counts_a_childs_memory_in_kib():
-    assert "--max-memory-per-child=512000" in celery_unit.command(worker(max_memory_per_child="500M"))
+    assert "--max-memory-per-child=512000" in command.command(worker(max_memory_per_child="500M"))

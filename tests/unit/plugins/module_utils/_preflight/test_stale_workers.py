@@ -1,15 +1,11 @@
 """What the preflight makes of a line of stale_workers.py, as that program writes it."""
 
-import importlib
 import sys
-from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils import leftovers
+import stale_workers as stale
+from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import stale_workers
 from workers import worker
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "roles" / "celery_worker" / "files"))
-stale = importlib.import_module("stale_workers")
 
 
 @pytest.fixture
@@ -24,7 +20,7 @@ def report(monkeypatch, capsys):
         process = stale.Process(42, 1, 0, ("celery",), "/srv/shop", forked=False, started="1", unit=unit)
         assert stale.main() == 0
         (line,) = capsys.readouterr().out.splitlines()
-        return "".join(leftovers.sentences(worker(user="shop", **said), line))
+        return "".join(stale_workers.sentences(worker(user="shop", **said), line))
 
     return run
 

@@ -1,7 +1,7 @@
 """Which Python runs the command that an operator names, and what the probe's answers mean."""
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_probe import interpreter, remarks
+from ansible_collections.evenkeel.celery.plugins.module_utils._preflight.probe import interpreter, warnings
 from workers import worker
 
 
@@ -24,7 +24,7 @@ def test_the_interpreter_of_a_console_script(tmp_path, head, python):
 
 
 @pytest.mark.parametrize(
-    ("settings", "of_the_application", "remarked"),
+    ("settings", "of_the_application", "warned"),
     [
         ({}, True, 1),
         ({}, False, 0),
@@ -32,6 +32,6 @@ def test_the_interpreter_of_a_console_script(tmp_path, head, python):
         ({"task_reject_on_worker_lost": False}, True, 0),
     ],
 )
-def test_tasks_that_all_come_back_are_remarked_on(settings, of_the_application, remarked):
-    found = list(remarks(worker(settings=settings), {"requeues": of_the_application}))
-    assert [remark.split()[0] for remark in found] == ["task_reject_on_worker_lost"] * remarked
+def test_tasks_that_all_come_back_are_warned_of(settings, of_the_application, warned):
+    found = list(warnings(worker(settings=settings), {"requeues": of_the_application}))
+    assert [warning.split()[0] for warning in found] == ["task_reject_on_worker_lost"] * warned

@@ -1,114 +1,25 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a worker's instance becomes on the host: its systemd unit, its environment file, its command line.
+"""A worker as systemd runs it: its unit and its environment file.
 
-Pure: an instance (a dictionary of the options in celery_instances.py) goes in, text comes out.
+Pure: an instance, which is a dictionary of the options in _celery/options.py, goes in; text comes out.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any, Dict, Iterable
+from typing import Any, Iterable
 
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration, parse_size
+from .._celery.command import command, hand_back, stop_timeout
+from .._celery.options import Instance, node_name
+from .._common.paths import MARKER, PROGRAMS, environment_path, program_directory
+from .._common.quantities import parse_duration
 
-Instance = Dict[str, Any]
+STALE_WORKERS = f"{PROGRAMS}/stale_workers.py"
 
-MARKER = "# Managed by evenkeel.celery"
-UNIT_DIRECTORY = "/etc/systemd/system"
-ENVIRONMENT_DIRECTORY = "/etc/evenkeel"
-PROGRAM_DIRECTORY = "/usr/local/lib/evenkeel"
-WATCHDOG = "evenkeel_watchdog"
-STALE_WORKERS = PROGRAM_DIRECTORY + "/stale_workers.py"
-
-# A worker without a hard time limit of its own gets this long to finish its tasks.
-STOP_TIMEOUT = 300
-# With one: what the pool needs to end the task and the worker to say goodbye.
-STOP_MARGIN = 30
-# Of that, so long before systemd kills what is left, a worker hands unfinished tasks back.
-HAND_BACK_MARGIN = 10
 # A hung worker that the watchdog aborts gets this long to say where it hung; one that doesn't heed SIGABRT is killed.
 ABORT_TIMEOUT = 10
-
-
-def unit_path(name: str) -> str:
-    return f"{UNIT_DIRECTORY}/{name}.service"
-
-
-def environment_path(name: str) -> str:
-    return f"{ENVIRONMENT_DIRECTORY}/{name}.env"
-
-
-def program_directory(name: str) -> str:
-    """The instance's own: one worker's programs can go back to an earlier state without the others'."""
-    return f"{PROGRAM_DIRECTORY}/{name}"
-
-
-def watchdog_path(name: str) -> str:
-    return f"{program_directory(name)}/{WATCHDOG}.py"
-
-
-def node_name(instance: Instance) -> str:
-    """Celery expands %h to the host's name; what stands before the first @ is the node's."""
-    return instance["node_name"] or f"{instance['name'].replace('@', '-')}@%h"
-
-
-def time_limit(instance: Instance) -> float | None:
-    """Seconds after which Celery ends a task, as far as the option or the setting says it."""
-    if instance["time_limit"] is not None:
-        return parse_duration(instance["time_limit"])
-    said = instance["settings"].get("task_time_limit")
-    return said if isinstance(said, (int, float)) else None
-
-
-def stop_timeout(instance: Instance) -> float:
-    """Seconds that a stopping worker gets: above its hard time limit, so that no task is cut short by systemd."""
-    if instance["stop_timeout"] is not None:
-        return parse_duration(instance["stop_timeout"])
-    limit = time_limit(instance)
-    return STOP_TIMEOUT if limit is None else limit + STOP_MARGIN
-
-
-def hand_back(instance: Instance) -> str | None:
-    """After how many seconds a stopping worker hands unfinished tasks back; only prefork can end a running one."""
-    stop = stop_timeout(instance)
-    return f"{max(stop - HAND_BACK_MARGIN, stop / 2):g}" if stop and instance["pool"] == "prefork" else None
-
-
-def command(instance: Instance) -> list[str]:
-    """The worker's command line, as Celery's `celery worker --help` names the options."""
-    settings = dict(instance["settings"])
-    options = [
-        ("--hostname", node_name(instance)),
-        ("--queues", ",".join(instance["queues"]) or None),
-        ("--pool", instance["pool"]),
-        ("--concurrency", instance["concurrency"]),
-        ("--loglevel", instance["log_level"]),
-        ("--prefetch-multiplier", instance["prefetch_multiplier"]),
-        ("--soft-time-limit", _seconds(instance["soft_time_limit"])),
-        ("--time-limit", _seconds(instance["time_limit"])),
-        ("--max-tasks-per-child", instance["max_tasks_per_child"]),
-        ("--max-memory-per-child", _kib(instance["max_memory_per_child"])),
-        # Of several --include the last one wins: all in one.
-        ("--include", ",".join([*settings.pop("include", []), WATCHDOG])),
-    ]
-    line = [instance["executable"], "-A", instance["app"], "worker"]
-    line += [f"{option}={value}" for option, value in options if value is not None]
-    if settings:
-        # (json) keeps the type.
-        line += ["--", *(f"{name}=(json){json.dumps(value)}" for name, value in sorted(settings.items()))]
-    return line
-
-
-def stale_workers_command(instance: Instance) -> list[str]:
-    line = ["/usr/bin/python3", STALE_WORKERS]
-    line += ["--app", instance["app"], "--directory", instance["directory"], "--node", node_name(instance)]
-    for user in [instance["user"], *instance["stale_workers_users"]]:
-        line += ["--user", user]
-    timeout = parse_duration(instance["stale_workers_timeout"])
-    return [*line, "--timeout", f"{timeout:g}", "--action", instance["stale_workers"]]
 
 
 def unit(instance: Instance) -> str:
@@ -130,7 +41,7 @@ def unit(instance: Instance) -> str:
             ("WorkingDirectory", specifiers(instance["directory"])),
             ("Environment", " ".join(f"{name}={value}" for name, value in _own_environment(instance) if value)),
             ("EnvironmentFile", environment_path(instance["name"])),
-            # + : as root, because leftovers may be another user's
+            # + : as root, because stale workers may be another user's
             ("ExecStartPre", "+" + command_line(stale_workers_command(instance))),
             ("ExecStart", command_line(command(instance))),
             # SIGTERM for the main process alone: its children finish their tasks.
@@ -154,6 +65,16 @@ def unit(instance: Instance) -> str:
     }
     blocks = [f"[{name}]\n" + "".join(_lines(settings)) for name, settings in sections.items()]
     return f"{MARKER}: the next run overwrites changes made here.\n\n" + "\n".join(blocks)
+
+
+def stale_workers_command(instance: Instance) -> list[str]:
+    """How stale_workers.py is called for this worker."""
+    line = ["/usr/bin/python3", STALE_WORKERS]
+    line += ["--app", instance["app"], "--directory", instance["directory"], "--node", node_name(instance)]
+    for user in [instance["user"], *instance["stale_workers_users"]]:
+        line += ["--user", user]
+    timeout = parse_duration(instance["stale_workers_timeout"])
+    return [*line, "--timeout", f"{timeout:g}", "--action", instance["stale_workers"]]
 
 
 def _writable_paths(instance: Instance) -> list[str]:
@@ -220,15 +141,6 @@ def _value(value: Any) -> str:
     if value is True:
         return "yes"
     return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _seconds(duration: Any) -> int | None:
-    return None if duration is None else round(parse_duration(duration))
-
-
-def _kib(size: Any) -> int | None:
-    """Celery counts a child's memory in KiB (worker_max_memory_per_child)."""
-    return None if size is None else parse_size(size) // 1024
 
 
 def _plus(*durations: Any) -> str:

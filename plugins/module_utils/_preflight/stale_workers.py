@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whom the next start will meet: workers of the same application and node that somebody else started."""
+"""Stale workers that the next start will find: of the same application and node, started by somebody else."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import re
 import subprocess
 from typing import Iterator
 
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import Instance, stale_workers_command
+from .._celery.options import Instance
+from .._targets.systemd_unit import stale_workers_command
 
-_LINE = re.compile(r"stale_workers: (process (\d+) of (.+), in (.+): is a worker of .+): (a leftover|left alone)")
+_LINE = re.compile(r"stale_workers: (process (\d+) of (.+), in (.+): is a worker of .+): (stale|left alone)")
 
 
 def report(instances: list[Instance], program: str) -> Iterator[str]:
@@ -26,7 +27,7 @@ def report(instances: list[Instance], program: str) -> Iterator[str]:
         )
         if result.returncode:
             said = (result.stderr.strip().splitlines() or [f"it ended with {result.returncode}"])[-1]
-            yield f"{instance['name']}: leftovers could not be looked for: {said}"
+            yield f"{instance['name']}: stale workers could not be looked for: {said}"
         for line in result.stdout.splitlines():
             yield from sentences(instance, line)
 
@@ -38,7 +39,7 @@ def sentences(instance: Instance, line: str) -> Iterator[str]:
         return
     process, pid, user, holder, verdict = found.groups()
     wish = instance["stale_workers"]
-    if verdict == "a leftover":
+    if verdict == "stale":
         then = {
             "report": "The next start leaves it alone",
             "stop": "The next start asks it to finish",

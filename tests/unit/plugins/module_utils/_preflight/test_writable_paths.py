@@ -1,7 +1,7 @@
 """What is said of paths that a worker's user can't write."""
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils import writable_paths
+from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import writable_paths
 from workers import worker
 
 
@@ -19,7 +19,7 @@ def test_a_path_or_one_above_it_shuts_the_user_out(look, tmp_path):
     tmp_path.chmod(0o750)
     path, below = str(tmp_path), f"{tmp_path}/my data"
     look(closed={path: path, below: path})
-    itself, above = writable_paths.problems(worker(user="shop"))
+    itself, above = writable_paths.errors(worker(user="shop"))
     assert itself.startswith(f"writable_paths '{path}' can't be written by user shop: {path} is ")
     assert f"mode 0750. Let that user in (chown shop {path}, or setfacl), or leave the path out." in itself
     assert f"'{below}' can't" in above
@@ -33,12 +33,12 @@ def test_a_path_or_one_above_it_shuts_the_user_out(look, tmp_path):
         (["/d/1", "/d/2", "/d/3", "/d/4"], "chown shop /d/1 /d/2 /d/3 … (4 in all)"),
     ],
 )
-def test_what_root_left_is_remarked_on(look, roots, command):
+def test_what_root_left_is_warned_of(look, roots, command):
     look(roots=roots)
-    (remark,) = writable_paths.remarks(worker(user="shop"))
-    assert remark.endswith(f"If the worker needs them: {command}")
+    (warning,) = writable_paths.warnings(worker(user="shop"))
+    assert warning.endswith(f"If the worker needs them: {command}")
 
 
 def test_all_well(look):
     look()
-    assert [*writable_paths.problems(worker()), *writable_paths.remarks(worker())] == []
+    assert [*writable_paths.errors(worker()), *writable_paths.warnings(worker())] == []

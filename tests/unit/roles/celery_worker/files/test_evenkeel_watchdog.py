@@ -8,12 +8,12 @@ import signal
 import socket
 import sys
 import threading
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from project import PROJECT
 
-FILE = Path(__file__).parents[2] / "roles" / "celery_worker" / "files" / "evenkeel_watchdog.py"
+FILE = PROJECT / "roles" / "celery_worker" / "files" / "evenkeel_watchdog.py"
 LIMIT, GRACE = 10, 60
 RUN, CLOSE = 1, 2
 

@@ -12,15 +12,12 @@ import re
 from pathlib import Path
 from typing import Iterator
 
-from ansible_collections.evenkeel.celery.plugins.module_utils import celery_probe, writable_paths
-from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_instances import (
-    NOTHING_KNOWN,
-    Footprint,
-    memory_mistakes,
-    memory_remarks,
-)
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import MARKER, Instance, unit
+from .._celery.memory import NOTHING_KNOWN, Footprint, memory_errors, memory_warnings
+from .._celery.options import Instance
+from .._common import systemd
+from .._common.paths import MARKER
+from .._targets.systemd_unit import unit
+from . import probe, writable_paths
 
 
 def total_memory() -> int:
@@ -30,50 +27,49 @@ def total_memory() -> int:
 
 
 def look(instances: list[Instance]) -> tuple[list[str], list[str]]:
-    """What is wrong, and what the operator should know; each in a sentence that begins with the worker's name."""
+    """Errors and warnings, each in a sentence that begins with the worker's name."""
     if not Path("/run/systemd/system").is_dir():
         return ["systemd does not run this host: evenkeel.celery needs it as the first process."], []
     units = systemd.look(instance["name"] for instance in instances)
-    problems, remarks = [], []
+    errors, warnings = [], []
     for instance in instances:
         unit_there = units[instance["name"]]
-        wrong, odd = list(_unit_problems(unit_there)), list(_unit_remarks(unit_there))
-        missing = [*_user_problems(instance), *_path_problems(instance)]
+        wrong, doubtful = list(_unit_errors(unit_there)), list(_unit_warnings(unit_there))
+        missing = [*_user_errors(instance), *_path_errors(instance)]
         if not missing:
-            answer = celery_probe.ask(instance)
-            wrong += [*_systemd_problems(instance), *writable_paths.problems(instance)]
-            wrong += celery_probe.problems(instance, answer)
+            answer = probe.ask(instance)
             footprint = Footprint(*answer.get("footprint", NOTHING_KNOWN))
-            wrong += memory_mistakes(instance, footprint)
-            odd += [*celery_probe.remarks(instance, answer), *memory_remarks(instance, footprint)]
-            odd += _cgroup_remarks(instance)
-            remarks += writable_paths.remarks(instance)  # not of this worker alone
-        problems += [f"{instance['name']}: {problem}" for problem in [*wrong, *missing]]
-        remarks += [f"{instance['name']}: {remark}" for remark in odd]
-    return problems, remarks
+            wrong += [*_systemd_errors(instance), *writable_paths.errors(instance)]
+            wrong += [*probe.errors(instance, answer), *memory_errors(instance, footprint)]
+            doubtful += [*probe.warnings(instance, answer), *memory_warnings(instance, footprint)]
+            doubtful += _cgroup_warnings(instance)
+            warnings += writable_paths.warnings(instance)  # not of this worker alone
+        errors += [f"{instance['name']}: {error}" for error in [*wrong, *missing]]
+        warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
+    return errors, warnings
 
 
-def _unit_remarks(there: systemd.Unit) -> Iterator[str]:
+def _unit_warnings(there: systemd.Unit) -> Iterator[str]:
     for drop_in in there.drop_ins:
         yield f"{drop_in} changes this unit too. It stays as it is."
 
 
-def _cgroup_remarks(instance: Instance) -> Iterator[str]:
+def _cgroup_warnings(instance: Instance) -> Iterator[str]:
     said = [option for option in ("memory_high", "memory_swap_max") if instance[option] is not None]
     if said and not Path("/sys/fs/cgroup/cgroup.controllers").exists():
         yield f"{' and '.join(said)} will do nothing: this host has cgroup v1, and it takes v2 for such a limit."
 
 
-def _unit_problems(there: systemd.Unit) -> Iterator[str]:
+def _unit_errors(there: systemd.Unit) -> Iterator[str]:
     if there.load_state == "masked":
         yield "name: this unit is masked. Unmask it (systemctl unmask), or choose another name."
     elif there.fragment and Path(there.fragment).is_file():
         text = Path(there.fragment).read_text(encoding="utf-8", errors="replace").replace("\\\n", " ")
         if MARKER not in text and not re.search("^ExecStart=.*celery", text, re.MULTILINE | re.IGNORECASE):
-            yield f"name: {there.fragment} is the unit of something else than Celery. Choose another name."
+            yield f"name: {there.fragment} is not a Celery worker's unit. Choose another name."
 
 
-def _user_problems(instance: Instance) -> Iterator[str]:
+def _user_errors(instance: Instance) -> Iterator[str]:
     for user in [instance["user"], *instance["stale_workers_users"]]:
         try:
             pwd.getpwnam(user)
@@ -86,7 +82,7 @@ def _user_problems(instance: Instance) -> Iterator[str]:
             yield f"group {instance['group']!r} does not exist on this host. Create it first, or name another."
 
 
-def _path_problems(instance: Instance) -> Iterator[str]:
+def _path_errors(instance: Instance) -> Iterator[str]:
     if not Path(instance["directory"]).is_dir():
         yield f"directory {instance['directory']!r} does not exist on this host. Install the application first."
     if not os.access(instance["executable"], os.X_OK):
@@ -96,7 +92,7 @@ def _path_problems(instance: Instance) -> Iterator[str]:
             yield f"writable_paths {path!r} does not exist on this host. Create it, or leave it out."
 
 
-def _systemd_problems(instance: Instance) -> Iterator[str]:
+def _systemd_errors(instance: Instance) -> Iterator[str]:
     off = [directive for directive, value in instance["sandbox"].items() if value is False]
     for directive in systemd.unknown(off):
         yield f"sandbox: systemd knows no directive {directive!r}, so it can't be turned off. Look at its spelling."

@@ -6,38 +6,21 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import shlex
 import subprocess
 from pathlib import Path
 from typing import Any, Iterator
 
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_probe import as_user
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import Instance
+from .._celery.options import Instance
+from .._common import users
+from . import writable_paths_program
 
 _NAMED = 3  # so many files are named, then counted
-# Runs as the user: only the kernel knows what modes, groups and access lists come to.
-# closed: each path and what shuts it; roots: root's files, right in a path, that the user can't write.
-_LOOK = """
-import contextlib, itertools, json, os, pathlib, sys
-closed, roots = {}, []
-for path in sys.argv[1:]:
-    above = [str(parent) for parent in reversed(pathlib.Path(path).parents)]
-    shut = [parent for parent in above if not os.access(parent, os.X_OK)]
-    if shut or not os.access(path, os.W_OK | (os.X_OK if os.path.isdir(path) else 0)):
-        closed[path] = (shut or [path])[0]
-        continue
-    with contextlib.suppress(OSError), os.scandir(path) as entries:
-        for entry in itertools.islice(entries, 10000):
-            if entry.is_symlink() or entry.name == "lost+found" or os.access(entry.path, os.W_OK):
-                continue
-            if entry.stat().st_uid == 0:
-                roots.append(entry.path)
-print(json.dumps({"closed": closed, "roots": sorted(roots)}))
-"""
 
 
-def problems(instance: Instance) -> Iterator[str]:
+def errors(instance: Instance) -> Iterator[str]:
     user = instance["user"]
     for path, shut in _look(instance)["closed"].items():
         mend = _command("chown", user, path) if shut == path else _command("chmod", "o+x", shut)
@@ -47,13 +30,13 @@ def problems(instance: Instance) -> Iterator[str]:
         )
 
 
-def remarks(instance: Instance) -> Iterator[str]:
+def warnings(instance: Instance) -> Iterator[str]:
     """Without the worker's name: of workers that share user and paths, Ansible says it once."""
     roots, user = _look(instance)["roots"], instance["user"]
     if roots:
         more = f" … ({len(roots)} in all)" if len(roots) > _NAMED else ""
         yield (
-            f"User {user} can't write to files that are root's, as a worker that ran as root leaves them."
+            f"User {user} can't write to files that are root's. A worker that ran as root leaves such files behind."
             f" If the worker needs them: {_command('chown', user, *roots[:_NAMED])}{more}"
         )
 
@@ -72,10 +55,16 @@ def _ownership(path: Path) -> str:
 
 
 def _look(instance: Instance) -> dict[str, Any]:
-    return _ask(*as_user(instance), "/usr/bin/python3", "-I", "-c", _LOOK, *instance["writable_paths"])
+    return _ask(instance["user"], instance["group"], *instance["writable_paths"])
 
 
 # Workers of one application have the same user and paths: one look is enough.
 @functools.lru_cache(maxsize=None)
-def _ask(*command: str) -> dict[str, Any]:
-    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+def _ask(user: str, group: str, *paths: str) -> dict[str, Any]:
+    result = subprocess.run(
+        ["/usr/bin/python3", "-I", "-c", inspect.getsource(writable_paths_program), *paths],
+        capture_output=True,
+        check=True,
+        **users.child_of(users.service_identity(user, group)),
+    )
+    return json.loads(result.stdout)

@@ -1,14 +1,13 @@
 """Plans: what has to change and what to go back to, whatever is found."""
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import MARKER, unit_path
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers import (
-    File,
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import MARKER, unit_path
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.plan import (
     Found,
     Original,
     PlanError,
     State,
-    describe,
     fall_back,
     generation,
     plan_absent,
@@ -16,18 +15,24 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.celery_workers imp
     plan_present,
     plan_previous,
     settled,
-    wanted_files,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.report import diff
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS
 from hypothesis import given
 from hypothesis import strategies as st
-from workers import worker
+from workers import PROGRAMS, worker
 
 BY_HAND = File(b"[Service]\nUser=root\n")
 NAMES = ("a", "b", "c")
-WANTED = {name: wanted_files(worker(name=name, environment={"KEY": "geheim-" + name}), "watchdog") for name in NAMES}
 
 
-NEXT = {name: wanted_files(worker(name=name, concurrency=2), "watchdog") for name in NAMES}
+def wanted_files(**options):
+    return KINDS["worker"].files(worker(**options), PROGRAMS)
+
+
+WANTED = {name: wanted_files(name=name, environment={"KEY": "geheim-" + name}) for name in NAMES}
+
+NEXT = {name: wanted_files(name=name, concurrency=2) for name in NAMES}
 STAY_UP = dict.fromkeys(NAMES, 10.0)
 
 
@@ -37,7 +42,7 @@ def present(wanted, host):
 
 def carried_out(found, change):
     """What a host is like after a change, told by the plan alone."""
-    before = {} if found.state.trying else {generation(found.files): found.files}
+    before = {} if found.state.pending else {generation(found.files): found.files}
     files = {path: file for path, file in {**found.files, **change.files}.items() if file}
     return Found(
         files=files,
@@ -52,7 +57,7 @@ def carried_out(found, change):
 
 
 EARLIER = "earlier"
-STATES = [State(), State(EARLIER), State(trying=EARLIER), State(EARLIER, previous="first", trying="next")]
+STATES = [State(), State(EARLIER), State(pending=EARLIER), State(EARLIER, previous="first", pending="next")]
 
 
 @st.composite
@@ -91,13 +96,13 @@ def test_after_the_plan_all_is_as_wanted_and_the_next_plan_is_empty(host, names)
 @given(hosts())
 def test_a_unit_of_somebody_elses_is_kept_before_it_is_replaced(host):
     for change in present(WANTED, host):
-        unfinished = host[change.name].state.trying
+        unfinished = host[change.name].state.pending
         if host[change.name].files.get(unit_path(change.name)) == BY_HAND and not unfinished:
             assert change.keep.file == BY_HAND
 
 
 def test_what_an_unfinished_run_left_is_not_taken_for_the_original():
-    half_done = Found(files={unit_path("a"): BY_HAND}, active=True, enabled=False, state=State(trying="x"))
+    half_done = Found(files={unit_path("a"): BY_HAND}, active=True, enabled=False, state=State(pending="x"))
     (change,) = present({"a": WANTED["a"]}, {"a": half_done})
     assert change.keep is None
 
@@ -182,7 +187,7 @@ def test_what_does_not_run_is_not_what_to_go_back_to():
     broken = {**WANTED["a"], unit_path("a"): File(b"half of it")}
     for found in (
         Found(files=broken, active=True, state=State(good), generations={good: WANTED["a"]}),
-        Found(files=broken, ready=True, state=State(good, trying="x"), generations={good: WANTED["a"]}),
+        Found(files=broken, ready=True, state=State(good, pending="x"), generations={good: WANTED["a"]}),
     ):
         (deploy,) = present({"a": NEXT["a"]}, {"a": found})
         assert {**NEXT["a"], **fall_back(deploy, found).files} == WANTED["a"]
@@ -191,7 +196,7 @@ def test_what_does_not_run_is_not_what_to_go_back_to():
 
 def test_the_diff_shows_the_unit_and_keeps_the_secrets():
     changes = present(WANTED, {})
-    diff = describe(changes, {})
-    assert "ExecStart=" in diff["after"]
-    assert "KEY" in diff["after"]
-    assert "geheim" not in str(diff)
+    shown = diff(changes, {})
+    assert "ExecStart=" in shown["after"]
+    assert "KEY" in shown["after"]
+    assert "geheim" not in str(shown)

@@ -9,90 +9,25 @@ children have in memory before their first task.
 
 from __future__ import annotations
 
-import grp
+import inspect
 import json
-import pwd
 import re
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, Iterator
 
-from ansible_collections.evenkeel.celery.plugins.module_utils.celery_unit import Instance
+from .._celery.options import Instance
+from .._common import users
+from . import probe_program
 
 Answer = Dict[str, Any]
 
 TIMEOUT = 60  # seconds for an application to be imported, and for its broker to answer
 BROKER_TIMEOUT = 5
+MARK = "evenkeel-probe:"
 
 # Where a path is too long for a first line, pip lets a shell start Python: the second line is both languages.
 _SHEBANG = re.compile(r"""#! ?(?:(/\S*python\S*)|/bin/sh\n'''exec' "?(/[^"\n]*python[^"\n ]*)"? "\$0")""")
-_ANSWER = "evenkeel-probe:"
-_PROBE = """
-import difflib, gc, importlib, json, os, sys, traceback
-wish = json.loads(sys.argv[1])
-sys.path.insert(0, wish["directory"])
-answer = {}
-def last_words(error):
-    return "%s: %s" % (type(error).__name__, str(error).strip().splitlines()[0] if str(error).strip() else "")
-def nearest(name, names):
-    return (difflib.get_close_matches(name, names, 1) or [None])[0]
-def transport_in(error):
-    names = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return next((name.split(".")[2].lower() for name in names if name.startswith("kombu.transport.")), None)
-def own(file, name):
-    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/" + file) if line.startswith(name + ":"))
-def footprint():
-    from celery.concurrency import get_implementation
-    for module in ("celery.bin.celery", "celery.apps.worker", "celery.worker.consumer"):
-        importlib.import_module(module)
-    get_implementation(wish["pool"])
-    main = own("status", "RssAnon")
-    if wish["pool"] != "prefork":
-        return [main, 0, 0]
-    reader, writer = os.pipe()
-    if not os.fork():
-        try:
-            gc.collect()  # writes to every object's head, as work does: from then on these pages are the child's own
-            os.write(writer, json.dumps([main, own("smaps_rollup", "Private_Dirty"), own("status", "VmHWM")]).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    return json.loads(os.read(reader, 100))
-try:
-    from celery.app.defaults import NAMESPACES, flatten
-    from celery.app.utils import find_app
-except Exception as error:
-    answer["celery"] = last_words(error)
-else:
-    known = {name for name, _ in flatten(NAMESPACES)}
-    answer["unknown_settings"] = {name: nearest(name, known) for name in wish["settings"] if name not in known}
-    if wish["pool"] in ("gevent", "eventlet"):
-        try:
-            importlib.import_module(wish["pool"])
-        except Exception as error:
-            answer["pool"] = last_words(error)
-    answer["enters"] = os.access(wish["directory"], os.R_OK | os.X_OK)
-    try:
-        app = find_app(wish["app"])
-        app.loader.import_default_modules()
-    except BaseException as error:
-        answer["app"] = last_words(error)
-    else:
-        try:
-            connection = app.connection_for_read(connect_timeout=wish["timeout"])
-            connection.transport
-            answer["uri"] = connection.as_uri()
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=wish["timeout"])
-            connection.release()
-        except Exception as error:
-            answer["broker"] = last_words(error)
-            if "uri" not in answer:
-                answer["transport"] = transport_in(error)
-        answer["requeues"] = app.conf.task_reject_on_worker_lost
-        if "pool" not in answer:
-            answer["footprint"] = footprint()
-print("\\n" + wish["answer"] + json.dumps(answer))
-"""
 
 
 def interpreter(executable: str) -> str | None:
@@ -112,9 +47,11 @@ def ask(instance: Instance) -> Answer:
         return _ask(python, instance)
     except subprocess.TimeoutExpired:
         return {"slow": True}
+    except OSError as error:
+        return {"executable": error.strerror or str(error)}
 
 
-def problems(instance: Instance, answer: Answer) -> Iterator[str]:
+def errors(instance: Instance, answer: Answer) -> Iterator[str]:
     """What keeps this application from running, each in a sentence."""
     if "slow" in answer:
         yield f"app {instance['app']!r} was still being imported after {TIMEOUT} s. Import less, or later."
@@ -148,12 +85,12 @@ def problems(instance: Instance, answer: Answer) -> Iterator[str]:
         yield f"settings: Celery knows no setting {setting!r}. {advice}"
 
 
-def remarks(instance: Instance, answer: Answer) -> Iterator[str]:
-    """What is odd about an application that can run."""
+def warnings(instance: Instance, answer: Answer) -> Iterator[str]:
+    """What may do harm although the application can run."""
     if not answer:
         yield (
             f"executable {instance['executable']!r} does not say which Python it uses,"
-            " so application, broker and memory could not be looked at. The start will tell."
+            " so application, broker and memory could not be checked. Only the start will tell."
         )
     if instance["settings"].get("task_reject_on_worker_lost", answer.get("requeues")):
         yield (
@@ -167,45 +104,34 @@ def _ask(python: str, instance: Instance) -> Answer:
         **{option: instance[option] for option in ("app", "directory", "pool")},
         "settings": sorted(set(instance["settings"]) - {"include"}),
         "timeout": BROKER_TIMEOUT,
-        "answer": _ANSWER,
+        "mark": MARK,
     }
-    command = [*as_user(instance), python, "-c", _PROBE, json.dumps(wish)]
+    identity = users.service_identity(instance["user"], instance["group"])
     variables = {name: str(value) for name, value in instance["environment"].items() if value is not None}
     result = subprocess.run(
-        command,
+        [python, "-c", inspect.getsource(probe_program), json.dumps(wish)],
         cwd=instance["directory"],
-        env={**_bare_environment(instance["user"]), **variables},
+        env={**_bare_environment(identity), **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
         check=False,
+        **users.child_of(identity),
     )
     for line in reversed(result.stdout.splitlines()):
-        if line.startswith(_ANSWER):
-            return json.loads(line[len(_ANSWER) :])
-    said = (result.stderr.strip().splitlines() or [f"Python ended with {result.returncode}"])[-1]
-    return {"executable" if said.startswith("env: ") else "app": said}
+        if line.startswith(MARK):
+            return json.loads(line[len(MARK) :])
+    return {"app": (result.stderr.strip().splitlines() or [f"Python ended with {result.returncode}"])[-1]}
 
 
-def as_user(instance: Instance) -> list[str]:
-    """What to put before a command that is to run as the worker's user and group."""
-    # Unlike runuser and sudo, setpriv becomes the command, so that a time-out ends the command itself. It gives up
-    # root's rights only when it starts a program: that is env, which then may start no more than the user may.
-    user = pwd.getpwnam(instance["user"])
-    group = grp.getgrnam(instance["group"]).gr_gid if instance["group"] else user.pw_gid
-    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={group}", "--init-groups", "--", "env"]
-
-
-def _bare_environment(user: str) -> dict[str, str]:
+def _bare_environment(identity: users.Identity) -> dict[str, str]:
     """What systemd gives a service; PYTHONDONTWRITEBYTECODE because a look must leave no traces."""
-    home = pwd.getpwnam(user).pw_dir
-    path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return {
-        "PATH": path,
-        "HOME": home,
-        "USER": user,
-        "LOGNAME": user,
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": identity.home,
+        "USER": identity.name,
+        "LOGNAME": identity.name,
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

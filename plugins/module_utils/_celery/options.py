@@ -1,0 +1,244 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of a Celery worker: each is written here, and nowhere else by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, Mapping
+
+from .._common.options import Option, argument_spec, with_defaults
+from .._common.quantities import parse_duration
+
+Instance = Dict[str, Any]  # a service's options by their names, complete: see complete()
+
+# Directives of systemd.exec(5) that let a worker do its work and little else. docs/sandbox.md says what each forbids.
+SANDBOX = {
+    "CapabilityBoundingSet": "",
+    "LockPersonality": True,
+    "NoNewPrivileges": True,
+    "PrivateDevices": True,
+    "PrivateTmp": True,
+    "ProtectClock": True,
+    "ProtectControlGroups": True,
+    "ProtectHome": "read-only",
+    "ProtectHostname": True,
+    "ProtectKernelLogs": True,
+    "ProtectKernelModules": True,
+    "ProtectKernelTunables": True,
+    "ProtectProc": "invisible",
+    "ProtectSystem": "strict",
+    "RestrictAddressFamilies": ["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"],
+    "RestrictNamespaces": True,
+    "RestrictRealtime": True,
+    "RestrictSUIDSGID": True,
+    "SystemCallArchitectures": "native",
+    "SystemCallErrorNumber": "EPERM",
+    "SystemCallFilter": ["@system-service"],
+}
+
+WORKER = (
+    Option("name", "str", "The name of the systemd unit, without C(.service).", required=True),
+    Option("description", "str", "C(Description=) of the unit. Empty for C(Celery worker NAME).", ""),
+    Option("app", "str", "The Celery application, as C(celery -A) takes it. Every worker needs one."),
+    Option(
+        "directory",
+        "str",
+        "The application's directory, C(WorkingDirectory=) of the unit. Every worker needs one.",
+    ),
+    Option(
+        "executable",
+        "str",
+        "The path of the C(celery) command, usually in the application's virtual environment.",
+        "/usr/bin/celery",
+    ),
+    Option("user", "str", "The user that the worker runs as.", "celery"),
+    Option("group", "str", "The group that the worker runs as. Empty for the user's primary group.", ""),
+    Option(
+        "queues", "list", "The queues to consume from. Empty for the application's default queue.", (), elements="str"
+    ),
+    Option("concurrency", "int", "How many tasks run at once, Celery's C(worker_concurrency).", 1),
+    Option(
+        "pool",
+        "str",
+        "Celery's pool, C(worker_pool).",
+        "prefork",
+        choices=("prefork", "threads", "solo", "gevent", "eventlet"),
+    ),
+    Option("node_name", "str", "The node's name, C(celery worker -n). Empty for C(NAME@%h).", ""),
+    Option(
+        "log_level", "str", "Celery's log level.", "info", choices=("debug", "info", "warning", "error", "critical")
+    ),
+    Option(
+        "max_memory_per_child",
+        "size",
+        "A child that has grown to this size is replaced after its task, Celery's C(worker_max_memory_per_child)."
+        " In the prefork pool only.",
+    ),
+    Option(
+        "max_tasks_per_child",
+        "int",
+        "A child is replaced after so many tasks, Celery's C(worker_max_tasks_per_child). In the prefork pool only.",
+    ),
+    Option(
+        "prefetch_multiplier",
+        "int",
+        "How many messages are reserved for each child, Celery's C(worker_prefetch_multiplier).",
+    ),
+    Option(
+        "soft_time_limit",
+        "duration",
+        "A task that runs for this long gets C(SoftTimeLimitExceeded), Celery's C(task_soft_time_limit).",
+    ),
+    Option("time_limit", "duration", "A task that runs for this long is killed, Celery's C(task_time_limit)."),
+    Option(
+        "settings",
+        "dict",
+        (
+            "Any other Celery setting by its lower-case name, such as C(task_acks_late).",
+            "They stand on the command line, where everybody on the host can read them. Put secrets into"
+            " C(environment).",
+        ),
+        {},
+    ),
+    Option(
+        "environment",
+        "dict",
+        (
+            "Environment variables. They are kept in a file that only root can read, and never shown.",
+            "A variable that is null is left out, also where C(celery_worker_defaults) sets it.",
+        ),
+        {},
+        no_log=True,
+    ),
+    Option(
+        "memory_high",
+        "size",
+        "C(MemoryHigh=), such as V(600M): above this, the kernel slows the worker down, maybe to a crawl.",
+    ),
+    Option(
+        "memory_max",
+        "size",
+        "C(MemoryMax=), such as V(800M): above this, the kernel kills one of the worker's processes.",
+    ),
+    Option("memory_swap_max", "size", "C(MemorySwapMax=): how much of the worker may be swapped out."),
+    Option(
+        "oom_policy",
+        "str",
+        "C(OOMPolicy=): what happens to the service when the kernel has killed one of its processes for want of"
+        " memory. V(continue) costs a task, and not the service.",
+        "continue",
+        choices=("continue", "stop", "kill"),
+    ),
+    Option(
+        "oom_score_adj",
+        "int",
+        "C(OOMScoreAdjust=), from -1000 to 1000: which processes the kernel kills first. A child has 200 more than"
+        " its main process.",
+    ),
+    Option(
+        "restart",
+        "str",
+        "C(Restart=): after which kinds of exit systemd starts the worker again.",
+        "always",
+        choices=("no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always"),
+    ),
+    Option("restart_sec", "duration", "C(RestartSec=): how long systemd waits before it does.", "5s"),
+    Option(
+        "start_limit_burst",
+        "int",
+        "C(StartLimitBurst=): after so many starts within C(start_limit_interval), systemd gives up.",
+        5,
+    ),
+    Option("start_limit_interval", "duration", "C(StartLimitIntervalSec=).", "5min"),
+    Option(
+        "watchdog",
+        "duration",
+        "C(WatchdogSec=): a worker that hangs for this long is restarted. V(0) switches the watchdog off.",
+        "30s",
+    ),
+    Option(
+        "start_timeout", "duration", "How long the worker may take until it is ready; then the start has failed.", "90s"
+    ),
+    Option(
+        "stay_up",
+        "duration",
+        (
+            "How long the worker has to run after a change. If it does not, its former generation comes back.",
+            "Workers change one after another, so ten that all change take ten times as long. V(0) switches this off.",
+        ),
+        "10s",
+    ),
+    Option(
+        "stop_timeout",
+        "duration",
+        "C(TimeoutStopSec=): how long active tasks may take to finish. By default C(time_limit) and 30 s, or V(5min).",
+    ),
+    Option(
+        "after",
+        "list",
+        "Units that are started before this one, such as V(redis-server.service).",
+        (),
+        elements="str",
+    ),
+    Option(
+        "stale_workers",
+        "str",
+        (
+            "What each start does first with stale workers: those of the same application, directory and node that"
+            " no unit manages.",
+            "V(report) names them, V(stop) lets them finish their tasks, V(kill) then kills those that are left.",
+        ),
+        "stop",
+        choices=("report", "stop", "kill"),
+    ),
+    Option(
+        "stale_workers_users",
+        "list",
+        "Whose stale workers count, besides those of C(user).",
+        (),
+        elements="str",
+    ),
+    Option("stale_workers_timeout", "duration", "How long a stale worker may take to finish its tasks.", "60s"),
+    Option(
+        "writable_paths",
+        "list",
+        "Files and directories that the worker may write to, C(ReadWritePaths=). The sandbox makes everything else"
+        " read-only but C(/tmp), which is the worker's own.",
+        (),
+        elements="path",
+    ),
+    Option(
+        "sandbox",
+        "dict",
+        "Directives of systemd.exec(5) and their values, merged into the default. V(false) leaves one out.",
+        SANDBOX,
+    ),
+)
+
+
+def instances_spec(options: tuple[Option, ...] = WORKER) -> dict[str, Any]:
+    """The argument `instances` of the modules."""
+    spec = argument_spec(options)
+    # As one text: Ansible strikes each value of a secret dictionary out of all output, a 3 in a size too.
+    spec["environment"] = {"type": "json", "no_log": True}
+    return {"type": "list", "elements": "dict", "required": True, "options": spec}
+
+
+def complete(instance: Mapping[str, Any], options: tuple[Option, ...] = WORKER) -> Instance:
+    """An instance with a value for each option, from what a module got for it."""
+    return with_defaults(options, {**instance, "environment": json.loads(instance.get("environment") or "{}")})
+
+
+def node_name(instance: Instance) -> str:
+    """Celery expands %h to the host's name; what stands before the first @ is the node's."""
+    return instance["node_name"] or f"{instance['name'].replace('@', '-')}@%h"
+
+
+def time_limit(instance: Instance) -> float | None:
+    """Seconds after which Celery kills a task, as far as the option or the setting says it."""
+    if instance["time_limit"] is not None:
+        return parse_duration(instance["time_limit"])
+    setting = instance["settings"].get("task_time_limit")
+    return setting if isinstance(setting, (int, float)) else None

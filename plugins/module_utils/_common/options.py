@@ -1,0 +1,74 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an option is: written by hand in one table; `make generate` writes it wherever else Ansible wants it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping
+
+# Texts with a grammar of their own (quantities.py); to Ansible they are strings.
+_TEXTS = ("size", "duration")
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option with the fields of Ansible's argument specifications.
+
+    type: one of Ansible's types, or `size` (500M, 2G) or `duration` (300, 5min).
+    description: sentences, in Ansible's markup.
+    default: what holds where nothing is said; None: left to Celery, systemd or the program that it is for.
+    """
+
+    name: str
+    type: str
+    description: str | tuple[str, ...]
+    default: Any = None
+    choices: tuple[str, ...] = ()
+    elements: str | None = None
+    required: bool = False
+    no_log: bool | None = None
+    options: tuple[Option, ...] = ()
+
+    @property
+    def ansible_type(self) -> str:
+        return "str" if self.type in _TEXTS else self.type
+
+    def argument(self) -> dict[str, Any]:
+        """The option as AnsibleModule wants it."""
+        fields: dict[str, Any] = {"type": self.ansible_type}
+        if self.elements:
+            fields["elements"] = self.elements
+        if self.required:
+            fields["required"] = True
+        if self.default is not None:
+            fields["default"] = self.default
+        if self.choices:
+            fields["choices"] = list(self.choices)
+        if self.no_log is not None:
+            fields["no_log"] = self.no_log
+        if self.options:
+            fields["options"] = argument_spec(self.options)
+        return fields
+
+
+def argument_spec(options: Iterable[Option]) -> dict[str, dict[str, Any]]:
+    """The options as AnsibleModule wants them."""
+    return {option.name: option.argument() for option in options}
+
+
+def with_defaults(options: Iterable[Option], said: Mapping[str, Any]) -> dict[str, Any]:
+    """A value for each option: what is said, else its default.
+
+    A dictionary is merged into its default; a list or a dictionary that is null is empty.
+    """
+    merged = {}
+    for option in options:
+        value = said.get(option.name, option.default)
+        if option.type == "dict":
+            value = {**(option.default or {}), **(value or {})}
+        elif option.type == "list":
+            value = list(value or ())
+        merged[option.name] = value
+    return merged

@@ -1,0 +1,229 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to change on a host so that it runs the services that are wanted.
+
+Pure: what was found and what is wanted go in, changes come out; apply.py finds, and makes the changes. A service is a
+set of files, one of them a systemd unit; what else it is made of is its kind's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import Iterable, Mapping
+
+from .._common.files import File
+from .._common.paths import MARKER, unit_path
+
+
+class PlanError(Exception):
+    """What can't be done, and what to do next."""
+
+
+@dataclass(frozen=True)
+class Original:
+    """The original unit, which ours replaces: its file, if it lay where ours goes, and its state."""
+
+    file: File | None
+    elsewhere: bool  # it lies in another directory of systemd's, where ours shadows it
+    active: bool
+    enabled: bool
+
+    @property
+    def exists(self) -> bool:
+        return self.file is not None or self.elsewhere
+
+
+@dataclass(frozen=True)
+class State:
+    """Which generations of a service there are. A generation is a set of files that are deployed together.
+
+    It is named after its content.
+    """
+
+    current: str | None = None  # the last that started and stayed up; None: none of ours is in place
+    previous: str | None = None  # the current one before it
+    pending: str | None = None  # being deployed; still here after a run that was interrupted
+    rolled_back: bool = False  # to the current one or, if there is one, to the pending one
+
+    @property
+    def ours(self) -> bool:
+        return bool(self.current or self.pending)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is of a service on the host."""
+
+    files: Mapping[str, File] = field(default_factory=dict)
+    active: bool = False  # it runs, or systemd is trying to start it
+    ready: bool = False  # it runs; one that crashes again and again is active most of the time, but not ready
+    enabled: bool = False
+    elsewhere: bool = False  # the unit that systemd has loaded lies in another directory than ours
+    state: State = State()
+    generations: Mapping[str, Mapping[str, File]] = field(default_factory=dict)  # by their names
+    original: Original | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What to do with one service; it is undone as a whole if the service does not start or stay up."""
+
+    name: str
+    why: str
+    files: Mapping[str, File | None] = field(default_factory=dict)  # None: remove
+    run: bool = True  # restart it; otherwise stop it
+    enabled: bool = True
+    stay_up: float = 0  # seconds that it has to run until the change counts as made
+    current: str | None = None  # the generation that is in place afterwards
+    rolled_back: bool = False  # to that one
+    keep: Original | None = None  # to be kept first
+
+
+def generation(files: Mapping[str, File]) -> str:
+    """The name of the generation of exactly these files."""
+    parts = [f"{path} {file.mode:o} {hashlib.sha256(file.content).hexdigest()}" for path, file in sorted(files.items())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def is_ours(file: File | None) -> bool:
+    return file is not None and MARKER.encode() in file.content
+
+
+def plan_present(
+    wanted: Mapping[str, Mapping[str, File]],
+    found: Mapping[str, Found],
+    stay_up: Mapping[str, float],
+    restore_original: bool = False,
+) -> list[Change]:
+    """Changes after which each wanted service runs as wanted, and no other one in `found` is left that is ours."""
+    changes = [_deploy(name, files, found.get(name, Found()), stay_up[name]) for name, files in wanted.items()]
+    dropped = {name: service for name, service in found.items() if name not in wanted}
+    return [change for change in changes if change] + plan_absent(dropped, restore_original)
+
+
+def _deploy(name: str, files: Mapping[str, File], found: Found, stay_up: float) -> Change | None:
+    current, state = generation(files), found.state
+    differing = _differing(files, found)
+    if state.pending:
+        why = "an earlier run was interrupted"
+    elif differing:
+        why = "changed" if state.current else "new"
+    elif state.current != current:
+        why = "not recorded"
+    elif not found.ready:
+        why = "not running"
+    elif not found.enabled:
+        why = "not enabled at boot"
+    else:
+        return None
+    unit = found.files.get(unit_path(name))
+    keep = None
+    not_ours = unit is not None and not is_ours(unit)
+    nothing_known = unit is None and (found.original is None or found.elsewhere)
+    # An interrupted run has kept the original itself; what lies there now may be half changed.
+    if not state.pending and (not_ours or (nothing_known and not state.current)):
+        keep = Original(file=unit, elsewhere=found.elsewhere, active=found.active, enabled=found.enabled)
+    return Change(name, why, files=differing, current=current, keep=keep, stay_up=stay_up)
+
+
+def plan_absent(found: Mapping[str, Found], restore_original: bool = False) -> list[Change]:
+    """Changes after which none of these services is left; with `restore_original`, the original units run again."""
+    changes = []
+    for name, service in sorted(found.items()):
+        if not service.state.ours:
+            continue
+        if restore_original and service.original and service.original.exists:
+            changes.append(_restore(name, service.files, service.original))
+        else:
+            changes.append(Change(name, "not wanted", files=dict.fromkeys(service.files), run=False, enabled=False))
+    return changes
+
+
+def plan_original(names: list[str], found: Mapping[str, Found]) -> list[Change]:
+    """Changes after which the original units run again."""
+    return [_to_original(name, found[name]) for name in names if name in found and found[name].state.ours]
+
+
+def plan_previous(names: list[str], found: Mapping[str, Found], stay_up: Mapping[str, float]) -> list[Change]:
+    """Changes after which each service runs its previous generation or, where there is none, its original unit."""
+    changes = []
+    for name in names:
+        service = found.get(name, Found())
+        state = service.state
+        if not state.ours or (state.rolled_back and not state.pending):
+            continue
+        # After an interrupted deployment, back means to what ran before it.
+        target = state.current if state.pending and not state.rolled_back else state.previous
+        files = service.generations.get(target or "")
+        if files:
+            why = "back to the previous generation"
+            differing = _differing({**dict.fromkeys(service.files), **files}, service)
+            changes.append(Change(name, why, differing, current=target, rolled_back=True, stay_up=stay_up[name]))
+        else:
+            changes.append(_to_original(name, service))
+    return changes
+
+
+def _differing(files: Mapping[str, File | None], found: Found) -> dict[str, File | None]:
+    return {path: file for path, file in files.items() if found.files.get(path) != file}
+
+
+def _to_original(name: str, found: Found) -> Change:
+    if found.original is None or not found.original.exists:
+        raise PlanError(
+            f"{name}: there is nothing to roll back to, as there was no unit of this name before evenkeel.celery."
+            " To remove it, take it out of the inventory's list, or set the role's state to absent."
+        )
+    return _restore(name, found.files, found.original)
+
+
+def _restore(name: str, ours: Iterable[str], original: Original) -> Change:
+    files = {**dict.fromkeys(ours), unit_path(name): original.file}
+    why = "back to the original unit"
+    return Change(name, why, files, run=original.active, enabled=original.enabled, rolled_back=True)
+
+
+def fall_back(change: Change, found: Found) -> Change:
+    """The change that undoes a change: back to what was found if that ran, else to what ran last."""
+    name, state = change.name, found.state
+    paths = {**found.files, **change.files}
+    good = found.generations.get(state.current or "")
+    if good and (state.pending or not found.ready):
+        files = {**dict.fromkeys(paths), **good}
+        return Change(name, "undone", files, run=bool(state.pending) or found.active, current=state.current)
+    if not state.pending:
+        files = {path: found.files.get(path) for path in change.files}
+        rolled_back = state.rolled_back
+        return Change(
+            name, "undone", files, found.active, found.enabled, current=state.current, rolled_back=rolled_back
+        )
+    if found.original and found.original.exists:
+        return _restore(name, paths, found.original)
+    return Change(name, "undone", dict.fromkeys(paths), run=False, enabled=False)
+
+
+def begun(change: Change, found: Found, pending: str) -> State:
+    """What to remember while a change is being made."""
+    return replace(found.state, current=last_good(found), pending=pending, rolled_back=change.rolled_back)
+
+
+def settled(change: Change, found: Found) -> State:
+    """What to remember when the service has started and stayed up."""
+    before = last_good(found)
+    if change.current is None:
+        return State()
+    if change.rolled_back:
+        return State(change.current, rolled_back=True)
+    return State(change.current, previous=found.state.previous if before == change.current else before)
+
+
+def last_good(found: Found) -> str | None:
+    """The generation to roll back to: what runs, even if it was changed by hand, else what ran last."""
+    runs = found.ready and not found.state.pending and is_ours(_unit_of(found))
+    return generation(found.files) if runs else found.state.current
+
+
+def _unit_of(found: Found) -> File | None:
+    return next((file for path, file in found.files.items() if path.endswith(".service")), None)

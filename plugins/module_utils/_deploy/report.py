@@ -1,0 +1,45 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes in words: Ansible's diff, and the module's result."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Mapping
+
+from .._common.files import File
+from .plan import Change, Found
+
+
+def diff(changes: list[Change], found: Mapping[str, Found]) -> dict[str, str]:
+    """Ansible's diff: each file before and after, without the values of environment files."""
+    sides: dict[str, list[str]] = {"before": [], "after": []}
+    for change in changes:
+        service = found.get(change.name, Found())
+        sides["before"].append(f"# {change.name}: {'running' if service.active else 'not running'}\n")
+        sides["after"].append(f"# {change.name}: {'running' if change.run else 'not running'} ({change.why})\n")
+        for path, after in change.files.items():
+            sides["before"].append(show_file(path, service.files.get(path)))
+            sides["after"].append(show_file(path, after))
+    return {side: "\n".join(texts) for side, texts in sides.items()}
+
+
+def show_file(path: str, file: File | None) -> str:
+    """A file as the diff shows it: no secrets, and programs by their checksum."""
+    if file is None:
+        return f"--- {path}: absent\n"
+    digest = hashlib.sha256(file.content).hexdigest()[:12]
+    if path.endswith(".env"):
+        names = [line.split("=", 1)[0] for line in file.content.decode(errors="replace").splitlines() if "=" in line]
+        return f"--- {path} (mode {file.mode:04o}, values not shown): {', '.join(names) or 'no variables'}\n"
+    if path.endswith(".py"):
+        return f"--- {path} (mode {file.mode:04o}, sha256 {digest})\n"
+    return f"--- {path} (mode {file.mode:04o})\n{file.content.decode(errors='replace')}"
+
+
+def summary(changes: list[Change]) -> list[dict[str, Any]]:
+    return [
+        {"name": c.name, "why": c.why, "files": sorted(c.files), "runs": c.run, "generation": c.current}
+        for c in changes
+    ]

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What we remember of a service on its host.
+
+/var/lib/evenkeel/services/NAME/
+    state.json           its kind; which generation runs, which one ran before, which one is pending
+    generations/ID/      the files of each of these
+    original.json        the original unit; NAME.service.original is the same for people
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Iterable, Mapping
+
+from .._common import files, paths
+from .._common.files import File
+from .plan import Original, State, generation, is_ours
+
+STORE = Path(paths.STATE, "services")
+FORMER_STORE = Path(paths.STATE, "workers")  # its name until version 0.2
+
+
+def directory(name: str = "") -> Path:
+    """Where a service, or all of them, are remembered."""
+    return (FORMER_STORE if FORMER_STORE.is_dir() and not STORE.is_dir() else STORE) / name
+
+
+def prepare() -> None:
+    """Makes the store, with what a former version of this collection remembers."""
+    if directory() == FORMER_STORE:
+        FORMER_STORE.rename(STORE)
+    files.make_directory(STORE, 0o700)
+
+
+def known() -> dict[str, str]:
+    """The kind of each service that we own or once owned, by its name."""
+    names = sorted(path.name for path in directory().iterdir()) if directory().is_dir() else []
+    return {name: _read_state(name).get("kind", "worker") for name in names}
+
+
+def recall(name: str) -> State:
+    state = _read_state(name)
+    state.pop("kind", None)
+    return State(**state)
+
+
+def remember(name: str, kind: str, state: State) -> None:
+    """Also removes the generations that are neither current, previous nor pending."""
+    _write_json(directory(name) / "state.json", {"kind": kind, **dataclasses.asdict(state)})
+    kept = {state.current, state.previous, state.pending}
+    for generation_directory in (directory(name) / "generations").glob("*"):
+        if generation_directory.name not in kept:
+            shutil.rmtree(generation_directory)
+
+
+def read_generations(name: str, service_paths: Iterable[str]) -> dict[str, dict[str, File]]:
+    """Those that are whole; a generation that is not as its name says was cut short, or changed by hand."""
+    generations = {}
+    for kept in (directory(name) / "generations").glob("*"):
+        read_back = {path: files.read(kept / Path(path).name) for path in service_paths}
+        whole = {path: file for path, file in read_back.items() if file}
+        if generation(whole) == kept.name:
+            generations[kept.name] = whole
+    return generations
+
+
+def keep_generation(name: str, service_files: Mapping[str, File]) -> None:
+    kept = directory(name) / "generations" / generation(service_files)
+    for path, file in service_files.items():
+        files.write(kept / Path(path).name, file)
+
+
+def read_original(name: str) -> Original | None:
+    path = directory(name) / "original.json"
+    if not path.exists():
+        return None
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    file = File(base64.b64decode(kept["content"]), kept["mode"], kept["link"]) if kept["content"] is not None else None
+    return Original(file, kept["elsewhere"], kept["active"], kept["enabled"])
+
+
+def keep_original(name: str, original: Original) -> None:
+    """Keep it; one that was kept before, and is another, stays too, under a number."""
+    path = directory(name) / "original.json"
+    if is_ours(original.file) or read_original(name) == original:
+        return
+    if path.exists():
+        number = 1
+        while (earlier := path.with_name(f"original.{number}.json")).exists():
+            number += 1
+        path.rename(earlier)
+    kept = {
+        "content": base64.b64encode(original.file.content).decode() if original.file else None,
+        "mode": original.file.mode if original.file else None,
+        "link": original.file.link if original.file else None,
+        "elsewhere": original.elsewhere,
+        "active": original.active,
+        "enabled": original.enabled,
+    }
+    _write_json(path, kept)
+    if original.file:  # for people
+        files.write(path.with_name(f"{name}.service.original"), File(original.file.content, 0o600))
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    files.make_directory(path.parent, 0o700)
+    files.write(path, File(json.dumps(content).encode(), 0o600))
+
+
+def _read_state(name: str) -> dict[str, Any]:
+    path = directory(name) / "state.json"
+    if not path.exists():
+        return {}
+    former = {"deployed": "current", "trying": "pending", "went_back": "rolled_back"}  # the names until version 0.2
+    return {former.get(key, key): value for key, value in json.loads(path.read_text(encoding="utf-8")).items()}

@@ -1,0 +1,196 @@
+#!/usr/bin/python
+
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: celery_services
+short_description: Run Celery workers, and what belongs to them, as systemd services
+description:
+  - Gives each service a systemd unit, an environment file that only root can read, and its programs, such as the
+    watchdog that answers systemd.
+  - An original unit of the same name is kept under C(/var/lib/evenkeel/services) and can come back.
+  - Unit, environment and programs of a service are deployed together, as a generation. The current and the previous
+    generation are kept there.
+  - Only services whose files changed are restarted, one after another. Each has started and stayed up for its
+    O(instances[].stay_up) before the next is touched. One that does not is rolled back, those after it are left as
+    they are, and the module fails with the reason and the journal's last lines.
+  - What an interrupted run (killed, its connection lost, the host rebooted) left half done, the next run completes.
+  - Services of this kind that this module deployed and that are not in O(instances) any more finish their tasks and
+    are removed.
+version_added: "0.1.0"
+author:
+  - The evenkeel developers (@evenkeel)
+extends_documentation_fragment:
+  - evenkeel.celery.instances
+options:
+  kind:
+    description: What the services are.
+    type: str
+    choices: [worker]
+    default: worker
+  state:
+    description:
+      - V(present) runs the services of O(instances) and removes the others of this kind that this module deployed.
+      - V(absent) removes all services of this kind that this module deployed; O(instances) is not looked at.
+      - V(previous) brings back the generation that ran before the current one or, before the first one, the original
+        unit. A second time changes nothing more.
+      - V(original) brings back the original units of O(instances).
+    type: str
+    choices: [present, absent, previous, original]
+    default: present
+  restore_original:
+    description: Whether the original unit, if there was one, runs again where a service is removed.
+    type: bool
+    default: false
+  programs:
+    description:
+      - The texts of the programs that services of this kind run with, by their file names.
+      - A worker has C(evenkeel_watchdog.py), which it loads, and C(stale_workers.py), which runs before each start.
+      - Required with O(state=present).
+    type: dict
+attributes: {}
+notes:
+  - Needs root and systemd. Supports check mode and diff mode; the environment's values are shown in neither.
+seealso:
+  - module: evenkeel.celery.celery_preflight
+"""
+
+EXAMPLES = r"""
+- name: Go back by one generation
+  evenkeel.celery.celery_services:
+    instances: "{{ __celery_worker_instances }}"
+    state: previous
+"""
+
+RETURN = r"""
+msg:
+  description: What was done and why, a line for each service; after an error what went wrong, with the journal.
+  returned: always
+  type: str
+changes:
+  description: What was done (in check mode, what would be), one entry for each service.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The service's name.
+      type: str
+    why:
+      description: What made the change necessary.
+      type: str
+    files:
+      description: The files that were written or removed.
+      type: list
+      elements: str
+    runs:
+      description: Whether the service runs afterwards.
+      type: bool
+    generation:
+      description: The generation that is in place afterwards; null if none of ours is.
+      type: str
+  sample:
+    - name: celery-worker
+      why: changed
+      files: [/etc/systemd/system/celery-worker.service]
+      runs: true
+      generation: 0d1b7c3f5a6e9482
+"""
+
+import contextlib
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import Instance, complete, instances_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import without_secrets
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import files, systemd
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import unit_path
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, plan, report, store
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS, Kind
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "kind": {"type": "str", "choices": list(KINDS), "default": "worker"},
+            "instances": instances_spec(),
+            "state": {"type": "str", "choices": ["present", "absent", "previous", "original"], "default": "present"},
+            "restore_original": {"type": "bool", "default": False},
+            "programs": {"type": "dict"},
+        },
+        required_if=[("state", "present", ("programs",))],
+        supports_check_mode=True,
+    )
+    kind = KINDS[module.params["kind"]]
+    instances = [complete(instance, kind.options) for instance in module.params["instances"]]
+    try:
+        errors = list(kind.errors(instances))
+        if errors:
+            raise plan.PlanError("\n".join(errors))
+        with contextlib.nullcontext() if module.check_mode else apply.only_one_run():
+            result = run(module, kind, instances)
+    except apply.NotUpError as error:
+        message = without_secrets(str(error), instances)
+        module.fail_json(msg=message, changes=report.summary(error.done), changed=bool(error.done))
+    except (plan.PlanError, systemd.SystemdError, apply.BusyError) as error:
+        module.fail_json(msg=without_secrets(str(error), instances), changes=[], changed=False)
+    module.exit_json(**result)
+
+
+def run(module: AnsibleModule, kind: Kind, instances: list[Instance]) -> dict[str, Any]:
+    names = [instance["name"] for instance in instances]
+    others = [name for name, its_kind in store.known().items() if its_kind == kind.name]
+    found = apply.find({name: kind.paths(name) for name in {*names, *others}})
+    changes = plan_changes(module, kind, instances, found)
+    refuse_bad_units(changes)
+    shared = shared_files(kind, module.params["programs"]) if module.params["state"] == "present" else {}
+    diff = report.diff(changes, found)
+    for path, file in shared.items():
+        diff["before"] += report.show_file(path, files.read(path))
+        diff["after"] += report.show_file(path, file)
+    if not module.check_mode:
+        for path, file in shared.items():
+            files.write(path, file)
+        apply.carry_out(changes, found, kind.name)
+    message = "\n".join(f"{change.name}: {change.why}" for change in changes) or "Nothing to do."
+    return {"changed": bool(changes or shared), "changes": report.summary(changes), "msg": message, "diff": diff}
+
+
+def plan_changes(
+    module: AnsibleModule, kind: Kind, instances: list[Instance], found: dict[str, plan.Found]
+) -> list[plan.Change]:
+    names = [instance["name"] for instance in instances]
+    stay_up = {instance["name"]: parse_duration(instance["stay_up"]) for instance in instances}
+    state, restore_original = module.params["state"], module.params["restore_original"]
+    if state == "present":
+        wanted = {instance["name"]: kind.files(instance, module.params["programs"]) for instance in instances}
+        return plan.plan_present(wanted, found, stay_up, restore_original)
+    if state == "absent":
+        return plan.plan_absent(found, restore_original)
+    if state == "previous":
+        return plan.plan_previous(names, found, stay_up)
+    return plan.plan_original(names, found)
+
+
+def shared_files(kind: Kind, programs: dict[str, str]) -> dict[str, files.File]:
+    """What all services of this kind have in common, as far as it differs from what is there."""
+    return {path: file for path, file in kind.shared_files(programs).items() if files.read(path) != file}
+
+
+def refuse_bad_units(changes: list[plan.Change]) -> None:
+    units = {change.name: change.files.get(unit_path(change.name)) for change in changes if change.current}
+    complaints = systemd.verify({name: unit.content.decode() for name, unit in units.items() if unit})
+    if complaints:
+        raise plan.PlanError(
+            "\n".join(f"{name}: systemd would not take its unit:\n{text}" for name, text in complaints.items())
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Which room of the engines may use which: arrows run downwards only."""
+
+import ast
+
+import pytest
+from project import PROJECT
+
+ROOMS = PROJECT / "plugins" / "module_utils"
+USES = {
+    "_common": set(),
+    "_celery": {"_common"},
+    "_targets": {"_celery", "_common"},
+    "_deploy": {"_common"},
+    "_preflight": {"_targets", "_celery", "_common"},
+    "_stuck_jobs": {"_common"},
+    "_swap": {"_common"},
+}
+
+
+def used_by(file):
+    """The rooms that a file imports from, be it relatively or by the collection's name."""
+    here = file.relative_to(ROOMS).parts
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level] if node.level else ()
+            names = [".".join([*base, *filter(None, [node.module]), name.name]) for name in node.names]
+        else:
+            names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+        yield from (part for name in names for part in name.split(".") if part in USES)
+
+
+@pytest.mark.parametrize("room", sorted(path.name for path in ROOMS.iterdir() if path.name.startswith("_")))
+def test_a_room_uses_only_what_lies_below_it(room):
+    used = {name for file in (ROOMS / room).rglob("*.py") for name in used_by(file)}
+    assert used - {room} <= USES[room]
