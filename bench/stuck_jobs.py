@@ -37,8 +37,9 @@ UPDATE = (
 OURS = r"""
 import json, re, sys
 sys.path.insert(0, sys.argv[1])
-from stuck_jobs import clean_up, read_options
-(report,) = clean_up([read_options(json.loads(sys.argv[2]))])
+from module_utils._stuck_jobs import clean_up, read_options
+from module_utils._stuck_jobs.engines.sqlite import SQLite
+(report,) = clean_up(SQLite, [read_options(json.loads(sys.argv[2]))])
 assert not report.error, report.error
 print(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])
 """
@@ -83,7 +84,7 @@ def fresh(path: Path) -> Path:
 
 def ours(path: Path) -> list[str]:
     options = {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(path.parent / "records")}
-    return [sys.executable, "-c", OURS, str(ROOT / "plugins" / "module_utils"), json.dumps(options)]
+    return [sys.executable, "-c", OURS, str(ROOT / "plugins"), json.dumps(options)]
 
 
 def shell(path: Path) -> list[str]:

@@ -146,7 +146,7 @@ def test_cron_runs_it_as_the_owner_and_tells_the_journal(host, sql, stick, wait_
 def test_removal_takes_all_but_the_records(host, ansible_playbook):
     absent = ("--extra-vars", "job_cleanup_state=absent")
     ansible_playbook(PLAYBOOK, *absent)
-    for path in (SCRIPT, "/usr/local/lib/evenkeel/stuck_jobs", "/etc/evenkeel/job_cleanup.json"):
+    for path in (SCRIPT, "/usr/local/lib/evenkeel/engine", "/etc/evenkeel/job_cleanup.json"):
         assert not host.file(path).exists
     assert not host.file("/etc/cron.d/evenkeel-job-cleanup").exists
     assert host.run("ls %s/*.jsonl", RECORDS).rc == 0

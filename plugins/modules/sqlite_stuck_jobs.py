@@ -450,7 +450,7 @@ databases:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
     ACTIONS,
     ERROR_MODES,
     POLICIES,
@@ -461,6 +461,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import 
     plain,
     read_options,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
 
 CHILD = {
     "table": {"type": "str", "required": True},
@@ -577,7 +578,7 @@ def main() -> None:
         databases = [read_options(options) for options in module.params["databases"]]
     except StuckJobsError as error:
         module.fail_json(msg=str(error))
-    outcome = result(clean_up(databases, dry_run=module.check_mode, ask_workers=ask_workers))
+    outcome = result(clean_up(SQLite, databases, dry_run=module.check_mode, ask_workers=ask_workers))
     if any(report["error"] for report in outcome["databases"]):
         outcome["msg"] = " ".join(report["error"] for report in outcome["databases"] if report["error"])
         module.fail_json(**outcome)

@@ -46,69 +46,71 @@ files:
   returned: always
   type: list
   elements: str
-  sample: [/usr/local/lib/evenkeel/stuck_jobs/plan.py]
+  sample: [/usr/local/lib/evenkeel/engine/_stuck_jobs/plan.py]
 """
 
-import inspect
 import sys
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils import stuck_jobs
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import files, paths
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines import sqlite
 
 SCRIPT = "cleanup_stuck_jobs.py"
-ENGINE = "stuck_jobs"
+ENGINE = "engine"  # the package that holds the engine's packages, as module_utils does here
+OLD_ENGINES = ("stuck_jobs",)  # where older versions had it
+MODULE_UTILS = sqlite.__name__[: -len("._stuck_jobs.engines.sqlite")]
 
 
-def wanted(script: str) -> dict[str, tuple[str, int]]:
-    """The text and the mode of each file, by its path in the directory."""
-    files = {SCRIPT: (script.rstrip("\n") + "\n", 0o755)}
+def wanted(script: str) -> dict[str, files.File]:
+    """The files, by their paths in the directory: the script, and of ours all that is imported here.
+
+    A loader has their bytes, also in the archive that Ansible sends to the host.
+    """
+    found = {
+        SCRIPT: files.File(script.rstrip("\n").encode() + b"\n", 0o755),
+        f"{ENGINE}/__init__.py": files.File(b""),
+    }
     for name, module in sorted(sys.modules.items()):
-        if name == stuck_jobs.__name__ or name.startswith(stuck_jobs.__name__ + "."):
-            file = name[len(stuck_jobs.__name__) + 1 :] or "__init__"
-            files[f"{ENGINE}/{file}.py"] = (inspect.getsource(module), 0o644)
-    return files
-
-
-def present(directory: Path, script: str, check_mode: bool) -> list[str]:
-    """Writes what differs, and gives it back."""
-    files = wanted(script)
-    changed = []
-    for name, (text, mode) in files.items():
-        path = directory / name
-        if path.is_file() and path.read_text(encoding="utf-8") == text and path.stat().st_mode & 0o7777 == mode:
-            continue
-        changed.append(str(path))
-        if not check_mode:
-            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            beside = path.with_name(f".{path.name}")
-            beside.write_text(text, encoding="utf-8")
-            beside.chmod(mode)
-            beside.replace(path)
-    old = [path for path in (directory / ENGINE).glob("*.py") if f"{ENGINE}/{path.name}" not in files]
-    return changed + remove(old, check_mode)
-
-
-def absent(directory: Path, check_mode: bool) -> list[str]:
-    """Removes what is ours, and gives it back."""
-    engine = directory / ENGINE
-    found = remove([path for path in (directory / SCRIPT, *sorted(engine.glob("*.py"))) if path.exists()], check_mode)
-    if engine.is_dir() and not check_mode and not any(engine.iterdir()):
-        engine.rmdir()
+        if name.startswith((f"{MODULE_UTILS}._common", f"{MODULE_UTILS}._stuck_jobs")):
+            path = Path(ENGINE, *name[len(MODULE_UTILS) + 1 :].split("."))
+            path = path / "__init__.py" if hasattr(module, "__path__") else path.with_suffix(".py")
+            found[str(path)] = files.File(module.__loader__.get_data(module.__file__))
     return found
 
 
-def remove(paths: list[Path], check_mode: bool) -> list[str]:
+def present(directory: Path, script: str, check_mode: bool) -> list[str]:
+    """Writes what differs, removes what is no longer ours, and returns the paths of both."""
+    found = wanted(script)
+    changed = [name for name, file in found.items() if files.read(directory / name) != file]
     if not check_mode:
-        for path in paths:
+        for name in changed:
+            files.write(directory / name, found[name])
+    old = [path for path in installed(directory) if str(path.relative_to(directory)) not in found]
+    return [str(directory / name) for name in changed] + remove(directory, old, check_mode)
+
+
+def installed(directory: Path) -> list[Path]:
+    """The files that are there of ours."""
+    packages = [path for name in (ENGINE, *OLD_ENGINES) for path in sorted((directory / name).rglob("*.py"))]
+    return [path for path in (directory / SCRIPT, *packages) if path.exists()]
+
+
+def remove(directory: Path, old: list[Path], check_mode: bool) -> list[str]:
+    """Removes these files, and the packages that are empty without them."""
+    if not check_mode:
+        for path in old:
             path.unlink()
-    return [str(path) for path in paths]
+        for package in sorted({parent for path in old for parent in path.parents}, reverse=True):
+            if directory in package.parents and not any(package.iterdir()):
+                package.rmdir()
+    return [str(path) for path in old]
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "directory": {"type": "path", "default": "/usr/local/lib/evenkeel"},
+            "directory": {"type": "path", "default": paths.PROGRAMS},
             "script": {"type": "str"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
@@ -117,10 +119,10 @@ def main() -> None:
     )
     directory = Path(module.params["directory"])
     if module.params["state"] == "present":
-        files = present(directory, module.params["script"], module.check_mode)
+        changed = present(directory, module.params["script"], module.check_mode)
     else:
-        files = absent(directory, module.check_mode)
-    module.exit_json(changed=bool(files), files=files)
+        changed = remove(directory, installed(directory), module.check_mode)
+    module.exit_json(changed=bool(changed), files=changed)
 
 
 if __name__ == "__main__":

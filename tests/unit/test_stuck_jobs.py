@@ -15,18 +15,19 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
     StuckJobsError,
     clean_up,
     parse_threshold,
-    parse_time,
     read_options,
     undo,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.plan import Plan
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.record import Record
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.report import metrics
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.times import parse_zone
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.times import parse_time
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.report import metrics
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.times import parse_zone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,7 +77,7 @@ def told(report):
 
 
 def run(path, /, dry_run=False, **more):
-    (report,) = clean_up([read_options(options(path, **more))], dry_run=dry_run, now=NOW)
+    (report,) = clean_up(SQLite, [read_options(options(path, **more))], dry_run=dry_run, now=NOW)
     return report
 
 
@@ -121,12 +122,13 @@ def test_delete_takes_all_children_and_restore_puts_every_byte_back(path):
     assert rows(path, "SELECT id FROM batches ORDER BY id") == [("done",), ("young",)]
     assert stat.S_IMODE(Path(report.record).stat().st_mode) == 0o600
     assert report.record in report.sentence()
-    assert undo(report.record, dry_run=True).sentence == f"batches: 4 rows would be as before in {path}."
+    assert undo(SQLite, report.record, dry_run=True).sentence == f"batches: 4 rows would be as before in {path}."
     assert dump(path) != before
-    assert undo(report.record).sentence == f"batches: 4 rows are as before in {path}."
+    assert undo(SQLite, report.record).sentence == f"batches: 4 rows are as before in {path}."
     assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
     assert (
-        undo(report.record).sentence == f"batches: 0 rows are as before in {path}; 1 job changed since and left alone."
+        undo(SQLite, report.record).sentence
+        == f"batches: 0 rows are as before in {path}; 1 job changed since and left alone."
     )
 
 
@@ -134,7 +136,7 @@ def test_delete_takes_all_children_and_restore_puts_every_byte_back(path):
 def test_undo_puts_back_what_is_still_as_the_run_left_it(path, action):
     before = dump(path)
     report = run(path, action=action, error_column="error")
-    assert undo(report.record).sentence == f"batches: 2 rows are as before in {path}."
+    assert undo(SQLite, report.record).sentence == f"batches: 2 rows are as before in {path}."
     assert dump(path) == before
 
     report = run(path, action=action, error_column="error")
@@ -142,7 +144,8 @@ def test_undo_puts_back_what_is_still_as_the_run_left_it(path, action):
         db.execute("UPDATE batches SET status = 'completed' WHERE id = 'old'")
         db.commit()
     assert (
-        undo(report.record).sentence == f"batches: 0 rows are as before in {path}; 1 job changed since and left alone."
+        undo(SQLite, report.record).sentence
+        == f"batches: 0 rows are as before in {path}; 1 job changed since and left alone."
     )
     assert rows(path, "SELECT status FROM batches WHERE id = 'old'") == [("completed",)]
 
@@ -232,7 +235,7 @@ def test_a_job_that_begins_while_we_work_is_young_and_not_of_the_future(path, mo
 
     original = Plan.pages
     monkeypatch.setattr(Plan, "pages", pages)
-    (report,) = clean_up([read_options(options(path, threshold=0, children=[]))], now=now)
+    (report,) = clean_up(SQLite, [read_options(options(path, threshold=0, children=[]))], now=now)
     assert [note.id for note in report.skipped] == ["wrong"]
     assert "in the future" in report.skipped[0].why
     assert rows(path, "SELECT id FROM batches WHERE status = 'processing' ORDER BY id") == [("new",), ("wrong",)]
@@ -389,7 +392,7 @@ def test_a_view_is_refused_and_a_missing_database_is_never_made(path, tmp_path):
             {"children": [{"table": "links", "foreign_key": "a", "status_column": "", "error_column": "error"}]},
             "error_column of links needs its status_column",
         ),
-        ({"reset_set": {"tries": 2**63}}, f"reset_set: tries of batches: {2**63} is more than SQLite's 64 bits hold"),
+        ({"reset_set": {"tries": 2**63}}, f"reset_set: tries of batches: {2**63} is more than 64 bits hold"),
         ({"fail_set": {"tries": -(2**63) - 1}}, "fail_set: tries of batches: -9223372036854775809 is more than"),
         ({"reset_to": 2**64}, "reset_to of batches"),
         ({"stuck_statuses": [2**64]}, "stuck_statuses of batches"),
@@ -557,6 +560,6 @@ def test_random_databases_end_as_the_model_says(tmp_path_factory, jobs, links, a
         for status, age, way in jobs.values()
     )
     if report.record:
-        undo(report.record)
+        undo(SQLite, report.record)
         assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
     json.dumps(report.as_data())

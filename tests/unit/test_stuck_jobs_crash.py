@@ -14,16 +14,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import clean_up, read_options, undo
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.record import Record
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import clean_up, read_options, undo
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
 
-MODULE_UTILS = Path(__file__).parents[2] / "plugins" / "module_utils"
+PLUGINS = Path(__file__).parents[2] / "plugins"
 JOBS = 30_000
 RUN = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from stuck_jobs import clean_up, read_options
-(report,) = clean_up([read_options(json.loads(sys.argv[2]))])
+from module_utils._stuck_jobs import clean_up, read_options
+from module_utils._stuck_jobs.engines.sqlite import SQLite
+(report,) = clean_up(SQLite, [read_options(json.loads(sys.argv[2]))])
 print(report.sentence())
 sys.exit(bool(report.error))
 """
@@ -65,7 +67,7 @@ def options(path, **more):
 
 
 def start(path, **more):
-    command = [sys.executable, "-c", RUN, str(MODULE_UTILS), json.dumps(options(path, **more))]
+    command = [sys.executable, "-c", RUN, str(PLUGINS), json.dumps(options(path, **more))]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -118,7 +120,7 @@ def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_does_the_rest(p
     assert not [record for record in records(path) if record.suffix == ".part"], "a cut-off record was forgotten"
 
     for record in records(path):
-        undo(str(record))
+        undo(SQLite, str(record))
     assert states(path) == {untouched: JOBS}, "no job is missing from the records"
 
 
@@ -128,10 +130,10 @@ def test_ctrl_c_right_after_a_commit_leaves_a_record_that_undoes_it(path, monkey
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Record, "done", interrupt)
-        clean_up([read_options(options(path))])
+        clean_up(SQLite, [read_options(options(path))])
     (record,) = records(path)
     assert ("pending", 1, "pending") in states(path)
-    undo(str(record))
+    undo(SQLite, str(record))
     assert states(path) == {("processing", 0, "processing"): JOBS}
 
 
@@ -174,7 +176,7 @@ def test_the_application_goes_on_writing(path):
 
     writer = threading.Thread(target=write)
     writer.start()
-    (report,) = clean_up([read_options(options(path))])
+    (report,) = clean_up(SQLite, [read_options(options(path))])
     stop.set()
     writer.join()
     assert states(path) == {("pending", 1, "pending"): JOBS}

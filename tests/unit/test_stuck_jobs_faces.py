@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.options import Celery, Database, Requeue, Table
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.options import (
+    Celery,
+    Database,
+    Requeue,
+    Table,
+)
 from ansible_collections.evenkeel.celery.plugins.modules import sqlite_stuck_jobs
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +45,8 @@ def script(tmp_path, jobs):
     home = tmp_path / "evenkeel"
     home.mkdir()
     shutil.copy(ROLE / "files" / "cleanup_stuck_jobs.py", home)
-    shutil.copytree(ROOT / "plugins" / "module_utils" / "stuck_jobs", home / "stuck_jobs")
+    for package in ("_common", "_stuck_jobs"):
+        shutil.copytree(ROOT / "plugins" / "module_utils" / package, home / "engine" / package)
     config = tmp_path / "job_cleanup.json"
     config.write_text(json.dumps({"databases": [jobs]}))
 

@@ -11,12 +11,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
     StuckJobsError,
+    celery_client,
     clean_up,
     read_options,
-    workers,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
 
 NOBODY = 65534
 REAL = Path(sys.executable).resolve()
@@ -68,7 +69,7 @@ def start(shop):
         (shop / "celery/app/utils.py").write_text(APP + more)
         celery = {"app": "shop", "directory": str(shop), "python": PYTHON, "timeout": 0.2, **celery}
         database = read_options({"name": "jobs", "path": str(shop / "jobs.db"), "table": "jobs", "celery": celery})
-        ours = workers.Workers(database, database.celery)
+        ours = celery_client.Workers(database.celery, SQLite(database).owner)
         started.append(ours)
         ours.start()
         return ours
@@ -170,7 +171,7 @@ def test_who_did_not_answer_in_time_is_asked_no_more(start, monkeypatch):
     ours = start("App.send_task = lambda *_, **__: time.sleep(1)")
     assert ours.ready() == ""
     with monkeypatch.context() as patch:
-        patch.setattr(workers.time, "monotonic", iter([0, 99]).__next__)
+        patch.setattr(celery_client.time, "monotonic", iter([0, 99]).__next__)
         assert ours.send(TASKS) == (0, "no answer from shop within 11.8 s")
     assert ours._process.wait(9) == -9
     assert ours.send(TASKS * 2) == (0, "no answer from shop within 11.8 s")
@@ -252,7 +253,7 @@ def test_a_uuid_is_recognised_however_it_is_stored(shop, start, stored, column):
     start(f"ARGS = ['{UUID}', None]").stop()  # a task may also get None, which is nobody's id
     celery = {"app": "shop", "directory": str(shop), "python": PYTHON, "timeout": 0.2, "task_id_column": "task"}
     jobs = {"name": "jobs", "path": str(shop / "jobs.db"), "table": "jobs", "celery": celery}
-    (report,) = clean_up([read_options({**jobs, "record_directory": str(shop / "records")})])
+    (report,) = clean_up(SQLite, [read_options({**jobs, "record_directory": str(shop / "records")})])
     assert report.error == ""
     assert [note.why for note in report.skipped] == ["w1 is executing it (task t1)"]
     assert report.changed == 1
@@ -261,6 +262,6 @@ def test_a_uuid_is_recognised_however_it_is_stored(shop, start, stored, column):
 
 
 def test_only_what_looks_like_a_uuid_has_several_forms():
-    assert workers.same_name(UUID) == workers.same_name(PLAIN) == PLAIN
+    assert celery_client.same_name(UUID) == celery_client.same_name(PLAIN) == PLAIN
     for other in ("17", "a-b", "AB", UUID[:-1], UUID.replace("-", "", 1), PLAIN[:-1] + "x", PLAIN + "0"):
-        assert workers.same_name(other) == other
+        assert celery_client.same_name(other) == other

@@ -8,15 +8,15 @@ from datetime import datetime, timedelta, timezone
 from unittest import mock
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
     clean_up,
+    pace,
     plan,
     read_options,
-    rows,
     undo,
-    write,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.record import Record
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite, rows
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -211,12 +211,12 @@ def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913
 
     original = Record.intend
     with mock.patch.multiple(rows, PAGE=3, DELETE_PAGE=2, WINDOW=4, BOUND=4), mock.patch.multiple(
-        write, FIRST=2, LEAST=1
+        pace, FIRST=2, LEAST=1
     ), mock.patch.object(plan, "FEW", 2):
-        (dry,) = clean_up([read_options(options)], dry_run=True, now=NOW)
+        (dry,) = clean_up(SQLite, [read_options(options)], dry_run=True, now=NOW)
         assert snapshot(path) == before
         with mock.patch.object(Record, "intend", intend):
-            (report,) = clean_up([read_options(options)], now=NOW)
+            (report,) = clean_up(SQLite, [read_options(options)], now=NOW)
         assert not report.error
         expected_jobs, expected_children, expected_grandchildren = expected(jobs, children, grandchildren, wish, moved)
         columns = ", ".join([*keys, "status", "queue", "attempts", "error", "payload"])
@@ -233,10 +233,10 @@ def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913
         ]
         assert report.moved_on_count == len(happened)
         assert dry.count == report.count or happened
-        (again,) = clean_up([read_options(options)], now=NOW)
+        (again,) = clean_up(SQLite, [read_options(options)], now=NOW)
         assert not again.changed
         if report.record:
-            assert not undo(report.record).left
+            assert not undo(SQLite, report.record).left
         if not happened:
             assert snapshot(path) == before
 
@@ -255,7 +255,7 @@ def test_a_mistake_about_the_schema_is_named(tmp_path, columns, mistake, message
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"CREATE TABLE jobs ({columns})")
     options = {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(tmp_path / "records")}
-    (report,) = clean_up([read_options({**options, **mistake})])
+    (report,) = clean_up(SQLite, [read_options({**options, **mistake})])
     assert message in report.error
 
 
@@ -269,7 +269,7 @@ def test_generated_columns_may_tell_the_age_and_are_no_part_of_what_comes_back(t
         db.commit()
     before = snapshot(path)
     options = {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(tmp_path / "records")}
-    (report,) = clean_up([read_options({**options, "action": "delete"})])
+    (report,) = clean_up(SQLite, [read_options({**options, "action": "delete"})])
     assert report.counts == {"jobs": {"delete": 1}}
-    undo(report.record)
+    undo(SQLite, report.record)
     assert snapshot(path) == before

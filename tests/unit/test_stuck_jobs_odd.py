@@ -10,16 +10,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
     StuckJobsError,
     clean_up,
     read_options,
-    rows,
     undo,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.plan import Plan
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.times import Clock
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.write import Pace
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite, rows
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.pace import Pace
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.times import Clock
 
 OLD = "2026-01-18 12:00:00"
 
@@ -44,7 +44,7 @@ def sql(path, *statements):
 
 
 def run(path, dry_run=False, **more):
-    (report,) = clean_up([read_options(options(path, **more))], dry_run)
+    (report,) = clean_up(SQLite, [read_options(options(path, **more))], dry_run=dry_run)
     return report
 
 
@@ -118,7 +118,7 @@ def test_a_trigger_of_the_database_is_nobody_elses_change(path, action, trigger)
     report = run(path, action=action)
     assert report.counts["jobs"] == {action: 2}
     assert not report.moved_on_count
-    undone = undo(report.record)
+    undone = undo(SQLite, report.record)
     assert (undone.back, undone.left) == (4, 0)
     assert sql(path, "SELECT count(*) FROM jobs WHERE status = 'processing'") == [(2,)]
 
@@ -148,7 +148,7 @@ def test_the_applications_triggers_keep_their_own_way_with_conflicts(path):
     for action in ("reset", "delete"):
         report = run(path, action=action)
         assert (report.counts["jobs"], report.skipped) == ({action: 2}, [])
-        assert undo(report.record).left == 0
+        assert undo(SQLite, report.record).left == 0
 
 
 def test_a_run_that_fails_after_a_part_tells_of_it(path, monkeypatch):
@@ -179,7 +179,7 @@ def test_a_run_that_fails_after_a_part_tells_of_it(path, monkeypatch):
     assert "another process held the database" in report.error
     assert report.counts == {"late": {"reset": 1}}
     assert "Before that: 1 in late reset to pending" in report.sentence()
-    assert undo(report.record).back == 1
+    assert undo(SQLite, report.record).back == 1
 
 
 @pytest.mark.parametrize("body", ["SELECT RAISE(ROLLBACK, 'not him')", "SELECT RAISE(ABORT, 'not him')"])
@@ -196,7 +196,7 @@ def test_a_trigger_that_refuses_a_job_keeps_no_other_from_being_reset(path, body
     stuck = [(2,), (11,)] if "nor" in other else [(2,)]
     assert sql(path, "SELECT id FROM jobs WHERE status = 'processing'") == stuck
     assert report.counts["jobs"] == {"reset": 4 - len(stuck)}
-    undone = undo(report.record)
+    undone = undo(SQLite, report.record)
     assert (undone.left, len(sql(path, "SELECT id FROM jobs WHERE status = 'processing'"))) == (0, 4)
 
 
@@ -230,7 +230,7 @@ def test_a_foreign_key_that_is_looked_at_late_keeps_no_other_from_its_turn(path)
         ("2", "SQLite refuses it: FOREIGN KEY constraint failed")
     ]
     sql(path, "DELETE FROM states WHERE usr = 'n2' AND status = 'processing'")
-    undone = undo(report.record)
+    undone = undo(SQLite, report.record)
     assert (undone.back, undone.left) == (1, 1)
     assert sql(path, "SELECT status FROM late") == [("processing",), ("processing",), ("pending",)]
 
@@ -245,7 +245,7 @@ def test_what_refers_to_rows_of_later_batches_comes_back_after_them(path):
     )
     report = run(path, table="chain", children=[], action="delete")
     assert report.counts == {"chain": {"delete": 400}}
-    undone = undo(report.record)
+    undone = undo(SQLite, report.record)
     assert (undone.back, undone.left) == (400, 0)
 
 
@@ -306,7 +306,8 @@ def test_children_without_an_index_are_found_in_one_look(path):
         steps[0] += 1
 
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        plan = Plan(db, read_options(options(path)), Clock(), {}, print)
+        database = read_options(options(path))
+        plan = Plan(SQLite(database), rows.Rows(db, database), Clock(), {}, print)
         few = next(plan.pages())[:20]
         db.set_progress_handler(step, 1000)
         assert plan.unharmed(few) == few
@@ -317,7 +318,7 @@ def test_an_undo_goes_on_after_a_job_that_can_not_come_back(path):
     sql(path, "CREATE UNIQUE INDEX one ON jobs (usr) WHERE status = 'processing'")
     report = run(path, action="delete")
     sql(path, "INSERT INTO jobs (id, status, usr) VALUES (9, 'processing', 'ann')")
-    undone = undo(report.record)
+    undone = undo(SQLite, report.record)
     assert (undone.back, undone.left) == (2, 1)
     assert sql(path, "SELECT id FROM jobs ORDER BY id") == [(2,), (3,), (9,)]
     assert sql(path, "SELECT job FROM links ORDER BY job") == [(2,), (3,)], "a link came back without its job"
@@ -329,7 +330,7 @@ def test_an_undo_goes_on_after_a_trigger_that_takes_all_of_it_back(path):
         path,
         "CREATE TRIGGER keep BEFORE UPDATE ON jobs WHEN old.usr = 'ann' BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
     )
-    undone = undo(report.record)
+    undone = undo(SQLite, report.record)
     assert (undone.back, undone.left) == (2, 1)
     for table in ("jobs", "links"):
         after = sql(path, f"SELECT status FROM {table} WHERE id < 3")
@@ -339,7 +340,7 @@ def test_an_undo_goes_on_after_a_trigger_that_takes_all_of_it_back(path):
 def test_an_undo_touches_no_link_of_a_job_that_went_on(path):
     report = run(path)
     sql(path, "UPDATE jobs SET status = 'cancelled' WHERE id = 1")
-    assert undo(report.record).left == 1
+    assert undo(SQLite, report.record).left == 1
     assert sql(path, "SELECT status FROM links WHERE job = 1") == [("pending",)]
 
 
@@ -369,7 +370,7 @@ def test_root_undoes_no_record_that_somebody_else_has_written(path):
     record = run(path).record
     os.chown(record, pwd.getpwnam("nobody").pw_uid, -1)
     with pytest.raises(StuckJobsError, match="belongs to nobody, who does not own"):
-        undo(record)
+        undo(SQLite, record)
 
 
 @as_root
@@ -386,6 +387,6 @@ def test_root_follows_no_link_of_another_user(path, tmp_path, what):
 
 
 def test_the_id_is_found_wherever_it_stands_among_the_arguments():
-    from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.run import _filled  # noqa: PLC0415
+    from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.run import _filled  # noqa: PLC0415
 
     assert _filled(["{id}", {"jobs": ["{id}", "job {id}"]}], (7,)) == [7, {"jobs": [7, "job 7"]}]

@@ -6,11 +6,12 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import clean_up, read_options, undo
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import rows as engine_rows
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.plan import Plan
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.record import Record
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs.times import Clock
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import clean_up, read_options, undo
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import rows as engine_rows
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.times import Clock
 
 NOW = 1_768_737_600.0
 OLD = int(NOW) - 3600
@@ -27,7 +28,7 @@ def make(tmp_path, script, mode="wal"):
 
 def run(path, /, **more):
     said = {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(path.parent / "records")}
-    (report,) = clean_up([read_options({**said, **more})], now=NOW)
+    (report,) = clean_up(SQLite, [read_options({**said, **more})], now=NOW)
     assert not report.error
     return report
 
@@ -140,7 +141,7 @@ def test_a_foreign_key_within_the_family_stops_no_delete(tmp_path):
     report = run(path, action="delete", children=[LINKS])
     assert not report.skipped
     assert report.counts == {"jobs": {"delete": 2}, "links": {"delete": 2}}
-    undo(report.record)
+    undo(SQLite, report.record)
     assert dump(path) == before
 
 
@@ -240,7 +241,8 @@ def test_a_status_compares_as_its_type_does_and_is_paged_by_the_key(tmp_path, mo
     said = {"name": "jobs", "path": str(path), "table": "jobs", "action": "delete", "stuck_statuses": [1]}
     asked = []
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        plan = Plan(db, read_options(said), Clock(NOW), {}, print)
+        database = read_options(said)
+        plan = Plan(SQLite(database), engine_rows.Rows(db, database), Clock(NOW), {}, print)
         db.set_trace_callback(asked.append)
         found = [change.key[0] for page in plan.pages() for change in page]
         db.set_trace_callback(None)

@@ -30,7 +30,7 @@ def test_it_is_installed_once_runs_and_goes(module, tmp_path):
     assert module(**present, _ansible_check_mode=True)["changed"]
     assert not (tmp_path / "lib").exists()
 
-    assert str(tmp_path / "lib" / "stuck_jobs" / "plan.py") in module(**present)["files"]
+    assert str(tmp_path / "lib" / "engine" / "_stuck_jobs" / "plan.py") in module(**present)["files"]
     script = tmp_path / "lib" / "cleanup_stuck_jobs.py"
     helped = subprocess.run(
         [sys.executable, "-E", "-s", str(script), "--help"], capture_output=True, text=True, check=True
@@ -38,9 +38,13 @@ def test_it_is_installed_once_runs_and_goes(module, tmp_path):
     assert "--undo" in helped.stdout
     assert not module(**present)["changed"]
 
-    (tmp_path / "lib" / "stuck_jobs" / "of_an_older_version.py").write_text("")
+    old = [tmp_path / "lib" / "engine" / "_common" / "moved.py", tmp_path / "lib" / "stuck_jobs" / "plan.py"]
+    for file in old:
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
     script.chmod(0o644)
-    assert [Path(file).name for file in module(**present)["files"]] == [script.name, "of_an_older_version.py"]
+    assert module(**present)["files"] == [str(file) for file in (script, *old)]
+    assert not (tmp_path / "lib" / "stuck_jobs").exists()
 
     assert module(state="absent")["changed"]
     assert not list((tmp_path / "lib").iterdir())

@@ -7,11 +7,12 @@ import time
 from contextlib import closing
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils.stuck_jobs import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
     clean_up,
     read_options,
     run,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
 
 
 class Workers:
@@ -20,7 +21,7 @@ class Workers:
     def __init__(self):
         self.living, self.why_not, self.breaks_after, self.sent = {}, "", 99, []
 
-    def __call__(self, database, celery):
+    def __call__(self, celery, owner):
         return self
 
     def start(self):
@@ -69,7 +70,7 @@ def options(path, celery=(), **more):
 
 
 def go(path, **more):
-    (report,) = clean_up([read_options(options(path, **more))])
+    (report,) = clean_up(SQLite, [read_options(options(path, **more))])
     return report
 
 

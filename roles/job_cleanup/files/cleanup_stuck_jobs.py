@@ -36,7 +36,7 @@ from typing import Any, Iterable
 # Leave no compiled copy of the engine behind in /usr/local/lib/evenkeel.
 sys.dont_write_bytecode = True
 
-from stuck_jobs import (  # noqa: E402
+from engine._stuck_jobs import (  # noqa: E402
     ACTIONS,
     Database,
     Report,
@@ -47,6 +47,7 @@ from stuck_jobs import (  # noqa: E402
     undo,
     write_metrics,
 )
+from engine._stuck_jobs.engines.sqlite import SQLite  # noqa: E402
 
 CONFIG = "/etc/evenkeel/job_cleanup.json"
 ROWS = 20  # that the table shows
@@ -83,7 +84,7 @@ def main() -> int:
     args = arguments()
     try:
         if args.undo:
-            undone = undo(args.undo, args.dry_run)
+            undone = undo(SQLite, args.undo, args.dry_run)
             print(undone.sentence)
             if not args.dry_run:
                 tell_journal([(syslog.LOG_NOTICE, undone.sentence)])
@@ -94,7 +95,7 @@ def main() -> int:
     except StuckJobsError as error:
         print(error, file=sys.stderr)
         return 1
-    reports = clean_up(databases, dry_run=args.dry_run, shown=sys.maxsize if args.json else ROWS)
+    reports = clean_up(SQLite, databases, dry_run=args.dry_run, shown=sys.maxsize if args.json else ROWS)
     # A given id belongs to one of the databases; it is only unknown where none of them knows it.
     missing = [job for job in args.job if reports and all(job in report.unknown for report in reports)]
     for report in reports:
@@ -150,7 +151,7 @@ def check_each_is_one(databases: list[Database], jobs: list[str]) -> None:
     """A given id means one job, not one in each database that happens to have such an id."""
     if not jobs or len(databases) == 1:
         return
-    reports = clean_up(databases, dry_run=True, ask_workers=False, shown=0)
+    reports = clean_up(SQLite, databases, dry_run=True, ask_workers=False, shown=0)
     for report in reports:
         if report.error:
             raise StuckJobsError(f"--job: {report.error} Or add --database with the one that has the job.")

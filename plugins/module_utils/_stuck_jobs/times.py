@@ -16,10 +16,7 @@ _EPOCH_TEXT = re.compile(r"\d{10}(\.\d+)?|\d{13}|\d{16}")
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:[.,](\d+))?\s*(?:(Z)|([+-])(\d\d):?(\d\d)?)?", re.IGNORECASE
 )
-# 1980 to 2200: a REAL in between is SQLite's julianday(), an epoch in s would be a day of January 1970.
-_JULIAN = (2444239.5, 2524593.5)
-_JULIAN_EPOCH = 2440587.5
-_EARLIEST = (_JULIAN[0] - _JULIAN_EPOCH) * 86400  # before that it is some program's word for "never": 0001, 1970
+_EARLIEST = 315_532_800  # 1980: before that it is some program's word for "never": 0001, 1970
 
 
 class Clock:
@@ -63,7 +60,7 @@ def parse_time(value: Any, zone: tzinfo = timezone.utc) -> float | None:
     """Epoch seconds of a timestamp as applications store them, or None where we can't be sure what it says.
 
     ISO 8601 with T or space, fraction, Z or offset (without one it is of the zone); epochs in s, ms or µs, told apart
-    by their 10, 13 or 16 digits; a Julian day as a REAL. Other numbers, such as 202601181030, may be dates in disguise
+    by their 10, 13 or 16 digits. Other numbers, such as 202601181030, may be dates in disguise
     and are nobody's age.
     """
     if isinstance(value, str):
@@ -71,8 +68,6 @@ def parse_time(value: Any, zone: tzinfo = timezone.utc) -> float | None:
         if text[4:5] == "-" and text[10:11] in ("T", " ", "t"):
             return _iso_seconds(text, zone)
         value = float(text) if _EPOCH_TEXT.fullmatch(text) else None
-    if isinstance(value, float) and _JULIAN[0] <= value < _JULIAN[1]:
-        return (value - _JULIAN_EPOCH) * 86400
     if isinstance(value, (int, float)):
         for scale in (1, 1e3, 1e6):
             if 1e9 <= value / scale < 1e10:

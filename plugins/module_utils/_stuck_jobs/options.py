@@ -271,4 +271,4 @@ def _unfit_values(table: Table) -> Iterator[str]:
         if not isinstance(value, (str, int, float, bytes, type(None))):
             yield f"{option} of {table.table}: {value!r} is no value for a column. Write a text, a number or null."
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            yield f"{option} of {table.table}: {value} is more than SQLite's 64 bits hold."
+            yield f"{option} of {table.table}: {value} is more than 64 bits hold."

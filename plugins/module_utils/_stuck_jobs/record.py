@@ -12,30 +12,30 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import tempfile
-import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any, Iterator, Sequence
 
-from .access import owner_of, user_name
-from .change import Change, Shape
-from .options import Database, StuckJobsError
+from .._common import locks
+from .._common.users import user_name
+from .change import Change, Recorded, Shape
+from .engines.base import Engine
+from .options import StuckJobsError
 
 PART = ".part"
 
 
-def directory_of(database: Database) -> Path:
+def directory_of(engine: Engine) -> Path:
     """One directory for each owner of a database, closed to all others."""
-    return Path(database.record_directory) / user_name(owner_of(database).st_uid)
+    return Path(engine.database.record_directory) / engine.owner.name
 
 
-def make_directory(database: Database) -> None:
+def make_directory(engine: Engine) -> None:
     """Makes that directory; as root, for the database's owner, who can't make it under /var/lib."""
-    directory, owner = directory_of(database), owner_of(database)
+    directory = directory_of(engine)
     if directory.is_dir():
         return
     try:
@@ -46,36 +46,31 @@ def make_directory(database: Database) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)  # another clean-up may have made it by now
     except PermissionError:
         raise StuckJobsError(
-            f"{database}: {directory}, where the records of runs are kept, can't be made. Run this once as root,"
+            f"{engine.database}: {directory}, where the records of runs are kept, can't be made. Run this once as root,"
             " or set record_directory to one where you may write."
         ) from None
     if os.geteuid() == 0:
-        os.chown(directory, owner.st_uid, owner.st_gid, follow_symlinks=False)
+        os.chown(directory, engine.owner.uid, engine.owner.gid, follow_symlinks=False)
 
 
 @contextlib.contextmanager
-def only_one_run(database: Database) -> Iterator[None]:
+def only_one_run(engine: Engine) -> Iterator[None]:
     """Two at once would both find the same jobs: the second waits for the first, or leaves."""
-    with (directory_of(database) / f"{database.name}.lock").open("w", encoding="utf-8") as lock:
-        end = time.monotonic() + database.busy_timeout
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    raise StuckJobsError(
-                        f"{database}: another clean-up is still at work after {database.busy_timeout:g} s."
-                    ) from None
-                time.sleep(0.1)
-        yield
+    database = engine.database
+    try:
+        with locks.hold(directory_of(engine) / f"{database.name}.lock", database.busy_timeout):
+            yield
+    except locks.Busy:
+        raise StuckJobsError(
+            f"{database}: another clean-up is still at work after {database.busy_timeout:g} s."
+        ) from None
 
 
 class Record:
     """The record of the run that is going on; its file begins with the first batch."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.database = engine, engine.database
         self.path = ""
         self._file: IO[str] | None = None
         self._shapes: dict[Shape, int] = {}
@@ -133,7 +128,7 @@ class Record:
         if self._file is None:
             stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
             number, path = tempfile.mkstemp(
-                f".jsonl{PART}", f"{self.database.name}-{stamp}-", directory_of(self.database)
+                f".jsonl{PART}", f"{self.database.name}-{stamp}-", directory_of(self._engine)
             )
             self.path = path[: -len(PART)]
             self._file = os.fdopen(number, "w", encoding="utf-8")
@@ -151,9 +146,10 @@ def finish(part: Path) -> None:
     part.rename(part.with_suffix(""))
 
 
-def cut_short(database: Database) -> Iterator[Path]:
+def cut_short(engine: Engine) -> Iterator[Path]:
     """The records of this database's runs that ended before their end."""
-    for part in sorted(directory_of(database).glob(f"{database.name}-????????T??????Z-*.jsonl{PART}")):
+    database = engine.database
+    for part in sorted(directory_of(engine).glob(f"{database.name}-????????T??????Z-*.jsonl{PART}")):
         with part.open(encoding="utf-8") as file:
             head = file.readline()
         if not head.endswith("\n"):
@@ -162,24 +158,13 @@ def cut_short(database: Database) -> Iterator[Path]:
             yield part
 
 
-def check_author(path: str, head: dict[str, Any], database: Database) -> None:
+def check_author(path: str, head: dict[str, Any], engine: Engine) -> None:
     """Root must not do what somebody else than the database's owner has written."""
     author = head["author"]
-    if author not in (0, owner_of(database).st_uid):
+    if author not in (0, engine.owner.uid):
         raise StuckJobsError(
-            f"{path} belongs to {user_name(author)}, who does not own {database.path}: no record of ours."
+            f"{path} belongs to {user_name(author)}, who does not own {engine.database.path}: no record of ours."
         )
-
-
-class Row:
-    """A row of a record: how it was, and what it became."""
-
-    def __init__(self, shape: dict[str, Any], before: list[Any], after: list[Any]) -> None:
-        self.table, self.action = shape["table"], shape["action"]
-        read = dict(zip(shape["read"], map(_unpack, before)))
-        self.key = {column: read[column] for column in shape["id"]}
-        self.before = {column: read[column] for column in shape["set"]}
-        self.after = dict(zip(shape["set"], map(_unpack, after)))
 
 
 class Batch:
@@ -188,7 +173,7 @@ class Batch:
     Where the run ended before it could say that they are done, they may be, or not: only the database knows.
     """
 
-    def __init__(self, jobs: list[list[Row]], is_sent: bool) -> None:
+    def __init__(self, jobs: list[list[Recorded]], is_sent: bool) -> None:
         self.jobs, self.is_sent = jobs, is_sent
 
 
@@ -220,9 +205,9 @@ def _batches(file: IO[bytes], newest_first: bool) -> Iterator[Batch]:
                 found[-1].update(line)
         for batch in reversed(found) if newest_first else found:
             file.seek(batch["start"])
-            jobs: dict[int, list[Row]] = {}
+            jobs: dict[int, list[Recorded]] = {}
             for number, shape, before, after in json.loads(file.readline())["rows"]:
-                jobs.setdefault(number, []).append(Row(shapes[shape], before, after))
+                jobs.setdefault(number, []).append(_row(shapes[shape], before, after))
             left = set(batch.get("left", ()))
             kept = [job for number, job in jobs.items() if number not in left]
             yield Batch(kept[::-1] if newest_first else kept, "sent" in batch)
@@ -249,9 +234,20 @@ def _unpack(value: Any) -> Any:
 _encode = json.JSONEncoder(default=_pack).encode  # what JSON doesn't know is bytes
 
 
-def as_row(change: Change) -> Row:
+def _row(shape: dict[str, Any], before: Sequence[Any], after: Sequence[Any]) -> Recorded:
+    row = dict(zip(shape["read"], map(_unpack, before)))
+    return Recorded(
+        table=shape["table"],
+        action=shape["action"],
+        key={column: row[column] for column in shape["id"]},
+        before={column: row[column] for column in shape["set"]},
+        after=dict(zip(shape["set"], map(_unpack, after))),
+    )
+
+
+def as_recorded(change: Change) -> Recorded:
     """A change as its record has it."""
-    return Row(_head(change.shape), list(change.before), list(change.after))
+    return _row(_head(change.shape), change.before, change.after)
 
 
 def _head(shape: Shape) -> dict[str, Any]:

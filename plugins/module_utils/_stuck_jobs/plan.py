@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from typing import Any, Callable, Container, Iterable, Iterator, Mapping, Sequence
 
+from .celery_client import as_argument
 from .change import Change, Note, Shape, show
-from .options import Database, Table
-from .rows import NotText, Row, Rows
-from .schema import Referrer
-from .times import Clock, parse_threshold, parse_time, parse_zone, span
-from .workers import as_argument
+from .engines.base import Engine, NotText, Referrer, Row, Rows
+from .options import Table
+from .times import Clock, parse_threshold, parse_zone, span
 
 FEW = 200  # jobs that are judged at a time, with their families
 
@@ -24,17 +22,17 @@ class Plan:
 
     def __init__(
         self,
-        connection: sqlite3.Connection,
-        database: Database,
+        engine: Engine,
+        rows: Rows,
         clock: Clock,
         living: Mapping[str, str],
         skip: Callable[[Note], None],
     ) -> None:
-        self.database = database
-        self.rows = Rows(connection, database)
+        self.database = database = engine.database
+        self.rows = rows
         self.unknown: list[str] = []  # given ids that no job begins with
         self._clock, self._living, self._skip = clock, living, skip
-        self._zone = parse_zone(database.time_zone)
+        self._parse_time, self._zone = engine.parse_time, parse_zone(database.time_zone)
         self._threshold = parse_threshold(database.threshold)
         # Keys of JSON and YAML may be texts where the database has numbers.
         self._thresholds = {str(key): parse_threshold(value) for key, value in database.thresholds.items()}
@@ -68,7 +66,7 @@ class Plan:
             if row is None:
                 self.unknown.append(str(job))
             else:
-                found[row[:-1]] = row[-1]
+                found[row[0]] = row[1]
         rows = []
         for row, is_stuck in found.items():
             if is_stuck:
@@ -85,7 +83,7 @@ class Plan:
         if stamp is None and self.database.fallback_time_column:
             column = self.database.fallback_time_column
             stamp = row[self._at[column]]
-        since = parse_time(stamp, self._zone)
+        since = self._parse_time(stamp, self._zone)
         age = None if since is None or since > self._clock.begun else self._clock.begun - since
         if self._by_age:
             if age is None and (since is None or since > self._clock.now()):

@@ -3,16 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A plan's elements: what changes, from what to what, why; and what is left alone."""
 
-# ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from .options import Table
-from .schema import Schema, q
 from .times import span
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a table is like. An engine knows more of it."""
+
+    table: Table
+    columns: tuple[str, ...]  # all that are stored, in their order
+    locator: tuple[str, ...]  # what finds a row fastest, in the engine's own words
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,38 +42,6 @@ class Shape:
     def is_written(self) -> bool:
         """A child without a status is only passed through, to its own children, unless it is deleted."""
         return self.action == "delete" or bool(self.set)
-
-    @cached_property
-    def write_sql(self) -> str:
-        """Writes the row if it is as it was read. Takes what is set, then the row."""
-        return f"{self.place_sql} AND {self._as_read}"
-
-    @cached_property
-    def look_sql(self) -> str:
-        """Is there the row, as it was read? Takes the row."""
-        return f"{self.there_sql} AND {self._as_read}"
-
-    @cached_property
-    def there_sql(self) -> str:
-        """Is there the row, however it is? Takes the place."""
-        return f"SELECT 1 FROM {q(self.table.table)} WHERE {self._at_place}"
-
-    @cached_property
-    def place_sql(self) -> str:
-        """Writes the row, however it is. Takes what is set, then the place."""
-        table = q(self.table.table)
-        if self.action == "delete":
-            return f"DELETE FROM {table} WHERE {self._at_place}"
-        settings = ", ".join(f"{q(column)} = ?" for column in self.set)
-        return f"UPDATE {self.schema.or_abort} {table} SET {settings} WHERE {self._at_place}"
-
-    @property
-    def _at_place(self) -> str:
-        return " AND ".join(f"{column} = ?" for column in self.schema.locator)
-
-    @property
-    def _as_read(self) -> str:
-        return " AND ".join(f"{q(column)} IS ?" for column in self.read)
 
     def value(self, row: tuple[Any, ...], column: str) -> Any:
         return row[len(self.schema.locator) + self.read.index(column)] if column else None
@@ -136,6 +111,16 @@ class Change(NamedTuple):
             "to": plain(self.target),
             "why": self.why,
         }
+
+
+class Recorded(NamedTuple):
+    """A row as the record of a run has it: how it was, and what it became."""
+
+    table: str
+    action: str
+    key: Mapping[str, Any]
+    before: Mapping[str, Any]  # of the columns that were set; of a deleted row, all that comes back
+    after: Mapping[str, Any]
 
 
 class Note(NamedTuple):

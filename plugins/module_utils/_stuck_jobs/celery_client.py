@@ -9,9 +9,9 @@ One helper process, started when first needed as the database's owner, takes a J
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
-import pwd
 import re
 import select
 import stat
@@ -19,78 +19,15 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Iterator, Sequence
 
-from .access import as_owner, owner_of
-from .options import Celery, Database, StuckJobsError
+from .._common.users import Identity, acting_as, become
+from . import celery_helper
+from .options import Celery, StuckJobsError
 
 STARTING = 60.0  # seconds for the application to be imported
 TAIL = 4096  # bytes of its log that hold its last words
 _UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(\1[0-9a-f]{4}){2}\1[0-9a-f]{12}", re.IGNORECASE)
-
-_HELPER = """
-import json, os, sys
-wish = json.loads(sys.stdin.readline())
-answers = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)  # what the application prints is no answer
-sys.path.insert(0, wish["directory"])
-def words(error):
-    text = str(error).strip()
-    return "%s: %s" % (type(error).__name__, text.splitlines()[0] if text else "")
-def answer(**data):
-    answers.write(json.dumps(data, default=str) + "\\n")
-    answers.flush()
-def values(thing):
-    if isinstance(thing, dict):
-        thing = list(thing.values())
-    if isinstance(thing, (list, tuple)):
-        return [value for item in thing for value in values(item)]
-    return [str(thing)]
-QUESTIONS = {"scheduled": "has scheduled it", "reserved": "has reserved it", "active": "is executing it"}
-def busy():
-    nodes, found = wish["workers"], {}
-    # In the order of a task's way: none slips through between two questions. Once we know who is there, we wait for
-    # their answers only, not for the whole time-out.
-    for question, doing in QUESTIONS.items():
-        inspect = app.control.inspect(destination=nodes or None, limit=len(nodes) or None, timeout=wish["timeout"])
-        replies = getattr(inspect, question)() or {}
-        silent = sorted(set(nodes) - set(replies))
-        if silent or not replies:
-            who = "no answer from " + ", ".join(silent) if silent else "no worker answered"
-            return {"error": "%s within %g s" % (who, wish["timeout"])}
-        nodes = sorted(replies)
-        for node, tasks in replies.items():
-            for task in tasks:
-                task = task.get("request", task)
-                for value in [task["id"], *values(task.get("args")), *values(task.get("kwargs"))]:
-                    found[value] = "%s %s (task %s)" % (node, doing, task["id"])
-    return {"busy": found}
-def send(tasks):
-    sent = 0
-    try:
-        with app.connection_for_write(connect_timeout=wish["timeout"]) as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=wish["timeout"])
-            for task in tasks:
-                app.send_task(connection=connection, retry=False, **task)
-                sent += 1
-    except Exception as error:
-        return {"sent": sent, "error": words(error)}
-    return {"sent": sent}
-try:
-    from celery.app.utils import find_app
-    app = find_app(wish["app"])
-    app.loader.import_default_modules()
-except BaseException as error:
-    answer(error=words(error))
-    sys.exit(1)
-answer(ready=True)
-for line in sys.stdin:
-    asked = json.loads(line)
-    try:
-        answer(**(busy() if asked == "busy" else send(asked)))
-    except Exception as error:
-        answer(error=words(error))
-"""
 
 
 def as_argument(key: tuple[Any, ...]) -> str:
@@ -110,10 +47,10 @@ def same_name(value: str) -> str:
 
 
 class Workers:
-    """The workers of a database's application."""
+    """The workers of an application, asked as its user."""
 
-    def __init__(self, database: Database, celery: Celery) -> None:
-        self._database, self._celery = database, celery
+    def __init__(self, celery: Celery, owner: Identity) -> None:
+        self._celery, self._owner = celery, owner
         self._process: subprocess.Popen[bytes] | None = None
         # What the helper logs. Not a pipe: a full one would block it.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- stop() closes it
@@ -125,10 +62,10 @@ class Workers:
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             self._process = subprocess.Popen(
                 # Absolute: nothing is looked up in the PATH of the application.
-                [Path(celery.directory, celery.python).absolute(), "-c", _HELPER],
+                [Path(celery.directory, celery.python).absolute(), "-c", inspect.getsource(celery_helper)],
                 cwd=celery.directory,
-                env=_environment(self._database, celery),
-                preexec_fn=_become(owner_of(self._database)),  # noqa: PLW1509 -- we have no threads
+                env=_environment(celery.environment_file, self._owner),
+                preexec_fn=become(self._owner),  # noqa: PLW1509 -- we have no threads
                 start_new_session=True,  # the application can't type into root's terminal
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -215,41 +152,24 @@ class Workers:
         return said[-1] if said else f"{self._celery.python} ended with {self._process.wait()}"
 
 
-def _become(owner: os.stat_result) -> Callable[[], None] | None:
-    """Makes root's child the owner's, for good: before it executes anything, and before it has its environment."""
-    if not _is_root_for(owner):
-        return None
-
-    def become() -> None:
-        os.setgroups([])
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
-
-    return become
+def _environment(file: str, owner: Identity) -> dict[str, str]:
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": owner.home,
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **dict(_variables(file, owner)),
+    }
 
 
-def _is_root_for(owner: os.stat_result) -> bool:
-    return os.geteuid() == 0 and owner.st_uid != 0
-
-
-def _environment(database: Database, celery: Celery) -> dict[str, str]:
-    owner = owner_of(database).st_uid
-    try:
-        home = pwd.getpwuid(owner).pw_dir
-    except KeyError:
-        home = "/"
-    bare = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home, "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
-    return {**bare, **dict(_variables(database, celery.environment_file))}
-
-
-def _variables(database: Database, path: str) -> Iterator[tuple[str, str]]:
+def _variables(path: str, owner: Identity) -> Iterator[tuple[str, str]]:
     """Of an environment file as systemd has it (EnvironmentFile=), in its plain form."""
     if not path:
         return
     try:
-        lines = _read(database, Path(path)).splitlines()
+        lines = _read(Path(path), owner).splitlines()
     except (OSError, UnicodeError) as error:
-        raise StuckJobsError(f"{database}: celery: environment_file can't be read: {error}.") from None
+        raise StuckJobsError(f"celery: environment_file can't be read: {error}.") from None
     for line in map(str.strip, lines):
         name, equals, value = line.partition("=")
         if equals and not line.startswith(("#", ";")):
@@ -257,13 +177,13 @@ def _variables(database: Database, path: str) -> Iterator[tuple[str, str]]:
             yield name.strip(), value[1:-1].replace('\\"', '"').replace("\\\\", "\\") if quoted else value
 
 
-def _read(database: Database, path: Path) -> str:
+def _read(path: Path, owner: Identity) -> str:
     """As the owner; root reads for him what only root can have put there: no link of his leads root to a secret."""
     try:
-        with as_owner(database):
+        with acting_as(owner):
             return path.read_text(encoding="utf-8")
     except PermissionError:
-        if not _is_root_for(owner_of(database)) or not _is_roots(path):
+        if os.geteuid() != 0 or not _is_roots(path):
             raise
         return path.read_text(encoding="utf-8")
 

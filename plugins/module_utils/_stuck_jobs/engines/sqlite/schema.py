@@ -12,32 +12,21 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Iterator, Sequence
 
-from .options import Database, StuckJobsError, Table, nearest
+from ... import change
+from ...options import Database, StuckJobsError, Table, nearest
+from ..base import Referrer
 
 _ROWID = ("rowid", "oid", "_rowid_")  # SQLite's names for it; a column of that name hides one
 
 
 @dataclass(frozen=True)
-class Schema:
-    """What SQL about a table has to know."""
+class Schema(change.Schema):
+    """What SQL about a table has to know. The locator is the rowid, or the primary key's columns, as SQL."""
 
-    table: Table
-    columns: tuple[str, ...]  # all that are stored, in their order
-    locator: tuple[str, ...]  # what finds a row fastest: SQL for the rowid, or the primary key's columns
     status_index: str  # an index that begins with the status, or none
     index_is_of_status_alone: bool  # so its rows come by their places
     is_indexed_by_parent: bool
     or_abort: str  # OR ABORT where it is needed
-
-
-@dataclass(frozen=True)
-class Referrer:
-    """A foreign key, whoever it belongs to, that points to a table of the family."""
-
-    table: str
-    columns: tuple[str, ...]
-    parent: str
-    to: tuple[str, ...]  # the parent's columns
 
 
 def read_schema(connection: sqlite3.Connection, database: Database) -> dict[str, Schema]:

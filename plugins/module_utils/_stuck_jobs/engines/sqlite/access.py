@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import re
 import sqlite3
 from pathlib import Path
 from typing import Iterator
 from urllib.parse import quote
 
-from .options import Database, StuckJobsError
+from ...._common.users import Identity, acting_as, user_name
+from ...options import Database, StuckJobsError
+from ..base import Refused
 
 
 @contextlib.contextmanager
@@ -23,26 +24,15 @@ def as_owner(database: Database) -> Iterator[None]:
 
     Root lends itself the owner's identity; anybody else than the owner is sent back.
     """
-    owner, me = owner_of(database), os.geteuid()
-    if me not in (0, owner.st_uid):
-        name = user_name(owner.st_uid)
-        raise StuckJobsError(f"{database}: belongs to {name}. Run this as {name} or as root.")
-    if me == owner.st_uid:
+    owner = owner_of(database)
+    if os.geteuid() not in (0, owner.uid):
+        raise StuckJobsError(f"{database}: belongs to {owner.name}. Run this as {owner.name} or as root.")
+    with acting_as(owner):
         yield
-        return
-    groups, group = os.getgroups(), os.getegid()
-    os.setgroups([owner.st_gid])
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(me)
-        os.setegid(group)
-        os.setgroups(groups)
 
 
-def owner_of(database: Database) -> os.stat_result:
+def owner_of(database: Database) -> Identity:
+    """The owner of the file. Raises StuckJobsError where there is none, or somebody else leads us to it."""
     path = Path(database.path)
     try:
         if path.is_file():
@@ -52,13 +42,13 @@ def owner_of(database: Database) -> os.stat_result:
     raise StuckJobsError(f"{database}: there is no such file. Correct `path`, or start the application first.")
 
 
-def _checked(database: Database, owner: os.stat_result) -> os.stat_result:
+def _checked(database: Database, file: os.stat_result) -> Identity:
     """Whose link it is, his the file has to be: else an application could lead root to another's database."""
     for link in _links(Path(database.path)):
-        if link.lstat().st_uid not in (0, owner.st_uid):
-            theirs, whose = user_name(link.lstat().st_uid), user_name(owner.st_uid)
+        if link.lstat().st_uid not in (0, file.st_uid):
+            theirs, whose = user_name(link.lstat().st_uid), user_name(file.st_uid)
             raise StuckJobsError(f"{database}: {link} is {theirs}'s link to a file of {whose}'s. Name that file.")
-    return owner
+    return Identity(file.st_uid, file.st_gid)
 
 
 def _links(path: Path) -> Iterator[Path]:
@@ -69,17 +59,10 @@ def _links(path: Path) -> Iterator[Path]:
             yield from _links(part.parent / os.readlink(part))
 
 
-def user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
 @contextlib.contextmanager
 def connect(database: Database, write: bool) -> Iterator[sqlite3.Connection]:
     """Opens what is there, never creates it, and puts what SQLite has to say into words."""
-    with _spoken(database), contextlib.closing(_open(database, write)) as connection:
+    with spoken(database), contextlib.closing(_open(database, write)) as connection:
         connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
         connection.execute("PRAGMA foreign_keys = ON")
         # All pages of a batch: where they don't fit, SQLite locks out the readers too, long before the commit.
@@ -93,10 +76,12 @@ def connect(database: Database, write: bool) -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
-def _spoken(database: Database) -> Iterator[None]:
-    """What SQLite says, in words for the operator."""
+def spoken(database: Database) -> Iterator[None]:
+    """What SQLite says, in words for the operator. Raises Refused for a constraint, else StuckJobsError."""
     try:
         yield
+    except sqlite3.IntegrityError as error:
+        raise Refused(str(error)) from error
     except sqlite3.Error as error:
         if re.fullmatch(r"database( table)?( schema)? is locked.*", str(error)):
             raise StuckJobsError(

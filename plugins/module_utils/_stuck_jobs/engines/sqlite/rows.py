@@ -7,51 +7,37 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
+from ...change import show
+from ...options import Database, StuckJobsError, Table
+from .. import base
+from ..base import NotText, Referrer, Row
 from .access import in_wal_mode
-from .change import show
-from .options import Database, StuckJobsError, Table
-from .schema import Referrer, marks, q, read_schema, unnamed_referrers
+from .schema import Schema, marks, q, read_schema, unnamed_referrers
 
 PAGE = 10_000  # rows that one query reads, and the most that a batch has
 DELETE_PAGE = 200  # whole rows, which may be big
 WINDOW = 50_000  # rows that one query looks through where readers keep writers waiting
 BOUND = 200  # values of keys that one query binds; old SQLite takes 999 in all
 
-Row = Sequence[Any]
 
+class Rows(base.Rows):
+    """Reads by SQL."""
 
-class NotText(bytes):
-    """What the database says is text, but is not UTF-8: we could neither compare nor record it as such."""
-
-
-class Rows:
-    """The jobs and what belongs to them: each row as its place in its table, followed by that table's `columns`."""
+    schemas: Mapping[str, Schema]
 
     def __init__(self, connection: sqlite3.Connection, database: Database) -> None:
-        self._connection, self._database = connection, database
-        self.schemas = read_schema(connection, database)
-        self.columns = {table.table: self._columns_to_read(table) for table in database.family()}
+        super().__init__(database, read_schema(connection, database))
+        self._connection = connection
         self.referrers = unnamed_referrers(connection, database) if database.action == "delete" else []
-        first = len(self.schemas[database.table].locator)
-        # Where in a job's row each column stands.
-        self.at = {column: number for number, column in enumerate(self.columns[database.table], first)}
+        self.page_size = DELETE_PAGE if database.action == "delete" else PAGE
         self.met_not_text = False
-        self._key = slice(first, first + len(database.id_column))
-
-    @property
-    def page_size(self) -> int:
-        return DELETE_PAGE if self._database.action == "delete" else PAGE
-
-    def key(self, row: Row) -> tuple[Any, ...]:
-        """The id of a job."""
-        return row[self._key]
 
     def stuck(self) -> Iterator[list[Row]]:
         """Pages of rows with a stuck status, by key, so that no query takes long."""
-        schema, statuses = self.schemas[self._database.table], self._database.stuck_statuses
-        status = q(self._database.status_column)
+        schema, statuses = self.schemas[self.database.table], self.database.stuck_statuses
+        status = q(self.database.status_column)
         use_index = schema.status_index and (schema.index_is_of_status_alone or all(map(self._fit_a_page, statuses)))
         # The + keeps SQLite from an index; within the parentheses, the status would no longer compare as its type does.
         is_stuck = f"+({status} IN ({marks(statuses)}))"
@@ -65,14 +51,14 @@ class Rows:
 
     def _fit_a_page(self, status: Any) -> bool:
         """Where something follows the status in its index, SQLite sorts all that is left for each page."""
-        table, index = q(self._database.table), q(self.schemas[self._database.table].status_index)
-        of_it = f"SELECT 1 FROM {table} INDEXED BY {index} WHERE {q(self._database.status_column)} IS ?"
+        table, index = q(self.database.table), q(self.schemas[self.database.table].status_index)
+        of_it = f"SELECT 1 FROM {table} INDEXED BY {index} WHERE {q(self.database.status_column)} IS ?"
         ((count,),) = self._fetch(f"SELECT count(*) FROM ({of_it} LIMIT {PAGE + 1})", [status])
         return count <= PAGE
 
-    def find(self, job: str) -> Row | None:
+    def find(self, job: str) -> tuple[Row, bool] | None:
         """The row of an id or of an unambiguous beginning of one; a number is no beginning of another number."""
-        database, keys = self._database, list(map(q, self._database.id_column))
+        database, keys = self.database, list(map(q, self.database.id_column))
         texts = [f"CASE typeof({key}) WHEN 'blob' THEN lower(hex({key})) ELSE CAST({key} AS TEXT) END" for key in keys]
         text, types = " || '/' || ".join(texts), " AND ".join(f"typeof({key}) IN ('text', 'blob')" for key in keys)
         is_stuck = f"{q(database.status_column)} IN ({marks(database.stuck_statuses)})"
@@ -86,7 +72,7 @@ class Rows:
                 names = ", ".join(show(self.key(row)) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
                 raise StuckJobsError(f"{database}: {job!r} is the beginning of several ids: {names}. Write more of it.")
             if rows:
-                return rows[0]
+                return rows[0][:-1], bool(rows[0][-1])
         return None
 
     def children_of(self, child: Table, keys: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Row]]:
@@ -107,7 +93,7 @@ class Rows:
             source = f"{q(child.table)} CROSS JOIN {parent} ON {is_any} AND {matches}"
         select = f"SELECT {parent}.n, {self._selected(child)} FROM {source}"
         where, statuses = "", ()
-        if self._database.action != "delete" and child.status_column:
+        if self.database.action != "delete" and child.status_column:
             where, statuses = (
                 f" WHERE {q(child.status_column)} IN ({marks(child.stuck_statuses)})",
                 child.stuck_statuses,
@@ -148,8 +134,8 @@ class Rows:
                 yield row[0], row[1:]
 
     def _paged(self, how: str, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
-        schema, size = self.schemas[self._database.table], self.page_size
-        select = f"SELECT {self._selected(self._database)} FROM {q(self._database.table)}{how}"
+        schema, size = self.schemas[self.database.table], self.page_size
+        select = f"SELECT {self._selected(self.database)} FROM {q(self.database.table)}{how}"
         key = ", ".join(schema.locator)
         tail = f"ORDER BY {key} LIMIT {size}"
         rows = self._fetch(f"{select} WHERE {where} {tail}", values)
@@ -162,10 +148,10 @@ class Rows:
 
     def _windowed(self, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
         """Where a reader keeps writers out, a query may not go through the whole table for the next stuck job."""
-        schema = self.schemas[self._database.table]
+        schema = self.schemas[self.database.table]
         key = ", ".join(schema.locator)
-        table, last = q(self._database.table), ()
-        select = f"SELECT {self._selected(self._database)} FROM {table}"
+        table, last = q(self.database.table), ()
+        select = f"SELECT {self._selected(self.database)} FROM {table}"
         while True:
             after = f"({key}) > ({_marks(last)})" if last else "1"
             self._connection.execute("BEGIN")  # one look for both: the second finds in memory what the first has read
@@ -192,21 +178,6 @@ class Rows:
             return self._connection.execute(sql, values).fetchall()
         finally:
             self._connection.text_factory = str
-
-    def _columns_to_read(self, table: Table) -> tuple[str, ...]:
-        columns = [
-            *table.id_column,
-            # Of what is deleted, all: that is what has to be unchanged, and to come back.
-            *(self.schemas[table.table].columns if self._database.action == "delete" else ()),
-            table.status_column,
-            *table.set_to("reset"),
-            *table.set_to("fail"),
-            table.error_column,
-        ]
-        if isinstance(table, Database):
-            columns += [table.time_column, table.fallback_time_column, table.threshold_column, table.attempts_column]
-            columns += [table.task_id_column]
-        return tuple(dict.fromkeys(filter(None, columns)))
 
     def _selected(self, table: Table) -> str:
         """The place of the row, then what is read of it."""

@@ -1,0 +1,43 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds the jobs that a crash left stuck in an application's database, and resets, fails or deletes them.
+
+Plans page by page, as data, and writes that very plan in short, fenced batches. It needs nothing but Python's standard
+library and _common: the module sqlite_stuck_jobs imports it, and the role job_cleanup copies it to the host for
+cleanup_stuck_jobs.py.
+
+options  what to look for                     engines        what knows one kind of database
+plan     what is stuck, and what is to be     change         the plan's elements
+times    timestamps and ages                  pace           short transactions, of as many rows as fit
+record   what was there before, on disk       celery_client  asks Celery, sends tasks, by celery_helper
+report   what was done                        run, undo      all of it, in order; and the way back
+"""
+
+from __future__ import annotations
+
+from .change import Change, Note, plain, show
+from .options import ACTIONS, ERROR_MODES, POLICIES, Database, StuckJobsError, Table, read_options
+from .report import Report, write_metrics
+from .run import clean_up
+from .times import parse_threshold
+from .undo import undo
+
+__all__ = [
+    "ACTIONS",
+    "ERROR_MODES",
+    "POLICIES",
+    "Change",
+    "Database",
+    "Note",
+    "Report",
+    "StuckJobsError",
+    "Table",
+    "clean_up",
+    "parse_threshold",
+    "plain",
+    "read_options",
+    "show",
+    "undo",
+    "write_metrics",
+]

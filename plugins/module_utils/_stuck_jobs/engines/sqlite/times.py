@@ -1,0 +1,22 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Timestamps that only SQLite stores."""
+
+from __future__ import annotations
+
+from datetime import timezone, tzinfo
+from typing import Any
+
+from ... import times
+
+# 1980 to 2200: a REAL in between is SQLite's julianday(), an epoch in s would be a day of January 1970.
+_JULIAN = (2444239.5, 2524593.5)
+_JULIAN_EPOCH = 2440587.5
+
+
+def parse_time(value: Any, zone: tzinfo = timezone.utc) -> float | None:
+    """Epoch seconds of a Julian day as a REAL, or of any other timestamp that applications store; else None."""
+    if isinstance(value, float) and _JULIAN[0] <= value < _JULIAN[1]:
+        return (value - _JULIAN_EPOCH) * 86400
+    return times.parse_time(value, zone)

@@ -1,0 +1,229 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writing: transactions with room for other writers in between, fenced by what was read; and the way back."""
+
+# ruff: noqa: S608 -- every identifier in our SQL was looked up in the database or comes from a record of ours, and is
+# quoted; values are bound.
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from typing import Any, Callable, Iterator, Mapping, Sequence
+
+from ...change import Change, Recorded, Shape
+from ...options import Database
+from .. import base
+from ..base import Refused
+from .access import in_wal_mode, spoken
+from .rows import Rows
+from .schema import marks, or_abort, q
+
+HOLD_WAL, HOLD = 0.01, 0.06  # seconds
+PAUSE = 0.025  # seconds that the others get
+COMPANY, ALONE = 1.0, 0.001  # seconds without anybody's write after which we are alone, and the pause then
+
+
+class Session(base.Session):
+    """An open database of SQLite.
+
+    A process that waits for SQLite looks again after 1, 2, 5, 10, 15, 20 ms, then three times after 25 ms, then less
+    often. So it is sure of its turn in a pause of 25 ms if it had to wait for no more than 100; and we see it take its
+    turn, and go on at once. With a rollback journal each batch of ours syncs the disk twice and makes every process
+    read anew: they are fewer and longer.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, database: Database) -> None:
+        self._connection, self._database = connection, database
+        self.hold = HOLD_WAL if in_wal_mode(connection) else HOLD
+        self._statements: dict[Shape, Statements] = {}
+        self._let_go = 0.0  # when our last transaction ended
+        self._version = self._read_version()  # of the database, then
+        self._company = time.monotonic() + COMPANY  # until when we think that others want to write
+
+    def rows(self) -> Rows:
+        return Rows(self._connection, self._database)
+
+    # Transactions
+
+    def begin(self) -> None:
+        with spoken(self._database):
+            self._wait()
+            self._connection.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        with spoken(self._database):
+            self._connection.execute("COMMIT")
+        self._let_go = time.monotonic()
+
+    def roll_back(self) -> bool:
+        if not self._connection.in_transaction:
+            return False
+        self._connection.execute("ROLLBACK")
+        self._let_go = time.monotonic()
+        return True
+
+    def give_way(self) -> None:
+        self._version = self._read_version()
+
+    def _wait(self) -> None:
+        """Until another process has written; where none has for a while, for a moment only."""
+        while self._read_version() == self._version:
+            now = time.monotonic()
+            if now >= self._let_go + (PAUSE if now < self._company else ALONE):
+                return
+            time.sleep(0.0005)
+        self._company = time.monotonic() + COMPANY
+
+    def _read_version(self) -> int:
+        """Another number as soon as somebody else has committed."""
+        return self._connection.execute("PRAGMA data_version").fetchone()[0]
+
+    # Changes
+
+    def write(
+        self, changes: Sequence[Change], unharmed: Callable[[Sequence[Change]], list[Change]]
+    ) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
+        with spoken(self._database):
+            kept = unharmed(changes)
+            with contextlib.suppress(sqlite3.IntegrityError):
+                if self._write_all(kept):
+                    return kept, {}
+            # One by one: a savepoint makes SQLite keep a second copy of each page, so it is for the rare batch that
+            # needs it.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN IMMEDIATE")
+            done, refused = [], {}
+            for change in unharmed(changes):
+                try:
+                    if self._write_one(change):
+                        done.append(change)
+                except sqlite3.IntegrityError as error:
+                    if not self._connection.in_transaction:  # RAISE(ROLLBACK) of a trigger took back all of them
+                        raise
+                    refused[change.place] = str(error)
+            return done, refused
+
+    def _write_all(self, changes: Sequence[Change]) -> bool:
+        """All at once; False where a row is no longer as it was read, or a trigger of the database made it so."""
+        groups: dict[Shape, list[tuple[Any, ...]]] = {}
+        for change in changes:
+            for row in change.flat():
+                groups.setdefault(row.shape, []).append(row.after + row.row)
+        # Children before their parents, for the sake of foreign keys.
+        order = [table.table for table in self._database.family()]
+        for shape in sorted(groups, key=lambda shape: order.index(shape.table.table), reverse=True):
+            rows = groups[shape]
+            done = self._connection.executemany(self._of(shape).write, rows)
+            if done.rowcount != len(rows):
+                return False
+        return True
+
+    def _write_one(self, change: Change) -> bool:
+        """Looks at the whole family before it writes any of it: triggers may change the rest, or delete it."""
+        rows = change.flat()
+        if not all(self._fetch(self._of(row.shape).look, row.row) for row in rows):
+            return False
+        with savepoint(self._connection):
+            for row in reversed(rows):
+                self._connection.execute(self._of(row.shape).write_at_place, row.after + row.place)
+            if any(self._is_kept(row) for row in rows):
+                raise sqlite3.IntegrityError("a trigger keeps it as it is")
+        return True
+
+    def _is_kept(self, row: Change) -> bool:
+        """By RAISE(IGNORE) of a trigger: then a write does nothing, and says nothing."""
+        statements = self._of(row.shape)
+        if row.shape.action == "delete":
+            return self._fetch(statements.look_at_place, row.place) is not None
+        return self._fetch(statements.look, row.row) is not None
+
+    def _of(self, shape: Shape) -> Statements:
+        statements = self._statements.get(shape)
+        if not statements:
+            statements = self._statements[shape] = Statements(shape)
+        return statements
+
+    def _fetch(self, sql: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+        return self._connection.execute(sql, values).fetchone()
+
+    # The way back
+
+    def put_back_whole(self, job: Sequence[Recorded]) -> bool:
+        with spoken(self._database):
+            try:
+                with savepoint(self._connection):
+                    for row in job:
+                        if not self.put_back(row):
+                            raise _ChangedSince
+            except (_ChangedSince, Refused):  # a new row may hold what must be unique
+                if not self._connection.in_transaction:  # RAISE(ROLLBACK) of a trigger took back the others too
+                    raise
+                return False
+            return True
+
+    def put_back(self, row: Recorded) -> bool:
+        with spoken(self._database):
+            table, abort = q(row.table), or_abort(self._connection, row.table)
+            if row.action == "delete":
+                if self.is_there(row, {}):
+                    return False
+                columns = ", ".join(map(q, row.before))
+                values = list(row.before.values())
+                self._connection.execute(f"INSERT {abort} INTO {table} ({columns}) VALUES ({marks(values)})", values)
+                return True
+            settings = ", ".join(f"{q(column)} = ?" for column in row.after)
+            where, values = _where({**row.key, **row.after})
+            sql = f"UPDATE {abort} {table} SET {settings} WHERE {where}"
+            return self._connection.execute(sql, [*row.before.values(), *values]).rowcount > 0
+
+    def is_there(self, row: Recorded, like: Mapping[str, Any]) -> bool:
+        where, values = _where({**row.key, **like})
+        return self._fetch(f"SELECT 1 FROM {q(row.table)} WHERE {where} LIMIT 1", values) is not None
+
+
+class Statements:
+    """The SQL of all changes of one shape."""
+
+    def __init__(self, shape: Shape) -> None:
+        table = q(shape.table.table)
+        at_place = " AND ".join(f"{column} = ?" for column in shape.schema.locator)
+        as_read = " AND ".join(f"{q(column)} IS ?" for column in shape.read)
+        if shape.action == "delete":
+            deed = f"DELETE FROM {table}"
+        else:
+            settings = ", ".join(f"{q(column)} = ?" for column in shape.set)
+            deed = f"UPDATE {shape.schema.or_abort} {table} SET {settings}"
+        # Writes the row if it is as it was read. Takes what is set, then the row.
+        self.write = f"{deed} WHERE {at_place} AND {as_read}"
+        # Writes the row, however it is. Takes what is set, then the place.
+        self.write_at_place = f"{deed} WHERE {at_place}"
+        # Is there the row, as it was read? Takes the row.
+        self.look = f"SELECT 1 FROM {table} WHERE {at_place} AND {as_read}"
+        # Is there the row, however it is? Takes the place.
+        self.look_at_place = f"SELECT 1 FROM {table} WHERE {at_place}"
+
+
+class _ChangedSince(Exception):
+    """A row is no longer as the run left it."""
+
+
+def _where(like: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    return " AND ".join(f"{q(column)} IS ?" for column in like), list(like.values())
+
+
+@contextlib.contextmanager
+def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing, within a transaction that goes on."""
+    connection.execute("SAVEPOINT job")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # SQLite may have rolled all of it back, as when the disk is full
+            connection.execute("ROLLBACK TO job")
+        raise
+    finally:
+        if connection.in_transaction:
+            connection.execute("RELEASE job")

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How many rows a transaction writes, for how long it may hold the database, and what becomes of a refusal."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Callable, Iterable, Iterator, Sequence, TypeVar
+
+from .engines.base import Refused, Session
+
+FIRST = 100.0  # rows of the first batch; then as many as can be written in the time
+LEAST, MOST = 20, 10_000
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+class Pace:
+    """Batches of as many rows as the database may be held for."""
+
+    def __init__(self, session: Session, most: int = MOST) -> None:
+        self._session, self._most = session, most
+        self._size = min(FIRST, most)
+        self.in_doubt = False  # after an exception: may the last transaction be committed?
+        self.locked = 0.0
+        self.longest = 0.0
+
+    def batches(self, jobs: Iterable[_T], rows_of: Callable[[_T], int]) -> Iterator[Sequence[_T]]:
+        """Of as many rows as can be written in the time. They are sought while the others have their turn."""
+        batch, rows = [], 0
+        for job in jobs:
+            batch.append(job)
+            rows += rows_of(job)
+            if rows >= self._size:
+                yield batch
+                self._session.give_way()
+                batch, rows = [], 0
+        if batch:
+            yield batch
+
+    @contextlib.contextmanager
+    def transaction(self, rows: int) -> Iterator[None]:
+        """Holds the database to write so many rows; before that, the others have their turn."""
+        self.in_doubt = False
+        self._session.begin()
+        begun = time.monotonic()
+        try:
+            yield
+            self.in_doubt = True
+            self._session.commit()
+        finally:
+            if self._session.roll_back():
+                self.in_doubt = False
+        took = time.monotonic() - begun
+        self.locked += took
+        self.longest = max(self.longest, took)
+        # Towards as many rows as may be held; small batches say little about it.
+        if rows >= self._size / 2:
+            self._size = min(max(self._size * min(2.0, self._session.hold / max(took, 1e-4)), LEAST), self._most)
+
+
+def in_parts(jobs: Sequence[_T], attempt: Callable[[Sequence[_T]], _R]) -> Iterator[tuple[Sequence[_T], _R | str]]:
+    """What comes of an attempt on these jobs; where the database refuses them only together, at the commit, by halves.
+
+    So a constraint that is looked at late keeps no job from its turn but its own: that one comes with the refusal.
+    """
+    try:
+        result = attempt(jobs)
+    except Refused as error:
+        if len(jobs) == 1:
+            yield jobs, str(error)
+            return
+        half = len(jobs) // 2
+        yield from in_parts(jobs[:half], attempt)
+        yield from in_parts(jobs[half:], attempt)
+    else:
+        yield jobs, result
