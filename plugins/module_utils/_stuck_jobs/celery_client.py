@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-from .._common.users import Identity, acting_as, become
+from .._common.users import Identity, acting_as, child_of
 from . import celery_helper
 from .options import Celery, StuckJobsError
 
@@ -65,8 +65,7 @@ class Workers:
                 [Path(celery.directory, celery.python).absolute(), "-c", inspect.getsource(celery_helper)],
                 cwd=celery.directory,
                 env=_environment(celery.environment_file, self._owner),
-                preexec_fn=become(self._owner),  # noqa: PLW1509 -- we have no threads
-                start_new_session=True,  # the application can't type into root's terminal
+                **child_of(self._owner),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
