@@ -33,3 +33,9 @@ def used_by(file):
 def test_a_room_uses_only_what_lies_below_it(room):
     used = {name for file in (ROOMS / room).rglob("*.py") for name in used_by(file)}
     assert used - {room} <= USES[room]
+
+
+def test_only_its_engine_knows_a_database():
+    engines = ROOMS / "_stuck_jobs" / "engines"
+    knowing = {file for file in ROOMS.rglob("*.py") if "import sqlite3" in file.read_text()}
+    assert {file.relative_to(engines).parts[0] for file in knowing} == {"sqlite"}

@@ -1,14 +1,14 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ends leftovers: workers of this application and node that somebody started by hand and that belong to no unit.
+"""Ends stale workers: those of this application and node that no unit manages, such as one started by hand.
 
 A process is one if all of this holds, and is never touched otherwise:
   * it belongs to one of the users,
   * its command line is `celery … worker` with our -A and our -n (whole arguments, not a pattern over the line),
   * it runs in the application's directory, or was sent there by --workdir,
-  * it was started as a program: pool children are only forked, and are their main process's business,
-  * no systemd unit holds it, and no container. What a login, cron or at holds was left behind there.
+  * it was started as a program: pool children are only forked, and their main process manages them,
+  * no systemd unit manages it, and it is in no container. What runs in the unit of a login, cron or at was left behind.
 Without CAP_SYS_PTRACE (root in most containers) workers that were started with --uid can't be seen.
 
 The main process gets SIGTERM (Celery's warm shutdown: running tasks finish). With --action kill it and its children
@@ -33,7 +33,7 @@ from typing import Iterator
 
 PROC = Path("/proc")
 NO_UNIT, CONTAINER = "no unit", "a container"
-# Nobody restarts or stops what was left behind in these.
+# Units that neither restart nor stop what was left behind in them.
 LEFT_BEHIND = ("session-", "tmux-spawn-", "cron.service", "atd.service", "ssh.service", "sshd.service", "ssh@", "sshd@")
 CONTAINERS = ("docker-", "libpod-", "machine-", "cri-")
 # Options of `celery` itself, before its command, that stand alone; all others take a value.
@@ -43,7 +43,7 @@ FORKED_ONLY = 0x40  # PF_FORKNOEXEC among a process's flags: it was not started 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The application and node whose leftovers are looked for."""
+    """The application and node whose stale workers are looked for."""
 
     app: str
     directory: str
@@ -61,10 +61,10 @@ class Process:
     directory: str
     forked: bool
     started: str  # in clock ticks since boot: with the PID, one process for good
-    unit: str  # the innermost one that holds it, or NO_UNIT, or CONTAINER
+    unit: str  # the innermost one that it runs in, or NO_UNIT, or CONTAINER
 
     @property
-    def loose(self) -> bool:
+    def unmanaged(self) -> bool:
         return self.unit == NO_UNIT or self.unit.startswith(LEFT_BEHIND)
 
 
@@ -72,7 +72,7 @@ class Process:
 
 
 def matches(process: Process, wanted: Wanted) -> bool:
-    """Is it a main process of the wanted application's worker? Says nothing about who manages it."""
+    """Is it the main process of a worker of the wanted application? No matter what manages it."""
     if process.uid not in wanted.uids or process.forked:
         return False
     words = celery_words(process.argv)
@@ -85,7 +85,7 @@ def matches(process: Process, wanted: Wanted) -> bool:
 
 
 def celery_words(argv: tuple[str, ...]) -> list[str] | None:
-    """What a command line says after `celery` or `python -m celery`; None: it runs something else."""
+    """What follows `celery` or `python -m celery` on a command line; None: it runs something else."""
     # setproctitle puts its own words in the place of the command line, and Celery's arguments in brackets.
     title = re.fullmatch(r"\[celeryd: \S+:MainProcess\] \S+ \((.*)\)", argv[0]) if len(argv) == 1 else None
     if title:
@@ -130,7 +130,7 @@ def option(words: list[str], short: str, long: str) -> str:
 
 
 def same(path: str, other: str) -> bool:
-    """A directory that was replaced by a deployment is still the one of its name."""
+    """Whether two paths lead to one directory. One that a deployment replaced is still the one of its name."""
     return os.path.realpath(path.replace(" (deleted)", "")) == os.path.realpath(other)
 
 
@@ -176,7 +176,7 @@ def cgroup_path(cgroup: str) -> str:
 
 
 def look(pid: int) -> Process | None:
-    """The process as it is now; None: it has ended, or it isn't ours to look at."""
+    """The process as it is now; None: it has ended, or we may not look at it."""
     entry = PROC / str(pid)
     try:
         stat = (entry / "stat").read_text(errors="replace").rsplit(")", 1)[1].split()
@@ -226,7 +226,7 @@ def processes() -> list[Process]:
 
 
 def find(wanted: Wanted) -> list[Process]:
-    """Workers of the wanted application and node, whoever manages them."""
+    """Workers of the wanted application and node, no matter what manages them."""
     return [process for process in processes() if matches(process, wanted)]
 
 
@@ -234,7 +234,7 @@ def find(wanted: Wanted) -> list[Process]:
 
 
 def hold(process: Process) -> int | None:
-    """A handle on the process: from here on its number can't become another one's. None: it has ended."""
+    """A handle on the process, whose ID can't become another one's from here on. None: it has ended."""
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(process.pid)
         again = look(process.pid)
@@ -256,9 +256,9 @@ def gone(handle: int, seconds: float) -> bool:
     return bool(poll.poll(max(0, seconds) * 1000))
 
 
-def end(leftovers: list[Process], timeout: float, kill: bool) -> list[Process]:
+def end(processes_to_end: list[Process], timeout: float, kill: bool) -> list[Process]:
     """Ask all of them to finish, wait, and kill them if that is asked for. Returns those still there."""
-    held = {handle: process for process in leftovers for handle in [hold(process)] if handle is not None}
+    held = {handle: process for process in processes_to_end for handle in [hold(process)] if handle is not None}
     for handle, process in held.items():
         send(handle, signal.SIGTERM)
         say(process, f"asked to finish its tasks, within {timeout:g} s")
@@ -277,7 +277,7 @@ def end(leftovers: list[Process], timeout: float, kill: bool) -> list[Process]:
 
 
 def kill_family(handle: int, process: Process) -> int:
-    """Kill a main process and its pool's children: without it they would only hang about."""
+    """Kill a main process and its pool's children, which would be left without it."""
     children = [hold(child) for child in processes() if child.parent == process.pid]
     children = [child for child in children if child is not None]
     for each in (handle, *children):
@@ -321,11 +321,11 @@ def main() -> int:
     why = f"is a worker of {wanted.app} in {wanted.directory}, node {full_name(wanted.node, wanted.host)}"
     found = find(wanted)
     for process in found:
-        say(process, f"{why}, since {since(process)}: {'stale' if process.loose else 'left alone'}")
+        say(process, f"{why}, since {since(process)}: {'stale' if process.unmanaged else 'left alone'}")
     if options.action == "report":
         return 0
     try:
-        left = end([process for process in found if process.loose], options.timeout, options.action == "kill")
+        left = end([process for process in found if process.unmanaged], options.timeout, options.action == "kill")
     except PermissionError:
         print("stale_workers: not allowed to end another user's process. Run this as root.", flush=True)
         return 1

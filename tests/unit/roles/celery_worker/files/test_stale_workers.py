@@ -117,7 +117,7 @@ IN_DOCKER = "/docker/0123"
 def test_who_holds_a_process(cgroup, init, unit, loose):
     root = stale.root_of(init.format(d=IN_DOCKER))
     process = replace(MAIN, unit=stale.unit_of(cgroup.format(d=IN_DOCKER), root))
-    assert (process.unit, process.loose) == (unit, loose)
+    assert (process.unit, process.unmanaged) == (unit, loose)
 
 
 @pytest.mark.parametrize(
