@@ -22,7 +22,7 @@ description:
   - What an interrupted run (killed, its connection lost, the host rebooted) left half done, the next run completes.
   - Services of this kind that this module deployed and that are not in O(instances) any more finish their tasks and
     are removed.
-version_added: "0.1.0"
+version_added: "0.2.0"
 author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
