@@ -11,14 +11,14 @@ import sys
 import threading
 import time
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import clean_up, read_options, undo
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
+from project import PROJECT
 
-PLUGINS = Path(__file__).parents[2] / "plugins"
+PLUGINS = PROJECT / "plugins"
 JOBS = 30_000
 RUN = """
 import json, sys

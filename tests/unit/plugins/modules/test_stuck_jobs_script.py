@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.evenkeel.celery.plugins.modules import stuck_jobs_script
+from project import PROJECT
 
-SCRIPT = Path(__file__).parents[2] / "roles" / "job_cleanup" / "files" / "cleanup_stuck_jobs.py"
+SCRIPT = PROJECT / "roles" / "job_cleanup" / "files" / "cleanup_stuck_jobs.py"
 
 
 @pytest.fixture

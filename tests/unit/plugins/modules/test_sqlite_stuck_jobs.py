@@ -1,13 +1,10 @@
-"""The two faces of the stuck-job engine: the module and the script, and that their defaults are the engine's."""
+"""The module that cleans up stuck jobs, and that its defaults and the role's are the engine's."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -21,9 +18,9 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option
     Table,
 )
 from ansible_collections.evenkeel.celery.plugins.modules import sqlite_stuck_jobs
+from project import PROJECT
 
-ROOT = Path(__file__).parents[2]
-ROLE = ROOT / "roles" / "job_cleanup"
+ROLE = PROJECT / "roles" / "job_cleanup"
 
 
 @pytest.fixture
@@ -37,25 +34,6 @@ def jobs(tmp_path):
         )
         db.commit()
     return {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(tmp_path / "records")}
-
-
-@pytest.fixture
-def script(tmp_path, jobs):
-    """Runs the script as a host has it: beside the engine, with a configuration, without the collection."""
-    home = tmp_path / "evenkeel"
-    home.mkdir()
-    shutil.copy(ROLE / "files" / "cleanup_stuck_jobs.py", home)
-    for package in ("_common", "_stuck_jobs"):
-        shutil.copytree(ROOT / "plugins" / "module_utils" / package, home / "engine" / package)
-    config = tmp_path / "job_cleanup.json"
-    config.write_text(json.dumps({"databases": [jobs]}))
-
-    def run(*args):
-        command = [sys.executable, "-E", "-s", str(home / "cleanup_stuck_jobs.py"), "--config", str(config), *args]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    run.config = config
-    return run
 
 
 def statuses(jobs):
@@ -124,92 +102,6 @@ def test_the_diff_says_in_words_and_rows_what_is_set(capsys, jobs):
         "before": "jobs 77cfa3cd-1: processing, updated_at 2026-01-16 10:00:00\n",
         "after": "jobs 77cfa3cd-1: pending, updated_at NULL (processing, and asked for by id)\n",
     }
-
-
-def test_script_dry_run_table_and_exit_codes(script, jobs):
-    dry = script("--dry-run")
-    assert dry.returncode == 3
-    assert dry.stdout.splitlines()[0].startswith("jobs  77cfa3cd-1  processing -> pending  processing for ")
-    assert dry.stdout.splitlines()[-1].startswith(
-        "jobs: 2 in jobs would be reset to pending; the oldest was stuck for "
-    )
-    assert statuses(jobs) == ["processing", "processing", "completed"]
-
-    assert script("--action", "fail", "--job", "77cf").returncode == 0
-    assert statuses(jobs) == ["failed", "processing", "completed"]
-    assert script("--threshold", "9999d").stdout == "jobs: nothing is stuck.\n"
-    assert script("--job", "b49d", "--threshold", "9999d").returncode == 4
-    assert script().returncode == 0
-    assert statuses(jobs) == ["failed", "pending", "completed"]
-    assert script("--dry-run").returncode == 0
-
-
-def test_script_shows_the_first_rows_and_all_as_json(script, jobs):
-    with closing(sqlite3.connect(jobs["path"])) as db:
-        db.execute(
-            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
-            " INSERT INTO jobs (id, status, updated_at) SELECT 'many-' || i, 'processing', '2026-01-18 12:00:00' FROM n"
-        )
-        db.commit()
-    lines = script("--dry-run").stdout.splitlines()
-    assert lines[20] == "… and 282 more (--json shows all)"
-    (plan,) = json.loads(script("--dry-run", "--json").stdout)["databases"]
-    assert len({row["id"] for row in plan["changes"]}) == plan["counts"]["jobs"]["reset"] == 302
-
-
-def test_script_takes_a_given_id_for_one_job(script, jobs, tmp_path):
-    shutil.copy(jobs["path"], tmp_path / "other.db")
-    other = {**jobs, "name": "other", "path": str(tmp_path / "other.db")}
-    script.config.write_text(json.dumps({"databases": [jobs, other]}))
-    refused = script("--action", "delete", "--job", "77cf")
-    assert refused.returncode == 1
-    assert refused.stderr == "--job: jobs and other each have a job '77cf'. Add --database with one of them.\n"
-    assert script("--action", "delete", "--job", "77cf", "--database", "other").returncode == 0
-    assert [len(statuses(database)) for database in (jobs, other)] == [3, 2]
-    assert script("--action", "delete", "--job", "77cf").returncode == 0, "only one of them has it now"
-
-
-def test_script_takes_no_job_of_one_database_while_another_can_not_tell(script, jobs, tmp_path):
-    shutil.copy(jobs["path"], tmp_path / "other.db")
-    with closing(sqlite3.connect(jobs["path"])) as db:
-        db.execute("INSERT INTO jobs (id, status) VALUES ('77cf-too', 'processing')")
-        db.commit()
-    other = {**jobs, "name": "other", "path": str(tmp_path / "other.db")}
-    script.config.write_text(json.dumps({"databases": [jobs, other]}))
-    refused = script("--action", "delete", "--job", "77cf")
-    assert refused.returncode == 1
-    assert "'77cf' is the beginning of several ids" in refused.stderr
-    assert len(statuses(other)) == 3
-
-
-def test_script_says_that_metrics_can_not_be_written(script, jobs):
-    script.config.write_text(json.dumps({"databases": [jobs], "metrics_file": "/nowhere/jobs.prom"}))
-    assert (told := script()).returncode == 1
-    assert told.stdout.splitlines()[-1].startswith("jobs: 2 in jobs reset to pending")
-    assert told.stderr.startswith("metrics_file can't be written: ")
-    assert "Traceback" not in told.stderr
-
-
-def test_script_names_what_is_wrong(script):
-    assert (unknown := script("--job", "nobody")).returncode == 4
-    assert unknown.stderr == "No job begins with 'nobody'.\n"
-    assert "has no database 'x'. It has: jobs." in script("--database", "x").stderr
-    assert "--threshold: 'soon' is not an age" in script("--threshold", "soon").stderr
-    assert script("--action", "kill").returncode == 2
-    script.config.write_text('{"databases": [{"name": "jobs", "tabel": "jobs"}]}')
-    assert (wrong := script()).returncode == 1
-    assert wrong.stderr == "jobs: there is no option `tabel`. Did you mean 'table'?\n"
-    script.config.unlink()
-    assert (absent := script()).returncode == 1
-    assert "can't be read" in absent.stderr
-
-
-def test_script_deletes_as_json_and_restores(script, jobs):
-    told = json.loads(script("--action", "delete", "--json").stdout)
-    assert told["databases"][0]["counts"] == {"jobs": {"delete": 2}}
-    assert statuses(jobs) == ["completed"]
-    assert script("--undo", told["databases"][0]["record"]).returncode == 0
-    assert statuses(jobs) == ["processing", "processing", "completed"]
 
 
 def engine_defaults(kind):
