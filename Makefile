@@ -1,4 +1,4 @@
-# make check | test | demo | bench | clean        (make help lists all)
+# make check | test | docs | demo | bench | clean        (make help lists all)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -9,6 +9,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # The examples are copied to servers as they lie here: without anybody's bytecode.
 export PYTHONDONTWRITEBYTECODE := 1
 LOGS := .cache/scenarios
+SCHEMA := check-jsonschema --quiet --builtin-schema
 SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 
 help: ## List the targets
@@ -19,9 +20,19 @@ $(VENV)/ready: requirements.txt rig/setup.py
 	python3 rig/setup.py
 	touch $@
 
-lint: setup ## ansible-lint (production, with yamllint) and ruff
+lint: setup ## Everything that is checked without running it: code, roles, documentation, changelog, .github
 	ruff check .
 	ruff format --check .
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(SCHEMA) vendor.github-actions .github/actions/*/action.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	pre-commit validate-config
+	antsibull-changelog lint
+	antsibull-changelog lint-changelog-yaml changelogs/changelog.yaml
+	antsibull-docs lint-collection-docs --plugin-docs .
 	ansible-lint --offline
 
 unit: setup ## Unit tests
@@ -53,7 +64,13 @@ bench: images ## Before and after, measured: docs/before_after.md and a plot
 	pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt
 	python bench/before_after.py
 
+docs: setup ## The documentation site: .cache/docs/html/index.html
+	python rig/docs.py
+
+release: setup ## Version, changelog, tarball, commit and tag; nothing is pushed: make release VERSION=x.y.z
+	python rig/release.py $(VERSION)
+
 clean: setup ## Remove what the demo, the benchmark and the tests made
 	python rig/clean.py
 
-.PHONY: help setup lint unit check sanity images test demo bench clean
+.PHONY: help setup lint unit check sanity images test demo bench docs release clean
