@@ -1,4 +1,4 @@
-# make check | test | docs | demo | bench | clean        (make help lists all)
+# make check | test | soak | docs | demo | bench | clean        (make help lists all)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -8,9 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # The examples are copied to servers as they lie here: without anybody's bytecode.
 export PYTHONDONTWRITEBYTECODE := 1
-LOGS := .cache/scenarios
 SCHEMA := check-jsonschema --quiet --builtin-schema
-SCENARIOS := $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 
 help: ## List the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -48,14 +46,13 @@ images: setup ## A Docker engine and the images of the hosts
 	python rig/clean.py keep-swappiness
 
 molecule-%: images ## One Molecule scenario
-	mkdir -p $(LOGS)
-	molecule test --scenario-name $* 2>&1 | tee $(LOGS)/$* || { mv $(LOGS)/$* $(LOGS)/$*.failed; false; }
+	python rig/scenarios.py $*
 
 test: check sanity images ## Everything: check, sanity, every Molecule scenario
-	rm -rf $(LOGS)
-	$(MAKE) --no-print-directory --output-sync=target --jobs=2 $(addprefix molecule-,$(SCENARIOS)) \
-		|| { grep -EH '(^|m)(E  |FAILED [^-]|ERROR )|fatal: ' $(LOGS)/*.failed; false; } # last, not lost among the others
-	python rig/clean.py give-back
+	python rig/scenarios.py
+
+soak: images ## One scenario again and again on a busy machine: make soak SCENARIO=memory N=5
+	python rig/scenarios.py $(SCENARIO) --soak $(or $(N),5)
 
 demo: images ## A sick server, healed before your eyes
 	python rig/demo.py
@@ -73,4 +70,4 @@ release: setup ## Version, changelog, tarball, commit and tag; nothing is pushed
 clean: setup ## Remove what the demo, the benchmark and the tests made
 	python rig/clean.py
 
-.PHONY: help setup lint unit check sanity images test demo bench docs release clean
+.PHONY: help setup lint unit check sanity images test soak demo bench docs release clean

@@ -1,0 +1,116 @@
+"""Runs Molecule's scenarios to their end, whatever fails, and tells what failed and why.
+
+scenarios.py               all of them, two at a time
+scenarios.py NAME          one, with its output shown as it comes
+scenarios.py NAME --soak N one, N times, with a processor core kept busy beside it
+
+Molecule's output goes to .cache/scenarios/NAME.log. What passed and failed is not read there, where it is boxed,
+wrapped and coloured as Molecule likes: Ansible and pytest write it to NAME.jsonl themselves (rig/recorders).
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import clean
+import results
+
+LOGS = Path(".cache/scenarios")
+RECORDERS = Path(__file__).parent / "recorders"
+AT_A_TIME = 2
+# These take longest: started first, so that none of them is left for the end.
+SLOWEST = ("default", "watchdog", "restart", "deploy")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenario", nargs="?", choices=scenarios())
+    parser.add_argument("--soak", metavar="N", type=int, help="run it N times on a busy machine")
+    options = parser.parse_args()
+    if options.soak and not options.scenario:
+        parser.error("--soak needs a scenario")
+    LOGS.mkdir(parents=True, exist_ok=True)
+    try:
+        if options.soak:
+            ran = soak(options.scenario, options.soak)
+            told = results.soak_report(ran)
+        else:
+            ran = [run(options.scenario, live=True)] if options.scenario else run_all()
+            told = results.report(ran)
+    finally:
+        clean.give_back_swappiness()
+    print(f"\n{told}")
+    sys.exit(any(result.failures for result in ran))
+
+
+def scenarios() -> list[str]:
+    names = sorted(path.parent.name for path in Path("molecule").glob("*/molecule.yml"))
+    return sorted(names, key=lambda name: SLOWEST.index(name) if name in SLOWEST else len(SLOWEST))
+
+
+def run_all() -> list[results.Result]:
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        ran = list(pool.map(run, scenarios()))
+    return sorted(ran, key=lambda result: result.scenario)
+
+
+def soak(scenario: str, rounds: int) -> list[results.Result]:
+    with busy_core():
+        return [run(scenario, log=f"{scenario}-{number}") for number in range(1, rounds + 1)]
+
+
+@contextlib.contextmanager
+def busy_core() -> Iterator[None]:
+    """One of the machine's cores has something else to do all the time."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def run(scenario: str, live: bool = False, log: str = "") -> results.Result:
+    output = LOGS / f"{log or scenario}.log"
+    record = output.with_suffix(".jsonl")
+    record.unlink(missing_ok=True)
+    record.touch()
+    print(f"{scenario}: started", flush=True)
+    begun = time.monotonic()
+    ok = molecule(scenario, output, record, live)
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    result = results.read(scenario, time.monotonic() - begun, output, lines, ok)
+    print(results.one_line(result), flush=True)
+    return result
+
+
+def molecule(scenario: str, output: Path, record: Path, live: bool) -> bool:
+    command = ["molecule", "test", "--no-command-borders", "--scenario-name", scenario]
+    environment = {
+        **os.environ,
+        "SCENARIO_RECORD": str(record.resolve()),
+        "ANSIBLE_CALLBACK_PLUGINS": str(RECORDERS.resolve() / "callback"),
+        "ANSIBLE_CALLBACKS_ENABLED": "record",
+        "PYTHONPATH": str(RECORDERS.resolve()),
+        "PYTEST_ADDOPTS": "-p pytest_record",
+    }
+    with output.open("wb") as file:
+        if not live:
+            return not subprocess.call(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment) as process:
+            for line in process.stdout:
+                file.write(line)
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+        return not process.returncode
+
+
+if __name__ == "__main__":
+    main()
