@@ -41,7 +41,7 @@ check: lint unit ## The quick loop: lint and unit tests
 sanity: setup ## ansible-test sanity, on a copy of the tracked files
 	python rig/sanity.py
 
-images: setup ## A Docker engine and the images of the hosts
+images: setup ## A Docker engine and the images of the servers
 	ansible-playbook rig/images.yml
 	python rig/clean.py keep-swappiness
 
@@ -54,8 +54,8 @@ test: check sanity images ## Everything: check, sanity, every Molecule scenario
 soak: images ## One scenario again and again on a busy machine: make soak SCENARIO=memory N=5
 	python rig/scenarios.py $(SCENARIO) --soak $(or $(N),5)
 
-demo: images ## A sick server, healed before your eyes
-	python rig/demo.py
+demo: images ## A sick server, healed before your eyes: make demo EXAMPLE=slideshow
+	python rig/demo.py $(or $(EXAMPLE),slideshow)
 
 bench: images ## Before and after, measured: docs/before_after.md and a plot
 	pip install --quiet --disable-pip-version-check --requirement bench/requirements.txt

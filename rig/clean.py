@@ -1,4 +1,4 @@
-"""Removes what the demo, the benchmark and the tests made: containers with their swap, images, volumes, caches.
+"""Removes what the demo, the benchmark and the tests made: containers with their swap, images, caches.
 
 .venv stays.
 
@@ -15,7 +15,7 @@ from docker.errors import DockerException
 
 SWAPPINESS = Path("/proc/sys/vm/swappiness")
 KEPT = Path(".cache/rig/swappiness")
-IMAGE = "evenkeel/host:debian12"
+IMAGE = "evenkeel/server:debian12"
 CACHES = (".cache", ".pytest_cache", ".hypothesis", ".ruff_cache")
 
 
@@ -53,10 +53,8 @@ def clean() -> None:
         for label in ("evenkeel", "owner=molecule"):
             remove_containers(label)
         give_back_swappiness()
-        for image in engine.images.list("evenkeel/host"):
+        for image in engine.images.list("evenkeel/server"):
             engine.images.remove(image.id, force=True)
-        for volume in engine.volumes.list(filters={"name": "^evenkeel-pip$"}):
-            volume.remove()
     for cache in [*CACHES, *bytecode()]:
         shutil.rmtree(cache, ignore_errors=True)
 
