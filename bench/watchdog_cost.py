@@ -25,7 +25,17 @@ RATES = {"idle": 0, "5 tasks a second": 5}  # for each worker
 def start_container(seconds):
     install = f"python3 -m venv /venv && /venv/bin/pip install --quiet '{CELERY}'"
     measure = f"/venv/bin/python /checkout/bench/watchdog_cost.py {INSIDE} {seconds}"
-    command = ["docker", "run", "--rm", "--volume", f"{CHECKOUT}:/checkout:ro", IMAGE, "sh", "-c", f"{install} && {measure}"]
+    command = [
+        "docker",
+        "run",
+        "--rm",
+        "--volume",
+        f"{CHECKOUT}:/checkout:ro",
+        IMAGE,
+        "sh",
+        "-c",
+        f"{install} && {measure}",
+    ]
     return subprocess.run(command, check=False).returncode
 
 
