@@ -168,11 +168,20 @@ def test_what_an_interrupted_run_left_is_finished(host, path, swaps, swapfile, i
     assert not swapfile(path, size="64M")["changed"]
 
 
-def test_a_line_in_fstab_of_another_form_is_replaced(host, path, converge):
-    host.check_output("sed -i 's|^%s .*|%s swap swap defaults 0 0|' /etc/fstab", path, path)
-    assert converge() == 2
+def test_a_line_in_fstab_keeps_its_options_and_is_switched_on_at_boot(host, path, converge):
+    host.check_output("sed -i 's|^%s .*|%s swap swap noauto,nofail,pri=10 0 0|' /etc/fstab", path, path)
+    assert converge() == 1
     lines = [line for line in host.file("/etc/fstab").content_string.splitlines() if path in line]
-    assert lines == [f"{path} none swap sw 0 0"]
+    assert lines == [f"{path} swap swap nofail,pri=10 0 0"]
+    assert converge() == 0
+
+
+def test_another_swappiness_is_shown_and_not_set_in_check_mode(host, ansible_output):
+    # Really set, it would be the whole machine's, and with it the other scenarios'.
+    diff = ansible_output(PLAYBOOK, "--check", "--diff", "--extra-vars", "swap_swappiness=20")
+    assert "+vm.swappiness = 20" in diff
+    assert host.check_output("cat /proc/sys/vm/swappiness") == "10"
+    assert "vm.swappiness = 10" in host.file("/etc/sysctl.d/zz-evenkeel-swap.conf").content_string
 
 
 @pytest.mark.parametrize(
@@ -225,13 +234,13 @@ def test_a_missing_directory_is_named(swapfile):
 
 
 def test_it_goes_and_stays_away(host, path, swaps, converge):
-    assert converge("--check", swap_state="absent") > 0
+    assert converge("--check", swap_state="absent") == 1
     assert swaps() == {path: 64}
-    assert converge(swap_state="absent") == 3
+    assert converge(swap_state="absent") == 1
     assert swaps() == {}
     assert host.check_output("ls /mnt/swap") == ""
     assert path not in host.file("/etc/fstab").content_string
     assert not host.file("/etc/sysctl.d/zz-evenkeel-swap.conf").exists
     assert converge(swap_state="absent") == 0
-    assert converge() > 0
+    assert converge() == 1
     assert swaps() == {path: 64}

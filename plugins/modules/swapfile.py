@@ -7,19 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: swapfile
-short_description: Create, resize, activate or remove a swap file
+short_description: Have a swap file of a given size, now and at boot, or none
 version_added: "0.1.0"
 author:
   - The evenkeel developers (@evenkeel)
 description:
-  - Keeps a swap file of a given size, owned by root, mode 0600, and in use.
+  - Keeps a swap file of a given size, owned by root, mode 0600, and in use, now and at boot.
   - A new file is made beside the old one and proven by C(swapon) before the old one goes. It serves while the old one
     is emptied, then takes its name. So the disk has to hold both for a while.
   - Looks first whether the file system carries swap files, whether there is disk space, and whether there is memory
     to take back what is swapped out. Check mode does so, too.
   - Only a swap file is ever replaced or removed. Anything else at O(path) is an error.
   - What an interrupted run left is finished or cleaned up by the next one.
-  - Neither C(/etc/fstab) nor C(vm.swappiness) is touched. The role P(evenkeel.celery.swap#role) does all three.
+  - A line for it that C(/etc/fstab) already has keeps its options, such as C(nofail) or C(pri=10). Only C(noauto) goes.
 options:
   path:
     description:
@@ -31,8 +31,14 @@ options:
     description: Its size, such as V(512M) or V(2G), in powers of 1024.
     type: str
     default: 2G
+  swappiness:
+    description:
+      - How readily the kernel swaps, from 0 to 200, now and at boot. By default it is left as it is.
+      - It stands in C(/etc/sysctl.d/zz-evenkeel-swap.conf), which goes with O(state=absent). The running kernel keeps
+        its swappiness until the next boot.
+    type: int
   state:
-    description: Whether the file is there and in use, or neither.
+    description: Whether the file is there, in use and named in C(/etc/fstab), or none of it.
     type: str
     choices: [present, absent]
     default: present
@@ -51,13 +57,14 @@ attributes:
     description: Fails as the real run would.
   diff_mode:
     support: full
-    description: Shows the file before and after.
+    description: Shows the file, its line in C(/etc/fstab) and the swappiness, before and after.
 """
 
 EXAMPLES = r"""
-- name: Have 2 GB of swap
+- name: Have 2 GB of swap, for when memory is short
   evenkeel.celery.swapfile:
     path: /swapfile
+    swappiness: 10
 
 - name: Have twice as much
   evenkeel.celery.swapfile:
@@ -84,17 +91,15 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import format_size, parse_size
-from ansible_collections.evenkeel.celery.plugins.module_utils.swapfile import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap import settings
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import PAGE, Runner, apply, look
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import (
     MIB,
-    PAGE,
     File,
-    Hands,
     Host,
     SwapError,
     UnsupportedError,
-    carry_out,
     check,
-    look,
     plan,
 )
 
@@ -110,10 +115,18 @@ def read_size(params: dict, name: str, least: int = 0) -> int:
 
 
 def read_path(path: str) -> str:
-    # Neither fstab nor the modules that write it are at ease with white space.
-    if not Path(path).is_absolute() or len(path.split()) != 1 or not Path(path).name:
-        raise SwapError(f"path: {path!r} is no place for a swap file. Write it from / on, without white space.")
+    # fstab would need white space and backslashes in another form.
+    if not Path(path).is_absolute() or len(path.split()) != 1 or "\\" in path or not Path(path).name:
+        raise SwapError(
+            f"path: {path!r} can't be a swap file. Give an absolute path without white space and backslashes."
+        )
     return os.path.normpath(path)
+
+
+def read_swappiness(swappiness: int | None) -> int | None:
+    if swappiness is not None and not 0 <= swappiness <= 200:
+        raise SwapError(f"swappiness: {swappiness} is not a number from 0 to 200.")
+    return swappiness
 
 
 def runner(module: AnsibleModule):
@@ -131,17 +144,35 @@ def runner(module: AnsibleModule):
 
 def ensure(module: AnsibleModule) -> dict:
     path = read_path(module.params["path"])
-    size = read_size(module.params, "size", MIB) if module.params["state"] == "present" else None
-    before = look(path)
+    present = module.params["state"] == "present"
+    size = read_size(module.params, "size", MIB) if present else None
+    swappiness = read_swappiness(module.params["swappiness"])
+    before, settings_before = look(path), settings.look()
     steps = plan(before, size)
     check(before, steps, size, read_size(module.params, "reserve"))
-    if steps and not module.check_mode:
-        carry_out(Hands(path, size, runner(module), module.log), before, steps)
-    wanted = File(before.file.path) if size is None else File(before.file.path, "swap file", size, active=True)
+    names = (path, before.file.path)  # as given, and without links
+    settings_after = settings.plan(settings_before, names, present, swappiness)
+    if not module.check_mode:
+        run = runner(module)
+        # At each moment, fstab names only what is there.
+        if present:
+            apply(Runner(path, size, run, module.log), before, steps)
+        settings.apply(settings_before, settings_after, run)
+        if not present:
+            apply(Runner(path, size, run, module.log), before, steps)
+    wanted = File(before.file.path, "swap file", size, active=True) if present else File(before.file.path)
+    was, will_be = settings.shown(settings_before, names), settings.shown(settings_after, names)
+    changes = [f"change {name}" for name in was if was[name] != will_be[name]]
     return {
-        "changed": bool(steps),
-        "steps": [str(step) for step in steps],
-        "diff": {"before": before.as_data(), "after": Host(wanted, File("")).as_data()},
+        "changed": bool(steps or changes),
+        "steps": [str(step) for step in steps] + changes,
+        "diff": [
+            {"before": before.as_data(), "after": Host(wanted, File("")).as_data()},
+            *(
+                {"before_header": name, "after_header": name, "before": was[name], "after": will_be[name]}
+                for name in was
+            ),
+        ],
     }
 
 
@@ -150,6 +181,7 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "default": "/swapfile"},
             "size": {"type": "str", "default": "2G"},
+            "swappiness": {"type": "int"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "reserve": {"type": "str", "default": "1G"},
             "unsupported": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},

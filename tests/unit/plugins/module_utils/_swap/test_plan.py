@@ -1,27 +1,12 @@
-"""The engine, on a model of a host that has the kernel's rules; what it reads of /proc; the module around it."""
+"""The plan, on a model of a host that has the kernel's rules."""
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
-from ansible_collections.evenkeel.celery.plugins.module_utils import swapfile
-from ansible_collections.evenkeel.celery.plugins.module_utils.swapfile import (
-    File,
-    Hands,
-    Host,
-    Step,
-    SwapError,
-    UnsupportedError,
-    carry_out,
-    check,
-    plan,
-)
-from ansible_collections.evenkeel.celery.plugins.modules import swapfile as module
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import Runner, apply
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import File, Host, SwapError, check, plan
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,7 +23,7 @@ def verbs(steps):
     return [f"{step.verb} {'new' if step.path == NEW else 'file'}" for step in steps]
 
 
-class Kernel(Hands):
+class Kernel(Runner):
     """A host in memory that refuses what Linux refuses, and remembers what protected it at each moment."""
 
     def __init__(self, host, size, broken=()):
@@ -109,7 +94,7 @@ sizes = st.sampled_from([None, G, 2 * G])
 @given(hosts, sizes)
 def test_the_plan_ends_in_the_wish_and_there_is_no_second_one(host, size):
     kernel = Kernel(host, size)
-    carry_out(kernel, host, plan(host, size))
+    apply(kernel, host, plan(host, size))
     after = kernel.host
     assert after.new == File(NEW)
     assert after.file == (File(PATH) if size is None else after.file)
@@ -121,7 +106,7 @@ def test_the_plan_ends_in_the_wish_and_there_is_no_second_one(host, size):
 def test_the_host_is_never_worse_off_than_it_has_to_be(host, size):
     kernel = Kernel(host, size)
     steps = plan(host, size)
-    carry_out(kernel, host, steps)
+    apply(kernel, host, steps)
     was_served = host.file.active or (host.new.active and host.file.size)
     for number, moment in enumerate(kernel.history):
         # A reboot finds a whole swap file at the path, if it did before.
@@ -135,13 +120,13 @@ def test_the_host_is_never_worse_off_than_it_has_to_be(host, size):
 def test_a_failure_leaves_the_swap_of_before_and_the_next_run_succeeds(host, size, broken):
     kernel = Kernel(host, size, broken)
     try:
-        carry_out(kernel, host, plan(host, size))
+        apply(kernel, host, plan(host, size))
     except SwapError:
         if broken.count(True) == 1 and host.file.active and size:
             assert kernel.host.file.active
             assert kernel.host.new == File(NEW)
     kernel.broken = []
-    carry_out(kernel, kernel.host, plan(kernel.host, size))
+    apply(kernel, kernel.host, plan(kernel.host, size))
     assert plan(kernel.host, size) == []
 
 
@@ -161,7 +146,7 @@ def test_a_plan_that_passes_the_check_has_the_room_that_it_needs(host, size, res
 def test_the_step_that_failed_is_named():
     kernel = Kernel(EMPTY, G, [False, True])
     with pytest.raises(SwapError, match=f"Could not swapon {NEW}: broken"):
-        carry_out(kernel, EMPTY, plan(EMPTY, G))
+        apply(kernel, EMPTY, plan(EMPTY, G))
     assert kernel.host == EMPTY
 
 
@@ -220,149 +205,3 @@ def test_what_can_not_be_is_said_first(host, size, words):
 def test_what_is_already_right_needs_nothing():
     full = replace(EMPTY, file=swap(active=True, used=G), filesystem="overlay", free=0, memory=0)
     check(full, plan(full, 2 * G), 2 * G, G)
-
-
-def test_memory_is_looked_at_again_before_swapoff():
-    host = replace(EMPTY, file=swap(active=True, used=G), memory=0)
-    hands = Hands(PATH, G, run=lambda *command: None, log=lambda line: None)
-    hands.look = lambda: host
-    with pytest.raises(SwapError, match="can't be switched off"):
-        hands.off(PATH)
-    host = replace(host, new=swap(NEW, active=True))
-    hands.off(PATH)
-
-
-def test_swaps_are_read_with_escapes_and_deleted_files():
-    text = (
-        "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
-        "/swap\\040file                            file\t\t65532\t\t12\t\t-2\n"
-        "/gone\\040(deleted)                       file\t\t1020\t\t0\t\t-3\n"
-        "/dev/zram0                              partition\t100\t0\t100\n"
-    )
-    assert swapfile.parse_swaps(text) == {
-        "/swap file": (65532 * 1024, 12 * 1024),
-        "/gone (deleted)": (1020 * 1024, 0),
-        "/dev/zram0": (100 * 1024, 0),
-    }
-
-
-MOUNTS = """\
-347 131 0:72 / / rw,relatime master:102 - overlay overlay rw
-355 347 0:82 / /tmp rw,nosuid - tmpfs tmpfs rw
-356 347 254:0 /data /mnt/my\\040swap rw - ext4 /dev/vda rw
-357 347 0:83 / /tmp rw shared:1 propagate_from:2 - xfs /dev/vdb rw
-"""
-
-
-@pytest.mark.parametrize(
-    ("directory", "filesystem"),
-    [("/", "overlay"), ("/mnt", "overlay"), ("/mnt/my swap/a", "ext4"), ("/tmp", "xfs"), ("/tmpfiles", "overlay")],
-)
-def test_the_file_system_is_that_of_the_nearest_mount(directory, filesystem):
-    assert swapfile.parse_filesystem(MOUNTS, directory) == filesystem
-
-
-def header(pages):
-    return b"\0" * 1028 + (pages - 1).to_bytes(4, "little") + b"\0" * (swapfile.PAGE - 1042) + b"SWAPSPACE2"
-
-
-def test_files_are_known_by_their_content(tmp_path):
-    def looked(name):
-        return swapfile.look(str(tmp_path / name)).file
-
-    whole = header(10) + os.urandom(9 * swapfile.PAGE)
-    (tmp_path / "swap").write_bytes(whole)
-    (tmp_path / "short").write_bytes(whole[: -swapfile.PAGE])
-    (tmp_path / "letter").write_text("Dear Sir or Madam")
-    with (tmp_path / "holes").open("wb") as file:
-        file.write(header(1000))
-        file.truncate(1000 * swapfile.PAGE)
-    (tmp_path / "link").symlink_to("swap")
-    assert looked("none") == File(str(tmp_path / "none"))
-    assert (looked("swap").kind, looked("swap").size) == ("swap file", 10 * swapfile.PAGE)
-    assert (looked("short").kind, looked("short").size) == ("swap file", 0)
-    assert (looked("holes").kind, looked("holes").size) == ("swap file", 0)
-    assert looked("letter").kind == "file that holds something else"
-    assert looked("link").kind == "symbolic link"
-    assert looked("..").kind == "directory"
-    assert swapfile.look(str(tmp_path / "missing" / "swap")).filesystem == ""
-
-
-@pytest.mark.parametrize("filesystem", ["ext4", "ext3", "btrfs"])
-def test_a_new_file_is_private_whole_and_marked(tmp_path, monkeypatch, filesystem):
-    path = str(tmp_path / "swap")
-    commands = []
-    hands = Hands(path, 5 * swapfile.MIB + swapfile.PAGE, lambda *command: commands.append(command), lambda line: None)
-    monkeypatch.setattr(hands, "look", lambda: replace(EMPTY, filesystem=filesystem))
-    hands.make(path)
-    status = Path(path).stat()
-    assert status.st_mode & 0o777 == 0o600
-    assert status.st_blocks * 512 >= status.st_size == hands.size
-    attributes = [("chattr", "-c", path), ("chattr", "+C", path)] if filesystem == "btrfs" else []
-    assert commands == [*attributes, ("mkswap", "--label", "evenkeel", path)]
-
-
-# The module -----------------------------------------------------------------------------------------------------
-
-
-def run(monkeypatch, capsys, host, check_mode=True, **params):
-    """The module's result on a host, with the steps that it took."""
-    taken = []
-    monkeypatch.setattr(module, "look", lambda path: host)
-    monkeypatch.setattr(Hands, "take", lambda self, step: taken.append(step))
-    monkeypatch.setattr(module, "AnsibleModule", quiet(module.AnsibleModule))
-    with patch_module_args({**params, "_ansible_check_mode": check_mode}), pytest.raises(SystemExit):
-        module.main()
-    return json.loads(capsys.readouterr().out), taken
-
-
-def quiet(base):
-    return type("Quiet", (base,), {"log": lambda self, *args, **options: None})
-
-
-def test_check_mode_shows_the_steps_and_takes_none(monkeypatch, capsys):
-    result, taken = run(monkeypatch, capsys, EMPTY)
-    assert result["changed"]
-    assert result["steps"][0] == "make /swapfile.evenkeel-new"
-    assert result["diff"]["before"] == {"path": PATH, "state": "absent"}
-    assert result["diff"]["after"]["size"] == "2G"
-    assert not taken
-
-
-def test_what_is_planned_is_done(monkeypatch, capsys):
-    host = replace(EMPTY, file=swap(active=True))
-    result, taken = run(monkeypatch, capsys, host, check_mode=False, state="absent")
-    assert taken == [Step("off", PATH), Step("remove", PATH)]
-    assert result["diff"]["after"] == {"path": PATH, "state": "absent"}
-
-
-def test_nothing_to_do_is_no_change(monkeypatch, capsys):
-    result, taken = run(monkeypatch, capsys, replace(EMPTY, file=swap(active=True)), check_mode=False)
-    assert (result["changed"], result["steps"], taken) == (False, [], [])
-    assert result["diff"]["before"] == result["diff"]["after"]
-
-
-def test_an_unsupported_file_system_fails_or_skips(monkeypatch, capsys):
-    host = replace(EMPTY, filesystem="tmpfs")
-    assert run(monkeypatch, capsys, host)[0]["failed"]
-    assert run(monkeypatch, capsys, host, unsupported="skip")[0]["skipped"]
-
-
-@pytest.mark.parametrize(
-    ("params", "words"),
-    [
-        ({"size": "much"}, "size: 'much' is not a size"),
-        ({"size": "4K"}, "size: 4K is too little. The least is 1M"),
-        ({"reserve": "-1G"}, "reserve: '-1G' is not a size"),
-        ({"path": "swapfile"}, "path: 'swapfile' is no place"),
-        ({"path": "/"}, "path: '/' is no place"),
-        ({"path": "/a b"}, "path: '/a b' is no place"),
-    ],
-)
-def test_mistakes_are_named(monkeypatch, capsys, params, words):
-    result, _taken = run(monkeypatch, capsys, EMPTY, **params)
-    assert words in result["msg"]
-
-
-def test_unsupported_is_a_swap_error():
-    assert issubclass(UnsupportedError, SwapError)

@@ -1,0 +1,187 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host's swap: looks at what is there, and takes the steps of a plan."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import format_size
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import (
+    MIB,
+    PREALLOCATED,
+    USABLE_MEMORY,
+    File,
+    Host,
+    Step,
+    SwapError,
+    check_memory,
+    roll_back,
+)
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+LABEL = "evenkeel"
+
+
+def look(path: str) -> Host:
+    """The host as it is; reads only."""
+    # As the kernel will name it; a link in the last place is not followed.
+    directory = Path(path).parent.resolve()
+    real = str(directory / Path(path).name)
+    areas = parse_swaps(_read("/proc/swaps"))
+    file, new = (_look_at(each, areas) for each in (real, f"{real}.{LABEL}-new"))
+    if not directory.is_dir():
+        return Host(file, new)
+    disk = os.statvfs(directory)
+    return Host(
+        file,
+        new,
+        parse_filesystem(_read("/proc/self/mountinfo"), str(directory)),
+        disk.f_bavail * disk.f_frsize,
+        parse_available(_read("/proc/meminfo")),
+        sum(size - used for area, (size, used) in areas.items() if area not in (file.path, new.path)),
+    )
+
+
+def _look_at(path: str, areas: dict[str, tuple[int, int]]) -> File:
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return File(path)
+    for kind, test in (("directory", stat.S_ISDIR), ("symbolic link", stat.S_ISLNK), ("block device", stat.S_ISBLK)):
+        if test(status.st_mode):
+            return File(path, kind)
+    if not stat.S_ISREG(status.st_mode):
+        return File(path, "special file")
+    size = _swap_size(path)
+    return File(
+        path,
+        "file that holds something else" if size is None else "swap file",
+        size if size and min(status.st_size, status.st_blocks * 512) >= size else 0,
+        status.st_blocks * 512,
+        stat.S_IMODE(status.st_mode),
+        (status.st_uid, status.st_gid),
+        path in areas,
+        areas.get(path, (0, 0))[1],
+    )
+
+
+def _swap_size(path: str) -> int | None:
+    """What the header says that mkswap writes (version and last page behind 1 KiB, a signature at the page's end)."""
+    with Path(path).open("rb") as file:
+        header = file.read(PAGE)
+    if not header.endswith(b"SWAPSPACE2"):
+        return None
+    return (struct.unpack_from("=I", header, 1028)[0] + 1) * PAGE
+
+
+def _read(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
+
+
+def parse_swaps(text: str) -> dict[str, tuple[int, int]]:
+    """Size and use, in bytes, of each active area in the words of /proc/swaps."""
+    areas = {}
+    for line in text.splitlines()[1:]:
+        path, _kind, size, used, _priority = line.split()
+        areas[unescape(path)] = (int(size) * 1024, int(used) * 1024)
+    return areas
+
+
+def parse_filesystem(mountinfo: str, directory: str) -> str:
+    """The type of the file system that a directory, without links, lies on."""
+    best, found = "", ""
+    for line in mountinfo.splitlines():
+        mount, filesystem = line.split(" - ", 1)
+        point = unescape(mount.split()[4])
+        # A later mount covers an earlier one at the same place.
+        if os.path.commonpath([point, directory]) == point and len(point) >= len(best):
+            best, found = point, filesystem.split()[0]
+    return found
+
+
+def parse_available(meminfo: str) -> int:
+    """Bytes of MemAvailable in /proc/meminfo."""
+    return int(re.search(r"^MemAvailable:\s+(\d+) kB", meminfo, re.MULTILINE)[1]) * 1024
+
+
+def unescape(text: str) -> str:
+    """A path as the kernel prints it, with white space and backslashes as octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+
+
+class Runner:
+    """Takes the steps on the host itself."""
+
+    def __init__(self, path: str, size: int | None, run: Callable[..., None], log: Callable[[str], None]) -> None:
+        self.path = path
+        self.size = size or 0
+        self.run = run
+        self.log = log
+
+    def look(self) -> Host:
+        return look(self.path)
+
+    def take(self, step: Step) -> None:
+        self.log(str(step))
+        getattr(self, step.verb)(step.path)
+
+    def make(self, path: str) -> None:
+        filesystem = self.look().filesystem
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            if filesystem == "btrfs":
+                # No compression and no copies on write: one after the other, and while the file is empty.
+                self.run("chattr", "-c", path)
+                self.run("chattr", "+C", path)
+            if filesystem in PREALLOCATED:
+                os.posix_fallocate(file.fileno(), 0, self.size)
+            else:
+                self._fill(file)
+            os.fsync(file.fileno())
+        self.run("mkswap", "--label", LABEL, path)
+
+    def _fill(self, file: Any) -> None:
+        for written in range(0, self.size, MIB):
+            if written and written % (256 * MIB) == 0:
+                self.log(f"{format_size(written)} of {format_size(self.size)} written")
+            file.write(bytes(min(MIB, self.size - written)))
+        file.flush()
+
+    def protect(self, path: str) -> None:
+        os.chown(path, 0, 0)
+        Path(path).chmod(0o600)
+
+    def on(self, path: str) -> None:
+        self.run("swapon", path)
+
+    def off(self, path: str) -> None:
+        # Memory may have become short since the plan was made.
+        now = self.look()
+        this, other = (now.file, now.new) if path == now.file.path else (now.new, now.file)
+        check_memory(now, this.used, now.memory * USABLE_MEMORY + now.elsewhere + other.room)
+        self.run("swapoff", path)
+
+    def rename(self, path: str) -> None:
+        Path(path).replace(self.look().file.path)
+
+    def remove(self, path: str) -> None:
+        Path(path).unlink()
+
+
+def apply(runner: Runner, before: Host, steps: Sequence[Step]) -> None:
+    """Takes the steps; after a failure, gives back the swap that the host had, and says what was wrong."""
+    try:
+        for step in steps:
+            runner.take(step)
+    except (SwapError, OSError) as error:
+        with suppress(SwapError, OSError):
+            for back in roll_back(before, runner.look()):
+                runner.take(back)
+        raise SwapError(f"Could not {step}: {error}") from error

@@ -1,0 +1,97 @@
+"""What is read of the host, and how a file is made on it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap import apply as swap_apply
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import Runner
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import MIB, File, Host, SwapError
+
+PATH, NEW = "/swapfile", "/swapfile.evenkeel-new"
+G = 1 << 30
+ACTIVE = File(PATH, "swap file", G, G, active=True, used=G)
+HOST = Host(ACTIVE, File(NEW), "ext4", free=10 * G, memory=0)
+
+
+def test_memory_is_looked_at_again_before_swapoff():
+    host = HOST
+    runner = Runner(PATH, G, run=lambda *command: None, log=lambda line: None)
+    runner.look = lambda: host
+    with pytest.raises(SwapError, match="can't be switched off"):
+        runner.off(PATH)
+    host = replace(host, new=File(NEW, "swap file", G, active=True))
+    runner.off(PATH)
+
+
+def test_swaps_are_read_with_escapes_and_deleted_files():
+    text = (
+        "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+        "/swap\\040file                            file\t\t65532\t\t12\t\t-2\n"
+        "/gone\\040(deleted)                       file\t\t1020\t\t0\t\t-3\n"
+        "/dev/zram0                              partition\t100\t0\t100\n"
+    )
+    assert swap_apply.parse_swaps(text) == {
+        "/swap file": (65532 * 1024, 12 * 1024),
+        "/gone (deleted)": (1020 * 1024, 0),
+        "/dev/zram0": (100 * 1024, 0),
+    }
+
+
+MOUNTS = """\
+347 131 0:72 / / rw,relatime master:102 - overlay overlay rw
+355 347 0:82 / /tmp rw,nosuid - tmpfs tmpfs rw
+356 347 254:0 /data /mnt/my\\040swap rw - ext4 /dev/vda rw
+357 347 0:83 / /tmp rw shared:1 propagate_from:2 - xfs /dev/vdb rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("directory", "filesystem"),
+    [("/", "overlay"), ("/mnt", "overlay"), ("/mnt/my swap/a", "ext4"), ("/tmp", "xfs"), ("/tmpfiles", "overlay")],
+)
+def test_the_file_system_is_that_of_the_nearest_mount(directory, filesystem):
+    assert swap_apply.parse_filesystem(MOUNTS, directory) == filesystem
+
+
+def header(pages):
+    return b"\0" * 1028 + (pages - 1).to_bytes(4, "little") + b"\0" * (swap_apply.PAGE - 1042) + b"SWAPSPACE2"
+
+
+def test_files_are_known_by_their_content(tmp_path):
+    def looked(name):
+        return swap_apply.look(str(tmp_path / name)).file
+
+    whole = header(10) + os.urandom(9 * swap_apply.PAGE)
+    (tmp_path / "swap").write_bytes(whole)
+    (tmp_path / "short").write_bytes(whole[: -swap_apply.PAGE])
+    (tmp_path / "letter").write_text("Dear Sir or Madam")
+    with (tmp_path / "holes").open("wb") as file:
+        file.write(header(1000))
+        file.truncate(1000 * swap_apply.PAGE)
+    (tmp_path / "link").symlink_to("swap")
+    assert looked("none") == File(str(tmp_path / "none"))
+    assert (looked("swap").kind, looked("swap").size) == ("swap file", 10 * swap_apply.PAGE)
+    assert (looked("short").kind, looked("short").size) == ("swap file", 0)
+    assert (looked("holes").kind, looked("holes").size) == ("swap file", 0)
+    assert looked("letter").kind == "file that holds something else"
+    assert looked("link").kind == "symbolic link"
+    assert looked("..").kind == "directory"
+    assert swap_apply.look(str(tmp_path / "missing" / "swap")).filesystem == ""
+
+
+@pytest.mark.parametrize("filesystem", ["ext4", "ext3", "btrfs"])
+def test_a_new_file_is_private_whole_and_marked(tmp_path, monkeypatch, filesystem):
+    path = str(tmp_path / "swap")
+    commands = []
+    runner = Runner(path, 5 * MIB + swap_apply.PAGE, lambda *command: commands.append(command), lambda line: None)
+    monkeypatch.setattr(runner, "look", lambda: replace(HOST, filesystem=filesystem))
+    runner.make(path)
+    status = Path(path).stat()
+    assert status.st_mode & 0o777 == 0o600
+    assert status.st_blocks * 512 >= status.st_size == runner.size
+    attributes = [("chattr", "-c", path), ("chattr", "+C", path)] if filesystem == "btrfs" else []
+    assert commands == [*attributes, ("mkswap", "--label", "evenkeel", path)]

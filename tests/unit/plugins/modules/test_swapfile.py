@@ -1,0 +1,96 @@
+"""The module: its options, check mode, and what it says it changed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap import settings
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import Runner
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import File, Host, Step
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.settings import Settings
+from ansible_collections.evenkeel.celery.plugins.modules import swapfile as module
+
+PATH = "/swapfile"
+G = 1 << 30
+EMPTY = Host(File(PATH), File("/swapfile.evenkeel-new"), "ext4", free=10 * G, memory=4 * G)
+FRESH = Settings("", "", 60)
+SET = Settings(f"{PATH} none swap sw 0 0\n", "# Managed by evenkeel.celery\nvm.swappiness = 10\n", 10)
+INACTIVE = File(PATH, "swap file", 2 * G, 2 * G)
+ACTIVE = replace(EMPTY, file=replace(INACTIVE, active=True))
+
+
+def run(monkeypatch, capsys, host, before=SET, check_mode=True, **params):
+    """The module's result on a host, with the steps that it took."""
+    taken = []
+    monkeypatch.setattr(module, "look", lambda path: host)
+    monkeypatch.setattr(settings, "look", lambda: before)
+    monkeypatch.setattr(settings, "apply", lambda before, after, run: taken.append(after))
+    monkeypatch.setattr(Runner, "take", lambda self, step: taken.append(step))
+    monkeypatch.setattr(module, "AnsibleModule", quiet(module.AnsibleModule))
+    with patch_module_args({**params, "_ansible_check_mode": check_mode}), pytest.raises(SystemExit):
+        module.main()
+    return json.loads(capsys.readouterr().out), taken
+
+
+def quiet(base):
+    return type("Quiet", (base,), {"log": lambda self, *args, **options: None})
+
+
+def test_check_mode_shows_the_steps_and_takes_none(monkeypatch, capsys):
+    result, taken = run(monkeypatch, capsys, EMPTY, FRESH, swappiness=10)
+    assert result["changed"]
+    assert result["steps"][0] == "make /swapfile.evenkeel-new"
+    assert result["steps"][-3:] == [
+        "change /etc/fstab",
+        "change /etc/sysctl.d/zz-evenkeel-swap.conf",
+        "change /proc/sys/vm/swappiness",
+    ]
+    file, fstab, sysctl, kernel = result["diff"]
+    assert file["before"] == {"path": PATH, "state": "absent"}
+    assert file["after"]["size"] == "2G"
+    assert (fstab["before"], fstab["after"]) == ("", SET.fstab)
+    assert (sysctl["before"], sysctl["after"]) == ("", SET.sysctl)
+    assert (kernel["before"], kernel["after"]) == ("60\n", "10\n")
+    assert not taken
+
+
+def test_fstab_names_the_file_only_while_it_is_there(monkeypatch, capsys):
+    result, taken = run(monkeypatch, capsys, ACTIVE, check_mode=False, state="absent")
+    assert taken == [replace(SET, fstab="", sysctl=""), Step("off", PATH), Step("remove", PATH)]
+    assert result["diff"][0]["after"] == {"path": PATH, "state": "absent"}
+
+    _result, taken = run(monkeypatch, capsys, replace(ACTIVE, file=INACTIVE), FRESH, check_mode=False)
+    assert taken == [Step("on", PATH), replace(FRESH, fstab=SET.fstab)]
+
+
+def test_nothing_to_do_is_no_change(monkeypatch, capsys):
+    result, taken = run(monkeypatch, capsys, ACTIVE, check_mode=False, swappiness=10)
+    assert (result["changed"], result["steps"], taken) == (False, [], [SET])
+    assert all(each["before"] == each["after"] for each in result["diff"])
+
+
+def test_an_unsupported_file_system_fails_or_skips(monkeypatch, capsys):
+    host = replace(EMPTY, filesystem="tmpfs")
+    assert run(monkeypatch, capsys, host)[0]["failed"]
+    assert run(monkeypatch, capsys, host, unsupported="skip")[0]["skipped"]
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"size": "much"}, "size: 'much' is not a size"),
+        ({"size": "4K"}, "size: 4K is too little. The least is 1M"),
+        ({"reserve": "-1G"}, "reserve: '-1G' is not a size"),
+        ({"path": "swapfile"}, "path: 'swapfile' can't be a swap file"),
+        ({"path": "/"}, "path: '/' can't be a swap file"),
+        ({"swappiness": 201}, "swappiness: 201 is not a number from 0 to 200"),
+        ({"path": "/a\\b"}, "can't be a swap file"),
+        ({"path": "/a b"}, "path: '/a b' can't be a swap file"),
+    ],
+)
+def test_wrong_options_are_named(monkeypatch, capsys, params, words):
+    result, _taken = run(monkeypatch, capsys, EMPTY, **params)
+    assert words in result["msg"]
