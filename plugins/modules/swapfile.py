@@ -34,8 +34,7 @@ options:
   swappiness:
     description:
       - How readily the kernel swaps, from 0 to 200, now and at boot. By default it is left as it is.
-      - It stands in C(/etc/sysctl.d/zz-evenkeel-swap.conf), which goes with O(state=absent). The running kernel keeps
-        its swappiness until the next boot.
+      - With O(state=absent) it is no longer set at boot. The running kernel keeps its swappiness until then.
     type: int
   state:
     description: Whether the file is there, in use and named in C(/etc/fstab), or none of it.

@@ -36,12 +36,12 @@ def plan(now: Settings, paths: Sequence[str], present: bool, swappiness: int | N
 
     A swappiness of None is left as it is. Without a swap file the kernel keeps its swappiness until the next boot.
     """
-    if not present:
-        return replace(now, fstab=without_swap(now.fstab, paths), sysctl="")
-    now = replace(now, fstab=with_swap(now.fstab, paths))
+    after = replace(now, fstab=(with_swap if present else without_swap)(now.fstab, paths))
     if swappiness is None:
-        return now
-    return replace(now, sysctl=f"{MARKER}\nvm.swappiness = {swappiness}\n", swappiness=swappiness)
+        return after
+    if not present:
+        return replace(after, sysctl="")
+    return replace(after, sysctl=f"{MARKER}\nvm.swappiness = {swappiness}\n", swappiness=swappiness)
 
 
 def with_swap(fstab: str, paths: Sequence[str]) -> str:

@@ -58,7 +58,7 @@ def test_check_mode_shows_the_steps_and_takes_none(monkeypatch, capsys):
 
 
 def test_fstab_names_the_file_only_while_it_is_there(monkeypatch, capsys):
-    result, taken = run(monkeypatch, capsys, ACTIVE, check_mode=False, state="absent")
+    result, taken = run(monkeypatch, capsys, ACTIVE, check_mode=False, state="absent", swappiness=10)
     assert taken == [replace(SET, fstab="", sysctl=""), Step("off", PATH), Step("remove", PATH)]
     assert result["diff"][0]["after"] == {"path": PATH, "state": "absent"}
 

@@ -41,6 +41,7 @@ def test_only_the_swap_file_s_lines_leave_fstab():
 def test_a_swappiness_that_is_not_given_is_left_as_it_is():
     now = Settings(LINE, "vm.swappiness = 7\n", 7)
     assert settings.plan(now, PATHS, True, None) == now
+    assert settings.plan(now, PATHS, False, None) == Settings("", "vm.swappiness = 7\n", 7)
 
 
 def test_only_the_swap_file_s_lines_are_shown():
@@ -76,7 +77,7 @@ def test_the_settings_are_written_once_and_taken_back(host):
     assert carry_out(True, 10) == []
     assert {path.name: path.stat().st_mtime_ns for path in host.iterdir()} == before
 
-    assert carry_out(False) == [("systemctl", "daemon-reload")]
+    assert carry_out(False, 10) == [("systemctl", "daemon-reload")]
     assert (host / "fstab").read_bytes() == b"# caf\xe9\n"
     assert not (host / "sysctl").exists()
     assert (host / "swappiness").read_text() == "10\n"

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compares what the clean-up of stuck jobs is made of with what is on the host, and writes what differs."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import files
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import PROGRAMS
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import Identity
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.plan import (
+    CONFIG,
+    CRON,
+    ENGINE,
+    OLD_ENGINES,
+    RECORDS,
+    SCRIPT,
+    Wanted,
+)
+
+
+def look(wanted: Wanted) -> dict[str, files.File | None]:
+    """The files of ours as they are, with those that are to be there: None for what is missing."""
+    packages = [str(path) for package in (ENGINE, *OLD_ENGINES) for path in sorted(Path(package).rglob("*.py"))]
+    return {path: files.read(path) for path in (*wanted.files, *packages, SCRIPT, CONFIG, CRON)}
+
+
+def apply(before: dict[str, files.File | None], wanted: Wanted, check_mode: bool) -> list[str]:
+    """Writes what differs, removes what is no longer wanted, and returns the paths of both."""
+    changed = [path for path in before if before[path] != wanted.files.get(path)]
+    changed.sort(key=lambda path: (path == CRON) == (CRON in wanted.files))  # cron's file comes last and goes first
+    records = [user for user in wanted.users if not _is_private(_records_of(user), user)]
+    if not check_mode:
+        for user in records:
+            _make_private(_records_of(user), user)
+        for path in changed:
+            files.write(path, wanted.files.get(path))
+            _remove_empty(Path(path).parent)
+    return [str(_records_of(user)) for user in records] + changed
+
+
+def _records_of(user: Identity) -> Path:
+    return Path(RECORDS, user.name)
+
+
+def _is_private(directory: Path, user: Identity) -> bool:
+    if not directory.is_dir():
+        return False
+    status = directory.stat()
+    return (status.st_uid, stat.S_IMODE(status.st_mode)) == (user.uid, 0o700)
+
+
+def _make_private(directory: Path, user: Identity) -> None:
+    files.make_directory(directory, 0o700)
+    directory.chmod(0o700)
+    os.chown(directory, user.uid, user.gid)
+
+
+def _remove_empty(directory: Path) -> None:
+    """Removes a directory of the engine that has nothing left in it, and those above it."""
+    while Path(PROGRAMS) in directory.parents and not any(directory.iterdir()):
+        directory.rmdir()
+        directory = directory.parent

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What on this host, or in the options, keeps the clean-up of stuck jobs from working. Reads only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Callable, Collection, Iterator, Mapping, Sequence
+
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import service_identity
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
+    Database,
+    StuckJobsError,
+    clean_up,
+    read_options,
+)
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.base import Engine
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.options import nearest
+
+Options = Mapping[str, Any]
+
+
+def errors(
+    engine: Callable[[Database], Engine], databases: Sequence[Options], once: Sequence[Options], cron_user: str | None
+) -> Iterator[str]:
+    """All that is wrong.
+
+    engine: makes the engine of a database.
+    once: what is to be cleaned up once, each with all the options of its database.
+    cron_user: as whom cron runs the script; empty for the databases' owner, None without cron.
+    """
+    counts = Counter(str(options.get("name")) for options in databases)
+    for name in (name for name, count in counts.items() if count > 1):
+        yield f"databases: {counts[name]} of them are named {name}. Give each a name of its own."
+    unknown = [str(options.get("name")) for options in once if str(options.get("name")) not in counts]
+    for name in unknown:
+        yield f"once: there is no database {name}. {nearest(name, counts)}"
+    owners = set()
+    for options in [*databases, *(options for options in once if str(options.get("name")) in counts)]:
+        try:
+            # Workers are not asked: there may be none yet, or they are what is going to be repaired.
+            (report,) = clean_up(engine, [read_options(options)], dry_run=True, ask_workers=False, shown=0)
+        except StuckJobsError as error:
+            yield str(error)
+            continue
+        if report.error:
+            yield report.error
+        else:
+            owners.add(report.owner)
+    if cron_user is not None:
+        yield from cron_user_errors(cron_user, owners)
+
+
+def cron_user_errors(cron_user: str, owners: Collection[str]) -> Iterator[str]:
+    """What is wrong with cron's user (empty: the owner) for databases of these owners."""
+    if cron_user:
+        try:
+            service_identity(cron_user)
+        except KeyError:
+            yield f"cron_user: there is no user {cron_user}. Add it, or give another."
+    theirs = f"the databases belong to {', '.join(sorted(owners))}"
+    root = "root, which works as each owner in turn"
+    if not cron_user and len(owners) > 1:
+        yield f"cron_user: {theirs}. Give {root}."
+    if cron_user not in ("", "root") and any(owner != cron_user for owner in owners):
+        yield f"cron_user: {theirs}, and cron would run as {cron_user}. Give the owner of all of them, or {root}."

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files and directories that the clean-up of stuck jobs is made of on a host."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.evenkeel.celery.plugins.module_utils import _stuck_jobs
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import (
+    CONFIGURATION,
+    MARKER,
+    PROGRAMS,
+    STATE,
+)
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import Identity
+
+SCRIPT = f"{PROGRAMS}/cleanup_stuck_jobs.py"
+ENGINE = f"{PROGRAMS}/engine"  # the package that holds the engine's packages, as module_utils does here
+OLD_ENGINES = (f"{PROGRAMS}/stuck_jobs",)  # where older versions had it
+CONFIG = f"{CONFIGURATION}/job_cleanup.json"
+RECORDS = f"{STATE}/job_cleanup"
+CRON = "/etc/cron.d/evenkeel-job-cleanup"
+
+TIMES = ("minute", "hour", "day", "month", "weekday")
+MODULE_UTILS = _stuck_jobs.__name__.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class Cron:
+    """When and as whom cron runs the script."""
+
+    schedule: Mapping[str, str]  # what is not given is every one, and minutes are every tenth
+    user: str
+
+    def __str__(self) -> str:
+        times = {**dict.fromkeys(TIMES, "*"), "minute": "*/10", **self.schedule}
+        # One run at a time; what it says stands in the journal.
+        command = f"systemd-cat -t evenkeel-job-cleanup flock -n {RECORDS}/{self.user} {SCRIPT} --quiet"
+        return f"{MARKER}\n{' '.join(times[each] for each in TIMES)} {self.user} {command}\n"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be on the host; all else of ours goes."""
+
+    files: Mapping[str, File] = field(default_factory=dict)  # by path
+    users: Sequence[Identity] = ()  # each keeps records of what it changed in a directory that is closed to others
+
+
+def wanted(
+    script: str,
+    databases: Sequence[Mapping[str, Any]],
+    metrics_file: str,
+    users: Sequence[Identity],
+    cron: Cron | None,
+) -> Wanted:
+    config = {"managed_by": MARKER.lstrip("# "), "metrics_file": metrics_file, "databases": list(databases)}
+    files = {
+        **engine(),
+        CONFIG: File(json.dumps(config, indent=2, sort_keys=True).encode() + b"\n"),
+        SCRIPT: File(script.rstrip("\n").encode() + b"\n", 0o755),
+    }
+    if cron:
+        files[CRON] = File(str(cron).encode())
+    return Wanted(files, users)
+
+
+def engine() -> dict[str, File]:
+    """The script's engine: of ours, all that is imported here. A loader has the bytes, also in Ansible's archive."""
+    found = {f"{ENGINE}/__init__.py": File(b"")}
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith((f"{MODULE_UTILS}._common", f"{MODULE_UTILS}._stuck_jobs")):
+            path = Path(ENGINE, *name[len(MODULE_UTILS) + 1 :].split("."))
+            path = path / "__init__.py" if hasattr(module, "__path__") else path.with_suffix(".py")
+            found[str(path)] = File(module.__loader__.get_data(module.__file__))
+    return found

@@ -1,0 +1,89 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: job_cleanup_preflight
+short_description: Say what would keep the clean-up of stuck jobs from working
+version_added: "0.2.0"
+author:
+  - The evenkeel developers (@evenkeel)
+description:
+  - Checks the options against the databases themselves, and whether cron's user may write them. Changes nothing.
+  - All errors are listed at once.
+options:
+  databases:
+    description: The databases, as in M(evenkeel.celery.sqlite_stuck_jobs).
+    type: list
+    elements: dict
+    required: true
+  once:
+    description: What is to be cleaned up once; each has the name and all the options of one of O(databases).
+    type: list
+    elements: dict
+    default: []
+  cron_state:
+    description: Whether cron is to run the script.
+    type: str
+    choices: [present, absent]
+    default: absent
+  cron_user:
+    description: As whom cron is to run the script. By default the databases' owner.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing in either mode.
+  diff_mode:
+    support: none
+    description: Nothing changes.
+"""
+
+EXAMPLES = r"""
+- name: Check a database before anything is changed
+  evenkeel.celery.job_cleanup_preflight:
+    databases:
+      - name: jobs
+        path: /opt/slideshow/data/jobs.db
+        table: jobs
+    cron_state: present
+"""
+
+RETURN = r"""
+errors:
+  description: What is wrong, and what to do next.
+  returned: always
+  type: list
+  elements: str
+  sample: ["once: there is no database jbos. Did you mean 'jobs'?"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import check
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "databases": {"type": "list", "elements": "dict", "required": True},
+            "once": {"type": "list", "elements": "dict", "default": []},
+            "cron_state": {"type": "str", "choices": ["present", "absent"], "default": "absent"},
+            "cron_user": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    cron_user = params["cron_user"] if params["cron_state"] == "present" else None
+    errors = list(check.errors(SQLite, params["databases"], params["once"], cron_user))
+    if errors:
+        module.fail_json(msg="\n".join(errors), errors=errors)
+    module.exit_json(changed=False, errors=[])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: job_cleanup_script
+short_description: Install cleanup_stuck_jobs.py with its configuration and its schedule
+version_added: "0.2.0"
+author:
+  - The evenkeel developers (@evenkeel)
+description:
+  - Installs C(cleanup_stuck_jobs.py), its engine and its configuration, a directory of records for each owner of a
+    database, and the file that lets cron run it. All of it in one call, where built-in modules take one for each file.
+  - What is no longer wanted is removed, such as cron's file or what older versions had. Records stay.
+  - The package that brings cron is not installed. RV(cron_missing) says whether it has to be.
+options:
+  state:
+    description: Whether all of this is there, or none of it.
+    type: str
+    choices: [present, absent]
+    default: present
+  script:
+    description: The text of the script. Required with O(state=present).
+    type: str
+  databases:
+    description: The databases, as in M(evenkeel.celery.sqlite_stuck_jobs).
+    type: list
+    elements: dict
+    default: []
+  metrics_file:
+    description: A file for node_exporter's textfile collector. By default none is written.
+    type: str
+    default: ""
+  cron_state:
+    description: Whether cron runs the script.
+    type: str
+    choices: [present, absent]
+    default: absent
+  cron_schedule:
+    description: When, as cron has it. What is not given is every one; minutes are every tenth.
+    type: dict
+    default: {}
+    suboptions:
+      minute:
+        description: The minutes.
+        type: str
+      hour:
+        description: The hours.
+        type: str
+      day:
+        description: The days of the month.
+        type: str
+      month:
+        description: The months.
+        type: str
+      weekday:
+        description: The days of the week.
+        type: str
+  cron_user:
+    description:
+      - As whom cron runs the script. By default the databases' owner, or V(root) without databases.
+      - V(root) works as each owner in turn.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    support: full
+    description: Says what would change.
+  diff_mode:
+    support: full
+    description: Shows the configuration and cron's file.
+"""
+
+EXAMPLES = r"""
+- name: Let cron reset the jobs that are stuck, each ten minutes
+  evenkeel.celery.job_cleanup_script:
+    script: "{{ lookup('ansible.builtin.file', 'cleanup_stuck_jobs.py') }}"
+    databases:
+      - name: jobs
+        path: /opt/slideshow/data/jobs.db
+        table: jobs
+    cron_state: present
+"""
+
+RETURN = r"""
+files:
+  description: The files and directories that were written or removed, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/evenkeel/job_cleanup.json]
+cron_missing:
+  description: Whether cron is to run the script, and there is no cron.
+  returned: success
+  type: bool
+  sample: false
+"""
+
+import shutil
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import service_identity
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.apply import apply, look
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.check import cron_user_errors
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.plan import (
+    CONFIG,
+    CRON,
+    TIMES,
+    Cron,
+    Wanted,
+    wanted,
+)
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import StuckJobsError, read_options
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+
+
+def read(params: dict) -> Wanted:
+    """What the options ask for."""
+    if params["state"] == "absent":
+        return Wanted()
+    owners = {SQLite(read_options(options)).owner for options in params["databases"]}
+    users = {owner.name: owner for owner in owners}
+    cron = None
+    if params["cron_state"] == "present":
+        for error in cron_user_errors(params["cron_user"], users):
+            raise StuckJobsError(error)
+        name = params["cron_user"] or next(iter(users), "root")
+        users.setdefault(name, service_identity(name))
+        cron = Cron({time: value for time, value in params["cron_schedule"].items() if value is not None}, name)
+    records = [users[name] for name in sorted(users)]
+    return wanted(params["script"], params["databases"], params["metrics_file"], records, cron)
+
+
+def diff(before: dict, after: Wanted) -> list[dict]:
+    return [
+        {
+            "before_header": path,
+            "after_header": path,
+            "before": before[path].content.decode(errors="replace") if before[path] else "",
+            "after": after.files[path].content.decode() if path in after.files else "",
+        }
+        for path in (CONFIG, CRON)
+    ]
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "script": {"type": "str"},
+            "databases": {"type": "list", "elements": "dict", "default": []},
+            "metrics_file": {"type": "str", "default": ""},
+            "cron_state": {"type": "str", "choices": ["present", "absent"], "default": "absent"},
+            "cron_schedule": {
+                "type": "dict",
+                "default": {},
+                "options": {name: {"type": "str"} for name in TIMES},
+            },
+            "cron_user": {"type": "str", "default": ""},
+        },
+        required_if=[("state", "present", ["script"])],
+        supports_check_mode=True,
+    )
+    try:
+        after = read(module.params)
+        before = look(after)
+        changed = apply(before, after, module.check_mode)
+    except (StuckJobsError, OSError) as error:
+        module.fail_json(msg=str(error))
+    # Every cron of Debian's brings crontab(1).
+    cron_missing = CRON in after.files and not shutil.which("crontab")
+    module.exit_json(changed=bool(changed), files=changed, cron_missing=cron_missing, diff=diff(before, after))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Errors are found before anything is changed, all of them at once."""
+
+from __future__ import annotations
+
+import getpass
+import sqlite3
+
+import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import check
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+
+ME = getpass.getuser()
+
+
+@pytest.fixture
+def database(tmp_path):
+    path = tmp_path / "jobs.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, status TEXT, updated_at TEXT)")
+    return {"name": "jobs", "path": str(path), "table": "jobs"}
+
+
+def errors(databases, once=(), cron_user=None):
+    return list(check.errors(SQLite, databases, once, cron_user))
+
+
+def test_what_is_right_has_no_errors(database):
+    assert errors([database], [{**database, "action": "delete"}], "") == []
+    assert errors([], cron_user="root") == []
+
+
+def test_all_errors_are_listed(database):
+    twice = {**database, "table": "jbos"}
+    same_name, no_table = errors([database, twice])
+    assert same_name == "databases: 2 of them are named jobs. Give each a name of its own."
+    assert "jbos" in no_table
+
+
+def test_a_clean_up_of_an_unknown_database_is_named_with_the_nearest(database):
+    (error,) = errors([database], [{"name": "jbos"}])
+    assert error == "once: there is no database jbos. Did you mean 'jobs'?"
+
+
+def test_a_clean_up_that_does_not_fit_its_database_is_named(database):
+    (error,) = errors([database], [{**database, "stuck_statuses": []}])
+    assert "stuck_statuses" in error
+
+
+@pytest.mark.parametrize(
+    ("cron_user", "owners", "words"),
+    [
+        ("", ["app"], []),
+        ("", [], []),
+        ("root", ["app", "shop"], []),
+        (ME, [ME], []),
+        ("", ["app", "shop"], ["belong to app, shop. Give root"]),
+        (ME, ["app"], [f"belong to app, and cron would run as {ME}"] if ME != "root" else []),
+        ("nobody", ["app", "nobody"], ["belong to app, nobody, and cron would run as nobody"]),
+        ("no-such-user", [], ["there is no user no-such-user"]),
+    ],
+)
+def test_cron_s_user_has_to_be_able_to_write_all_databases(cron_user, owners, words):
+    found = list(check.cron_user_errors(cron_user, owners))
+    assert len(found) == len(words)
+    assert all(word in error for word, error in zip(words, found))

@@ -1,0 +1,77 @@
+"""The module that installs cleanup_stuck_jobs.py: one call, idempotent, true in check and diff mode."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import subprocess
+import sys
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import apply, plan
+from ansible_collections.evenkeel.celery.plugins.modules import job_cleanup_script
+from project import PROJECT
+
+SCRIPT = PROJECT / "roles" / "job_cleanup" / "files" / "cleanup_stuck_jobs.py"
+NAMES = ("PROGRAMS", "SCRIPT", "ENGINE", "CONFIG", "RECORDS", "CRON")
+
+
+@pytest.fixture
+def module(capsys, tmp_path, monkeypatch):
+    for room in (plan, apply, job_cleanup_script):
+        for name in NAMES:
+            if hasattr(room, name):
+                monkeypatch.setattr(room, name, f"{tmp_path}{getattr(room, name)}")
+
+    def run(**args):
+        with patch_module_args(args), pytest.raises(SystemExit):
+            job_cleanup_script.main()
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def database(tmp_path):
+    (tmp_path / "jobs.db").touch()
+    return {"name": "jobs", "path": str(tmp_path / "jobs.db"), "table": "jobs"}
+
+
+def test_it_is_installed_once_runs_and_goes(module, tmp_path, database):
+    options = {"script": SCRIPT.read_text(), "databases": [database], "cron_schedule": {"minute": "7"}}
+    planned = module(**options, cron_state="present", _ansible_check_mode=True)
+    assert not (tmp_path / "etc").exists()
+    done = module(**options, cron_state="present")
+    assert done["files"] == planned["files"]
+    config, cron = done["diff"]
+    assert (config["before"], cron["before"]) == ("", "")
+    assert '"name": "jobs"' in config["after"]
+    assert f"7 * * * * {getpass.getuser()} " in cron["after"]
+
+    script = next(file for file in done["files"] if file.endswith("cleanup_stuck_jobs.py"))
+    helped = subprocess.run([sys.executable, "-E", "-s", script, "--help"], capture_output=True, text=True, check=True)
+    assert "--undo" in helped.stdout
+    assert not module(**options, cron_state="present")["changed"]
+
+    without_cron = module(**options, cron_state="absent")
+    assert without_cron["files"] == [f"{tmp_path}/etc/cron.d/evenkeel-job-cleanup"]
+    assert without_cron["diff"][1]["after"] == ""
+
+    assert module(state="absent")["changed"]
+    assert not module(state="absent")["changed"]
+
+
+def test_it_says_whether_cron_is_missing(module, database, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert module(script="", databases=[database], cron_state="present")["cron_missing"]
+    assert not module(script="", databases=[database])["cron_missing"]
+
+
+def test_a_user_who_is_not_there_is_named(module, tmp_path):
+    assert "there is no user nosuch" in module(script="", cron_state="present", cron_user="nosuch")["msg"]
+    assert not (tmp_path / "etc").exists()
+
+
+def test_the_script_is_needed_to_install_it(module):
+    assert "script" in module()["msg"]
