@@ -43,7 +43,7 @@ class Option:
         if self.required:
             fields["required"] = True
         if self.default is not None:
-            fields["default"] = self.default
+            fields["default"] = list(self.default) if self.type == "list" else self.default
         if self.choices:
             fields["choices"] = list(self.choices)
         if self.no_log is not None:
