@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The living: asks an application's Celery workers what they are doing, and sends tasks, through its own Python.
+"""Asks an application's Celery workers what they are doing, and sends tasks, through the application's own Python.
 
-One helper process, started when first needed as the database's owner, takes a JSON line at a time and answers with one.
+A process of celery_helper runs as the application's user, takes a line of JSON at a time and answers with one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from .._common.users import Identity, acting_as, child_of
 from . import celery_helper
@@ -46,18 +46,34 @@ def same_name(value: str) -> str:
     return value.replace("-", "").lower() if _UUID.fullmatch(value) else value
 
 
-class Workers:
-    """The workers of an application, asked as its user."""
+class ActiveTasks(NamedTuple):
+    """What an application's workers have scheduled, have reserved or are executing."""
+
+    by_value: Mapping[str, str] = {}  # by a task's id and by each of its arguments: which worker does what
+    warnings: Sequence[str] = ()  # sentences
+    error: str = ""  # why it can't be known
+
+
+class CeleryClient:
+    """An application, by its own Python.
+
+    celery: which application, and how.
+    owner: the user as whom it is imported.
+    """
 
     def __init__(self, celery: Celery, owner: Identity) -> None:
         self._celery, self._owner = celery, owner
         self._process: subprocess.Popen[bytes] | None = None
         # What the helper logs. Not a pipe: a full one would block it.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- stop() closes it
-        self._broken = f"{celery.python} can't be started in {celery.directory}"  # why there is nobody to talk to
+        self._is_ready = False
+        self._broken = f"{celery.python} can't be started in {celery.directory}"  # why it can't be used; else empty
 
     def start(self) -> None:
-        """Has to be called before root takes on the owner's identity: the helper must not find a way back to root."""
+        """Starts the helper. Root has to call this before it acts as somebody else: the helper must not become root.
+
+        Raises StuckJobsError where the environment file can't be read; all else is told by ready().
+        """
         celery = self._celery
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             self._process = subprocess.Popen(
@@ -71,8 +87,8 @@ class Workers:
                 stderr=self._log,
             )
             self._broken = ""
-            wish = {"app": celery.app, "directory": celery.directory, "timeout": celery.timeout}
-            self._write({**wish, "workers": list(celery.workers)})
+            setup = {"app": celery.app, "directory": celery.directory, "timeout": celery.timeout}
+            self._write({**setup, "workers": list(celery.workers)})
 
     def stop(self) -> None:
         files = [self._log]
@@ -86,19 +102,21 @@ class Workers:
 
     def ready(self) -> str:
         """Why the application can't be used; empty if it can."""
-        self._broken = self._answer("ready", STARTING).get("error", "")
+        if not self._is_ready:
+            self._broken = self._answer("ready", STARTING).get("error", "")
+            self._is_ready = not self._broken
         return self._broken
 
-    def busy(self) -> tuple[dict[str, str], str]:
-        """What the workers are executing, have reserved or have scheduled: ids and arguments of tasks, each with who.
-
-        And why that can't be known, if it can't.
-        """
-        self._write("busy")
-        # Three questions, each for as long as the workers may take to answer.
-        answer = self._answer("busy", self._celery.timeout * 4 + 10)
-        busy = {same_name(value): who for value, who in answer.get("busy", {}).items()}
-        return busy, answer.get("error", "")
+    def active_tasks(self) -> ActiveTasks:
+        """Asks all workers, once the application is imported."""
+        error = self.ready()
+        if error:
+            return ActiveTasks(error=error)
+        self._write("tasks")
+        # The helper asks six times, each time for as long as the workers may take to answer.
+        answer = self._answer("tasks", self._celery.timeout * 6 + 10)
+        tasks = {same_name(value): doing for value, doing in answer.get("tasks", {}).items()}
+        return ActiveTasks(tasks, answer.get("warnings", ()), answer.get("error", ""))
 
     def send(self, tasks: Sequence[dict[str, Any]]) -> tuple[int, str]:
         """Sends these tasks, in this order; how many were sent, and why no more."""

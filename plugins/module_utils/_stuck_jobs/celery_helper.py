@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs in the application's own Python, as the application's user: celery_client sends its text there.
 
-Its first line of input says which application, as JSON; each further one is a question, answered with one line.
+Its first line of input names the application, as JSON; each further line is a request, answered with one line.
 """
 
 from __future__ import annotations
@@ -11,13 +11,22 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
+from collections import Counter
 
-# In the order of a task's way: none slips through between two questions.
+# In the order in which a task passes through a worker, so that none slips through between two questions.
 QUESTIONS = {"scheduled": "has scheduled it", "reserved": "has reserved it", "active": "is executing it"}
+EVERYBODY = 1_000_000  # replies; without a limit, Celery expects one for each node that is named
+GRACE = 1.0  # seconds, at least, in which a second worker of the same name has to answer
+REMEDY = "Give each worker a name of its own (celery worker -n, node_name in celery_worker_instances)"
+
+
+class Unsure(Exception):
+    """The workers' replies do not tell what all of them are doing."""
 
 
 def main():
-    wish = json.loads(sys.stdin.readline())
+    setup = json.loads(sys.stdin.readline())
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the application prints is no answer
 
@@ -25,19 +34,22 @@ def main():
         answers.write(json.dumps(data, default=str) + "\n")
         answers.flush()
 
-    sys.path.insert(0, wish["directory"])
+    sys.path.insert(0, setup["directory"])
     try:
-        app = load(wish["app"])
+        app = load(setup["app"])
     except BaseException as error:  # pylint: disable=broad-exception-caught
-        answer(error=words(error))
+        answer(error=in_one_line(error))
         sys.exit(1)
     answer(ready=True)
     for line in sys.stdin:
-        asked = json.loads(line)
+        request = json.loads(line)
         try:
-            answer(**(busy(app, wish) if asked == "busy" else send(app, wish, asked)))
+            if request == "tasks":
+                answer(**known_tasks(app, setup["workers"], setup["timeout"]))
+            else:
+                answer(**send(app, request, setup["timeout"]))
         except Exception as error:  # pylint: disable=broad-exception-caught
-            answer(error=words(error))
+            answer(error=in_one_line(error))
 
 
 def load(name):
@@ -48,50 +60,137 @@ def load(name):
     return app
 
 
-def busy(app, wish):
-    """What the workers have scheduled, reserved or are executing."""
-    nodes, found = wish["workers"], {}
-    # Once we know who is there, we wait for their answers only, not for the whole time-out.
-    for question, doing in QUESTIONS.items():
-        inspect = app.control.inspect(destination=nodes or None, limit=len(nodes) or None, timeout=wish["timeout"])
-        replies = getattr(inspect, question)() or {}
-        silent = sorted(set(nodes) - set(replies))
-        if silent or not replies:
-            who = f"no answer from {', '.join(silent)}" if silent else "no worker answered"
-            return {"error": f"{who} within {wish['timeout']:g} s"}
-        nodes = sorted(replies)
-        for node, tasks in replies.items():
-            for entry in tasks:
-                task = entry.get("request", entry)
-                for value in [task["id"], *values(task.get("args")), *values(task.get("kwargs"))]:
-                    found[value] = f"{node} {doing} (task {task['id']})"
-    return {"busy": found}
+def known_tasks(app, named, timeout):
+    """What the workers have scheduled, have reserved or are executing.
+
+    tasks: which worker does what, by the task's id and by each of its arguments, as text.
+    warnings: sentences for the operator.
+    error: why the workers' replies can't be relied on.
+    """
+    workers, tasks = Workers(app, named, timeout), {}
+    try:
+        workers.find()
+        for question, doing in QUESTIONS.items():
+            for node, entries in workers.ask(question):
+                for entry in entries:
+                    task = entry.get("request", entry)
+                    for value in [task["id"], *texts(task.get("args")), *texts(task.get("kwargs"))]:
+                        tasks[value] = f"{node} {doing} (task {task['id']})"
+    except Unsure as error:
+        return {"error": str(error)}
+    return {"tasks": tasks, "warnings": workers.warnings}
 
 
-def send(app, wish, tasks):
-    """Sends these tasks, in this order."""
+class Workers:
+    """The workers of an application, as many as there are of each name.
+
+    named: the nodes that have to answer; if there are none, all that do answer.
+    timeout: seconds in which they have to.
+    """
+
+    def __init__(self, app, named, timeout):
+        self._app, self._named, self._timeout = app, named, timeout
+        self._nodes = Counter()  # how many workers answer by each name
+        self.warnings = []
+
+    def find(self):
+        """Finds out who is there: twice, as two workers of one name may share a mailbox and answer by turns."""
+        begun = time.monotonic()
+        first = processes(self._replies("stats", self._named, len(self._named) or EVERYBODY, self._timeout))
+        if self._named:
+            # Those that are named have answered. Others of their names get as long again.
+            grace = min(self._timeout, max(GRACE, time.monotonic() - begun))
+            found = processes(self._replies("stats", self._named, EVERYBODY, grace))
+        elif first:
+            found = processes(self._replies("stats", names(first), sum(first.values()), self._timeout))
+        else:
+            raise Unsure(f"no worker answered within {self._timeout:g} s")
+        silent = sorted(set(self._named) - set(names(first + found)))
+        if silent:
+            raise Unsure(f"no answer from {', '.join(silent)} within {self._timeout:g} s")
+        gone = names(first - found)
+        if gone:
+            raise Unsure(
+                f"another process answered as {', '.join(gone)} than a moment ago. It was restarted just now, or"
+                f" several workers share that name. {REMEDY}"
+            )
+        self._nodes = Counter(node for node, _process in found.elements())
+        if not self._named:
+            self._keep_our_own()
+        for node, count in self._nodes.items():
+            if count > 1:
+                self.warnings.append(f"{count} workers share the name {node}. {REMEDY}")
+
+    def _keep_our_own(self):
+        """Workers of another application may use the same broker, and answer too."""
+        own = {name for name in self._app.tasks if not name.startswith("celery.")}
+        if not own:  # such as one that only sends tasks, by their names
+            return
+        # A task with a rate limit is followed by that.
+        ours = {node for node, tasks in self.ask("registered") if own & {task.split(" [")[0] for task in tasks}}
+        if not ours:
+            others = ", ".join(sorted(self._nodes))
+            raise Unsure(f"only workers of other applications answered, which know none of its tasks: {others}")
+        self._nodes = Counter({node: count for node, count in self._nodes.items() if node in ours})
+
+    def ask(self, question):
+        """The reply of each worker to a question, as pairs of a node's name and a list. Raises Unsure."""
+        replies = self._replies(question, sorted(self._nodes), sum(self._nodes.values()), self._timeout)
+        missing = self._nodes - Counter(node for node, _reply in replies)
+        for node in sorted(missing):
+            if self._nodes[node] > 1:
+                raise Unsure(
+                    f"{self._nodes[node]} workers share the name {node}, and not all of them answered"
+                    f" ({question}) within {self._timeout:g} s. {REMEDY}"
+                )
+            raise Unsure(f"{node} answered, but not when it was asked for more ({question}) within {self._timeout:g} s")
+        for node, reply in replies:
+            if not isinstance(reply, list):
+                error = reply.get("error", reply) if isinstance(reply, dict) else reply
+                raise Unsure(f"{node} can't say what it knows ({question}): {error}")
+        return replies
+
+    def _replies(self, question, nodes, limit, timeout):
+        """A reply for each worker that answers; inspect() would keep one for each name."""
+        found = self._app.control.broadcast(
+            question, destination=nodes or None, reply=True, limit=limit, timeout=timeout
+        )
+        return [pair for each in found or () for pair in each.items()]
+
+
+def processes(replies):
+    """How many workers answered, by the node's name and the process's number."""
+    return Counter((node, reply.get("pid")) for node, reply in replies)
+
+
+def names(found):
+    return sorted({node for node, _process in found})
+
+
+def send(app, tasks, timeout):
+    """Sends these tasks, in this order; how many were sent, and an error if not all were."""
     sent = 0
     try:
-        with app.connection_for_write(connect_timeout=wish["timeout"]) as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=wish["timeout"])
+        with app.connection_for_write(connect_timeout=timeout) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=timeout)
             for task in tasks:
                 app.send_task(connection=connection, retry=False, **task)
                 sent += 1
     except Exception as error:  # pylint: disable=broad-exception-caught
-        return {"sent": sent, "error": words(error)}
+        return {"sent": sent, "error": in_one_line(error)}
     return {"sent": sent}
 
 
-def values(thing):
-    """All values in arguments, at any depth, as text."""
-    if isinstance(thing, dict):
-        thing = list(thing.values())
-    if isinstance(thing, (list, tuple)):
-        return [value for item in thing for value in values(item)]
-    return [str(thing)]
+def texts(arguments):
+    """All values among a task's arguments, at any depth, as text."""
+    if isinstance(arguments, dict):
+        arguments = list(arguments.values())
+    if isinstance(arguments, (list, tuple)):
+        return [text for value in arguments for text in texts(value)]
+    return [str(arguments)]
 
 
-def words(error):
+def in_one_line(error):
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
 

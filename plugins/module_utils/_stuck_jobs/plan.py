@@ -25,13 +25,13 @@ class Plan:
         engine: Engine,
         rows: Rows,
         clock: Clock,
-        living: Mapping[str, str],
+        tasks: Mapping[str, str],
         skip: Callable[[Note], None],
     ) -> None:
         self.database = database = engine.database
         self.rows = rows
         self.unknown: list[str] = []  # given ids that no job begins with
-        self._clock, self._living, self._skip = clock, living, skip
+        self._clock, self._tasks, self._skip = clock, tasks, skip
         self._parse_time, self._zone = engine.parse_time, parse_zone(database.time_zone)
         self._threshold = parse_threshold(database.threshold)
         # Keys of JSON and YAML may be texts where the database has numbers.
@@ -113,15 +113,15 @@ class Plan:
             return f"{self.database.attempts_column} is {row[self._attempts_at]!r}, which is no number of attempts"
         if self.database.celery and since is not None and self._clock.begun < since <= self._clock.now():
             return "it has begun since the workers were asked"
-        return self._busy(row) if self._living else ""
+        return self._active_task(row) if self._tasks else ""
 
-    def _busy(self, row: Row) -> str:
-        """Which worker is at it, or is going to be."""
+    def _active_task(self, row: Row) -> str:
+        """Which worker executes it, or is going to."""
         names = [self.rows.key(row)]
         if self.database.task_id_column:
             task_id = row[self._at[self.database.task_id_column]]
             names += [] if task_id is None else [(task_id,)]
-        return next(filter(None, (self._living.get(as_argument(name)) for name in names)), "")
+        return next(filter(None, (self._tasks.get(as_argument(name)) for name in names)), "")
 
     def _action(self, attempts: int) -> str:
         return "fail" if self._most_attempts and attempts >= self._most_attempts else self.database.action

@@ -40,7 +40,7 @@ class Report:
     longest_lock: float = 0.0
     owner: str = ""
     record: str = ""
-    remarks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     error: str = ""
 
     @property
@@ -97,7 +97,7 @@ class Report:
             yield f"{self.skipped_count} skipped"
         if self.unknown:
             yield f"no job begins with {', '.join(self.unknown)}"
-        yield from self.remarks
+        yield from self.warnings
         if self.record:
             yield f"undo: --undo {self.record}"
 

@@ -10,7 +10,8 @@ from itertools import chain
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from . import record
-from .celery_client import Workers
+from .applications import Application, Applications
+from .celery_client import ActiveTasks
 from .change import Change, Note, show
 from .engines.base import Engine, Refused, Session
 from .options import Database, StuckJobsError
@@ -37,28 +38,33 @@ def clean_up(  # noqa: PLR0913
     now: epoch seconds, from which ages are counted; by default the clock's.
     shown: so many rows of each kind a report names; all of them are counted.
     """
-    return [_clean_up_one(engine(each), Report(each, dry_run, shown), ask_workers, now) for each in databases]
+    with Applications(now) as applications:
+        asked = applications if ask_workers else None
+        return [_clean_up_one(engine(each), Report(each, dry_run, shown), asked, now) for each in databases]
 
 
-def _clean_up_one(engine: Engine, report: Report, ask_workers: bool, now: float | None) -> Report:
-    database, dry_run, clock = engine.database, report.dry_run, Clock(now)
+def _clean_up_one(engine: Engine, report: Report, applications: Applications | None, now: float | None) -> Report:
+    database, dry_run = engine.database, report.dry_run
+    clock, tasks = Clock(now), {}
     try:
         report.owner = engine.owner.name
         if not dry_run:
             record.make_directory(engine)
+        application = _start(applications, engine)
         with contextlib.ExitStack() as stack:
-            workers = _start_workers(engine, stack) if ask_workers else None
             stack.enter_context(engine.acting_as_owner())
             if not dry_run:
                 stack.enter_context(record.only_one_run(engine))
-            living = _ask(database, workers, report)
+            if application:
+                clock, active = application.ask()
+                tasks = _by_value(active, report)
             session = stack.enter_context(engine.connect(write=not dry_run))
-            plan = Plan(engine, session.rows(), clock, living, report.skip)
+            plan = Plan(engine, session.rows(), clock, tasks, report.skip)
             if dry_run:
                 for page in plan.pages():
                     report.add(page)
             else:
-                _Run(engine, session, plan, workers, report).go()
+                _Run(engine, session, plan, application, report).go()
             report.unknown = plan.unknown
     except StuckJobsError as error:
         report.error = str(error)
@@ -67,42 +73,38 @@ def _clean_up_one(engine: Engine, report: Report, ask_workers: bool, now: float 
     return report
 
 
-def _start_workers(engine: Engine, stack: contextlib.ExitStack) -> Workers | None:
-    if not engine.database.celery:
+def _start(applications: Applications | None, engine: Engine) -> Application | None:
+    if not applications or not engine.database.celery:
         return None
-    workers = Workers(engine.database.celery, engine.owner)
-    stack.callback(workers.stop)
     try:
-        workers.start()
+        return applications.start(engine.database.celery, engine.owner)
     except StuckJobsError as error:
         raise StuckJobsError(f"{engine.database}: {error}") from None
-    return workers
 
 
-def _ask(database: Database, workers: Workers | None, report: Report) -> Mapping[str, str]:
-    """Which jobs are alive, by task id and by argument."""
-    if not workers:
-        return {}
-    why_not = workers.ready()
-    living: dict[str, str] = {}
-    if not why_not:
-        living, why_not = workers.busy()
-    if not why_not:
-        return living
+def _by_value(active: ActiveTasks, report: Report) -> Mapping[str, str]:
+    """What the workers are doing, or nothing where the database's options say to go on without knowing."""
+    database = report.database
+    report.warnings += active.warnings
+    if not active.error:
+        return active.by_value
     if database.unreachable == "abort":
         raise StuckJobsError(
-            f"{database}: the workers can't be asked what they are doing: {why_not}. Start them, or set celery's"
+            f"{database}: it is not known what the workers are doing: {active.error}. Start them, or set celery's"
             " unreachable to ignore if you know that none is at work. Nothing was changed."
         )
-    report.remarks.append(f"the workers were not asked ({why_not})")
+    report.warnings.append(f"it is not known what the workers are doing ({active.error})")
     return {}
 
 
 class _Run:
     """The writing part of a run."""
 
-    def __init__(self, engine: Engine, session: Session, plan: Plan, workers: Workers | None, report: Report) -> None:
-        self.engine, self.session, self.plan, self.workers, self.report = engine, session, plan, workers, report
+    def __init__(
+        self, engine: Engine, session: Session, plan: Plan, application: Application | None, report: Report
+    ) -> None:
+        self.engine, self.session, self.plan = engine, session, plan
+        self.application, self.report = application, report
         self.database = engine.database
         self.pace, self.record = Pace(session, plan.rows.page_size), Record(engine)
 
@@ -155,7 +157,7 @@ class _Run:
     def _send(self, done: Sequence[Change]) -> None:
         """A task for each job that was reset, once its row is committed. Those that can't be sent are stuck again."""
         reset = [change for change in done if change.shape.action == "reset"]
-        sent, why_not = _send(self.database, self.workers, [change.key for change in reset])
+        sent, why_not = _send(self.database, self.application, [change.key for change in reset])
         self.report.sent += sent
         if not why_not:
             self.record.sent()
@@ -185,7 +187,7 @@ class _Run:
                 for batch in record.read(part)[1]:
                     jobs = [job[0] for job in batch.jobs if not batch.is_sent and job[0].action == "reset"]
                     waiting = [job for job in jobs if self.session.is_there(job, job.after)]
-                    sent, why_not = _send(self.database, self.workers, [tuple(job.key.values()) for job in waiting])
+                    sent, why_not = _send(self.database, self.application, [tuple(job.key.values()) for job in waiting])
                     self.report.sent += sent
                     if why_not:
                         raise StuckJobsError(f"{self.database}: the tasks of {part} can't be sent: {why_not}.")
@@ -204,10 +206,10 @@ def _left(batch: Sequence[Change], done: Sequence[Change]) -> list[int]:
     return [number for number, change in enumerate(batch) if change.place not in places]
 
 
-def _send(database: Database, workers: Workers | None, keys: Sequence[tuple[Any, ...]]) -> tuple[int, str]:
+def _send(database: Database, application: Application | None, keys: Sequence[tuple[Any, ...]]) -> tuple[int, str]:
     """How many tasks were sent, and why no more."""
     requeue = database.requeue
-    if not keys or not requeue or not workers:
+    if not keys or not requeue or not application:
         return 0, ""
     tasks = []
     for key in keys:
@@ -217,7 +219,7 @@ def _send(database: Database, workers: Workers | None, keys: Sequence[tuple[Any,
             "kwargs": _filled(dict(requeue.kwargs), key),
         }
         tasks.append({**task, "queue": requeue.queue} if requeue.queue else task)
-    return workers.send(tasks)
+    return application.send(tasks)
 
 
 def _filled(value: Any, key: tuple[Any, ...]) -> Any:

@@ -31,18 +31,17 @@ import contextlib, os, sys, time
 ids = lambda: [*os.getresuid(), *os.getresgid(), *os.getgroups()]
 class Connection:
     ensure_connection = lambda *_, **__: None
-class Inspect:
-    scheduled = reserved = lambda self: {"w1": []}
-    def active(self):
-        return {"w1": [{"id": "t1", "args": ARGS, "kwargs": {}}]}
 class App:
     control = loader = property(lambda self: self)
     import_default_modules = lambda self: None
-    inspect = lambda self, **_: Inspect()
+    tasks = {}
+    def broadcast(self, question, **_):
+        return [{"w1": {"pid": 7} if question == "stats" else ACTIVE() if question == "active" else []}]
     connection_for_write = lambda self, **_: contextlib.nullcontext(Connection())
     def send_task(self, **task):
         pass
 ARGS = []
+ACTIVE = lambda: [{"id": "t1", "args": ARGS, "kwargs": {}}]
 find_app = lambda name: App()
 """
 
@@ -69,7 +68,7 @@ def start(shop):
         (shop / "celery/app/utils.py").write_text(APP + more)
         celery = {"app": "shop", "directory": str(shop), "python": PYTHON, "timeout": 0.2, **celery}
         database = read_options({"name": "jobs", "path": str(shop / "jobs.db"), "table": "jobs", "celery": celery})
-        ours = celery_client.Workers(database.celery, SQLite(database).owner)
+        ours = celery_client.CeleryClient(database.celery, SQLite(database).owner)
         started.append(ours)
         ours.start()
         return ours
@@ -106,7 +105,7 @@ def test_the_environment_of_the_application_never_acts_as_root(shop, start):
 
     ours = start("ARGS = [*ids(), os.environ['PATH'], os.environ['SECRET']]", environment_file=file)
     assert ours.ready() == ""
-    assert sorted(ours.busy()[0]) == sorted({str(NOBODY), str(evil), "word", "t1"}), "it is nobody, in every way"
+    assert set(ours.active_tasks().by_value) == {str(NOBODY), str(evil), "word", "t1"}, "it is nobody, in every way"
     assert list(prey.iterdir()) == []
 
 
@@ -135,7 +134,7 @@ def test_the_secrets_of_the_environment_are_on_no_command_line(shop, start):
 def test_an_environment_file_of_roots_or_the_owners_is_read(shop, start, owner):
     ours = start("ARGS = [os.environ['SECRET']]", environment_file=environment(shop, "SECRET=word\n", owner))
     assert ours.ready() == ""
-    assert "word" in ours.busy()[0]
+    assert "word" in ours.active_tasks().by_value
 
 
 @as_root
@@ -161,7 +160,7 @@ def test_a_link_of_roots_to_a_file_of_roots_is_read(shop, start):
     (shop / "link").symlink_to("shop.env")
     ours = start("ARGS = [os.environ['SECRET']]", environment_file=str(shop / "link"))
     assert ours.ready() == ""
-    assert "word" in ours.busy()[0]
+    assert "word" in ours.active_tasks().by_value
 
 
 TASKS = [{"name": "shop.make", "args": [1]}]
@@ -175,13 +174,13 @@ def test_who_did_not_answer_in_time_is_asked_no_more(start, monkeypatch):
         assert ours.send(TASKS) == (0, "no answer from shop within 11.8 s")
     assert ours._process.wait(9) == -9
     assert ours.send(TASKS * 2) == (0, "no answer from shop within 11.8 s")
-    assert ours.busy() == ({}, "no answer from shop within 11.8 s")
+    assert ours.active_tasks().error == "no answer from shop within 11.8 s"
 
 
 def test_an_answer_to_another_question_is_an_error(start):
     ours = start()
     assert ours.ready() == ""
-    ours._write("busy")
+    ours._write("tasks")
     assert ours.send(TASKS) == (0, "shop gave no answer that makes sense")
 
 
@@ -202,20 +201,20 @@ def test_who_could_not_be_started_is_told_whatever_is_asked(shop, start, missing
     ours = start(**{missing: str(shop / "missing")})
     why = ours.ready()
     assert "can't be started in" in why
-    assert ours.busy() == ({}, why)
+    assert ours.active_tasks().error == why
     assert ours.send(TASKS) == (0, why)
 
 
 def test_an_application_may_say_a_lot(start):
     ours = start("print('x' * 1000000, flush=True); ARGS = ['y' * 1000000]")
     assert ours.ready() == ""
-    assert "y" * 1000000 in ours.busy()[0]
+    assert "y" * 1000000 in ours.active_tasks().by_value
 
 
 def test_the_last_words_of_who_dies_are_told(start):
     ours = start("print('x\\n' * 100000, flush=True); os.write(2, b'out of luck'); os._exit(3)")
     assert ours.ready() == "out of luck"
-    assert ours.busy() == ({}, "out of luck")
+    assert ours.active_tasks().error == "out of luck"
 
 
 def test_an_application_that_can_not_be_imported_says_why_whatever_is_asked(start):

@@ -1,4 +1,4 @@
-"""Living jobs are left alone, lost ones sent again: the engine with workers of its imagination (live: molecule)."""
+"""Active jobs are left alone, lost ones are sent again: the engine with imagined workers (live: molecule)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from contextlib import closing
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
+    applications,
     clean_up,
     read_options,
     run,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.celery_client import ActiveTasks
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
 
 
@@ -19,9 +21,11 @@ class Workers:
     """What an application's workers say and get."""
 
     def __init__(self):
-        self.living, self.why_not, self.breaks_after, self.sent = {}, "", 99, []
+        self.tasks, self.error, self.breaks_after, self.sent = {}, "", 99, []
+        self.started = self.asked = 0
 
     def __call__(self, celery, owner):
+        self.started += 1
         return self
 
     def start(self):
@@ -29,11 +33,9 @@ class Workers:
 
     stop = start
 
-    def ready(self):
-        return ""
-
-    def busy(self):
-        return self.living, self.why_not
+    def active_tasks(self):
+        self.asked += 1
+        return ActiveTasks(self.tasks, [], self.error)
 
     def send(self, tasks):
         room = self.breaks_after - len(self.sent)
@@ -44,7 +46,7 @@ class Workers:
 @pytest.fixture
 def workers(monkeypatch):
     workers = Workers()
-    monkeypatch.setattr(run, "Workers", workers)
+    monkeypatch.setattr(applications, "CeleryClient", workers)
     return workers
 
 
@@ -80,11 +82,11 @@ def stuck(path):
 
 
 @pytest.mark.parametrize(
-    ("living", "celery"),
+    ("tasks", "celery"),
     [({"2": "a worker is executing it"}, ()), ({"t2": "a worker is executing it"}, {"task_id_column": "task"}.items())],
 )
-def test_a_living_job_is_left_alone(path, workers, living, celery):
-    workers.living = living
+def test_a_job_whose_task_is_active_is_left_alone(path, workers, tasks, celery):
+    workers.tasks = tasks
     report = go(path, celery=celery)
     assert [note.id for note in report.skipped] == ["2"]
     assert report.skipped[0].why == "a worker is executing it"
@@ -92,38 +94,38 @@ def test_a_living_job_is_left_alone(path, workers, living, celery):
 
 
 def test_a_given_job_that_begins_while_the_workers_are_asked_is_left_alone(path, workers, monkeypatch):
-    def busy():
+    def active_tasks():
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("UPDATE jobs SET updated_at = ? WHERE id = 2", (time.time(),))
-        return {}, ""
+        return ActiveTasks()
 
-    monkeypatch.setattr(workers, "busy", busy)
+    monkeypatch.setattr(workers, "active_tasks", active_tasks)
     report = go(path, jobs=["1", "2"])
     assert report.counts == {"jobs": {"reset": 1}}
     assert [(note.id, note.why) for note in report.skipped] == [("2", "it has begun since the workers were asked")]
 
 
 @pytest.mark.parametrize(("stored", "argument"), [("7.0", "7"), ("'a\u00a0b'", "a\u00a0b"), ("x'00ff'", "00ff")])
-def test_a_living_job_is_known_whatever_its_id_is_made_of(path, workers, stored, argument):
+def test_an_active_job_is_known_whatever_its_id_is_made_of(path, workers, stored, argument):
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("CREATE TABLE odd (id PRIMARY KEY, status, updated_at)")
         db.execute(f"INSERT INTO odd VALUES ({stored}, 'processing', '2026-01-18 12:00')")
-    workers.living = {argument: "a worker is executing it"}
+    workers.tasks = {argument: "a worker is executing it"}
     report = go(path, table="odd")
     assert (report.changed, [note.why for note in report.skipped]) == (False, ["a worker is executing it"])
 
 
 def test_what_begins_while_the_workers_are_asked_is_young(path, workers, monkeypatch):
-    def busy():
+    def active_tasks():
         time.sleep(0.05)
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
             now = time.time()
             db.execute("UPDATE jobs SET updated_at = ?", (now,))
         while time.time() < now + 0.1:  # by now older than the threshold
             time.sleep(0.01)
-        return {}, ""
+        return ActiveTasks()
 
-    monkeypatch.setattr(workers, "busy", busy)
+    monkeypatch.setattr(workers, "active_tasks", active_tasks)
     report = go(path, threshold="0.05s")
     assert (report.changed, report.skipped) == (False, [])
     assert stuck(path) == [1, 2, 3]
@@ -134,6 +136,36 @@ def test_each_reset_job_is_sent_once_with_its_own_id(path, workers):
     assert workers.sent == [[1, "job 1"], [2, "job 2"], [3, "job 3"]]
     assert not go(path).changed
     assert len(workers.sent) == 3
+
+
+def several(path, *differences):
+    named = (options(path, name=f"jobs-{number}", **more) for number, more in enumerate(differences))
+    return clean_up(SQLite, map(read_options, named))
+
+
+@pytest.mark.parametrize("option", [("app", "forge"), ("environment_file", "/dev/null"), ("workers", ["w2"])])
+def test_another_application_is_asked_for_itself(path, workers, option):
+    several(path, {}, {"celery": [option]})
+    assert (workers.started, workers.asked) == (2, 2)
+
+
+def test_an_answer_that_is_old_is_asked_for_anew(path, workers, monkeypatch):
+    monkeypatch.setattr(applications, "FRESH", 0)
+    several(path, {}, {})
+    assert (workers.started, workers.asked) == (1, 2)
+
+
+def test_what_begins_after_the_workers_were_asked_is_young_for_every_database(path, workers, monkeypatch):
+    def send(tasks):
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("UPDATE jobs SET status = 'processing', updated_at = ? WHERE id = 2", (time.time(),))
+        return len(tasks), ""
+
+    monkeypatch.setattr(workers, "send", send)
+    first, second = several(path, {}, {"threshold": "0s"})
+    assert first.sent == 3
+    assert (second.changed, second.error) == (False, "")
+    assert stuck(path) == [2]
 
 
 @pytest.mark.parametrize(
@@ -147,10 +179,10 @@ def test_each_reset_job_is_sent_once_with_its_own_id(path, workers):
     ],
 )
 def test_who_can_not_be_asked(path, workers, action, policy, is_done):
-    workers.why_not = "no worker answered"
+    workers.error = "no worker answered"
     report = go(path, action=action, celery=[("unreachable", policy)])
     assert bool(report.changed) == is_done
-    assert ("can't be asked what they are doing: no worker answered." in report.error) != is_done
+    assert ("it is not known what the workers are doing: no worker answered." in report.error) != is_done
     assert stuck(path) == ([] if is_done else [1, 2, 3])
 
 

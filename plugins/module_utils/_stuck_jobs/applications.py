@@ -1,0 +1,68 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Celery applications of a run: each is started and asked once, for all of its databases."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import Any, NamedTuple, Sequence
+
+from .._common.users import Identity
+from .celery_client import ActiveTasks, CeleryClient
+from .options import Celery
+from .times import Clock
+
+FRESH = 60.0  # seconds for which an answer serves the next database as well
+
+
+class Answer(NamedTuple):
+    """What the workers are doing, and a clock that begins before they were asked.
+
+    A job that no worker knows, as one began it after they were asked, must look young.
+    """
+
+    clock: Clock
+    tasks: ActiveTasks
+
+
+class Application:
+    """An application whose helper has been started."""
+
+    def __init__(self, client: CeleryClient, now: float | None) -> None:
+        self._client, self._now = client, now
+        self._answer: Answer | None = None
+
+    def ask(self) -> Answer:
+        """What the workers are doing, as they said within the last minute."""
+        answer = self._answer
+        if not answer or answer.clock.now() - answer.clock.begun > FRESH:
+            answer = self._answer = Answer(Clock(self._now), self._client.active_tasks())
+        return answer
+
+    def send(self, tasks: Sequence[dict[str, Any]]) -> tuple[int, str]:
+        """Sends these tasks, in this order; how many were sent, and why no more."""
+        return self._client.send(tasks)
+
+
+class Applications(contextlib.ExitStack):
+    """The applications of a run, which end with it.
+
+    now: epoch seconds, from which ages are counted; None: the clock's.
+    """
+
+    def __init__(self, now: float | None) -> None:
+        super().__init__()
+        self._now = now
+        self._started: dict[tuple[Celery, Identity], Application] = {}
+
+    def start(self, celery: Celery, owner: Identity) -> Application:
+        """The application, started unless it is. Raises StuckJobsError where its environment can't be read."""
+        key = replace(celery, task_id_column="", unreachable=""), owner  # these two are the databases' own
+        if key not in self._started:
+            client = CeleryClient(*key)
+            self.callback(client.stop)
+            client.start()
+            self._started[key] = Application(client, self._now)
+        return self._started[key]
