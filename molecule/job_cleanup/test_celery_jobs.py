@@ -1,4 +1,4 @@
-"""Jobs of a Celery application: those that a worker is at are left alone, those that were lost are sent again."""
+"""Jobs of a Celery application: those that a worker executes are left alone, those that were lost are sent again."""
 
 import json
 
@@ -48,7 +48,7 @@ def statuses(sql):
 @pytest.fixture
 def clean_up(server):
     def run(*options, **celery):
-        # Who is named has all the time of a slow machine, and makes nobody wait for it.
+        # Who is named has all the time of a slow machine, and needs only what it needs.
         named = {"workers": ["shop@orders"], "timeout": 30}
         config = {"databases": [{**ORDERS, "celery": {**ORDERS["celery"], **named, **celery}}]}
         server.check_output("echo %s > %s", json.dumps(config), CONFIG)
@@ -65,7 +65,39 @@ def done_once(server, wait_for):
     return check
 
 
-def test_a_job_that_a_worker_is_at_is_not_stuck(server, stick, statuses, clean_up, done_once):
+@pytest.fixture
+def namesakes(server):
+    """Two workers of two queues without -n, as most tutorials have them: both are celery@HOST."""
+    queues = ["alike-1", "alike-2"]
+    for queue in queues:
+        server.check_output(
+            f"systemd-run --unit {queue} --uid shop -p WorkingDirectory=/opt/shop -p KillMode=mixed"
+            " -p TimeoutStopSec=1 -p EnvironmentFile=/etc/evenkeel/shop.env"
+            f" /opt/shop/venv/bin/celery -A shop worker -Q {queue} -c 1"
+        )
+    yield queues
+    server.check_output(f"systemctl stop {' '.join(queues)}")
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_what_several_workers_of_one_name_execute_is_not_stuck(  # noqa: PLR0913, PLR0917
+    server, stick, statuses, clean_up, done_once, namesakes, is_named
+):
+    lost, jobs = f"lost-{is_named}", [f"longer-{is_named}-{queue}" for queue in namesakes]
+    stick(lost, *jobs)
+    server.send(f"longer-{is_named}-", 600, *namesakes)
+    server.wait_for(lambda: server.done(*(f"begun-{job}" for job in jobs)), 60, "the tasks to begin")
+
+    name = f"celery@{server.check_output('hostname')}"
+    celery = {"workers": ["shop@orders", name] if is_named else [], "timeout": 20}
+    told = clean_up(**celery)
+    assert told.rc == 4, told.stderr
+    assert f"2 workers share the name {name}. Give each worker a name of its own" in told.stdout
+    assert statuses() == {lost: "pending", **dict.fromkeys(jobs, "processing")}
+    done_once(lost)
+
+
+def test_a_job_that_a_worker_executes_is_not_stuck(server, stick, statuses, clean_up, done_once):
     """Longer than the threshold; the second waits in the same worker, reserved."""
     stick("longshop", "nextshop", "lost")
     server.send("long", 20, "shop")
@@ -99,11 +131,11 @@ def test_without_an_answer_nothing_is_touched_unless_that_is_asked_for(server, s
     try:
         refused = clean_up(workers=[], timeout=2)
         assert refused.rc == 1
-        assert "the workers can't be asked what they are doing: no worker answered within 2 s" in refused.stderr
+        assert "it is not known what the workers are doing: no worker answered within 2 s" in refused.stderr
         assert statuses() == {"unasked": "processing"}
         told = clean_up(unreachable="ignore", timeout=2)
         assert told.rc == 0, told.stderr
-        assert "the workers were not asked" in told.stdout
+        assert "it is not known what the workers are doing" in told.stdout
         assert statuses() == {"unasked": "pending"}
     finally:
         server.check_output("systemctl start shop")
