@@ -4,17 +4,26 @@ import json
 import os
 import subprocess
 import time
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import testinfra
 
 PROJECT = Path(__file__).parents[1]
+# How long a test waits for what no time is promised for: only so that a run ends in which it never comes. Where a time
+# is promised, a test compares timestamps of the host's.
+PATIENCE = 300  # seconds
 # Tasks of shared/shop.
-SEND = (
-    "import sys; sys.path.insert(0, '/opt/shop'); from shop import app;"
-    " [app.send_task('shop.sleep', [sys.argv[1] + queue, float(sys.argv[2])], queue=queue) for queue in sys.argv[3:]]"
-)
+SEND = """
+import json, sys
+sys.path.insert(0, "/opt/shop")
+from shop import app
+task, name, arguments, *queues = sys.argv[1:]
+for queue in queues:
+    app.send_task(f"shop.{task}", [name + queue, *json.loads(arguments)], queue=queue, task_id=name + queue)
+"""
 
 
 def pytest_itemcollected(item):
@@ -33,31 +42,20 @@ def pytest_runtest_makereport(item):
         report.sections.append(("journal of " + item.name, journal))
 
 
-def wait_for(condition, seconds, what):
-    """The condition's first true value; fails with `what` if there is none in time."""
-    end = time.monotonic() + seconds
+def wait_for(condition, what):
+    """The condition's first true value; fails with `what` if there is none."""
+    end = time.monotonic() + PATIENCE
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        assert time.monotonic() < end, f"waited {PATIENCE} s in vain for {what}"
         time.sleep(0.3)
-
-
-def _show(host, unit, *properties):
-    """Properties of a unit as systemd has them now: {"MainPID": "42", …}; times as in @1767225600."""
-    output = host.check_output("systemctl show --timestamp=unix %s --property=%s", unit, ",".join(properties))
-    return dict(line.split("=", 1) for line in output.splitlines())
 
 
 @pytest.fixture(name="wait_for", scope="session")
 def wait_for_fixture():
     return wait_for
-
-
-@pytest.fixture
-def show(host):
-    return lambda unit, *properties: _show(host, unit, *properties)
 
 
 def _run_playbook(playbook, *options, callback):
@@ -114,50 +112,129 @@ def rollout():
     return lambda playbook, *options: _run_playbook(playbook, *options, callback="default")
 
 
-@pytest.fixture(scope="session")
-def hosts():
-    """All of the scenario's, for what happens on them at the same time."""
-    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
-    return testinfra.get_hosts(["all"], connection="ansible", ansible_inventory=inventory)
+class Run(NamedTuple):
+    """One run of a service. Times are seconds since 1970 by the host's clock; 0: not yet."""
+
+    id: str  # systemd's InvocationID: unlike a process id it is never used again
+    state: str
+    began: float  # when its main process was started
+    ready: float
+
+    @property
+    def slowness(self):
+        """The margin, in seconds, that a bound on when this run began gets on such a machine: how long its start took.
+
+        On a busy machine everything is late. What is promised counts timers that elapse and processes that end, far
+        less work than a start; so the machine is measured by work that it did at that very moment.
+        """
+        return self.ready - self.began
 
 
 class Server:
-    """A host that runs the shop, looked at from outside."""
+    """A host, looked at from outside; with the shop on it, if it runs that."""
 
-    def __init__(self, host, wait_for):
+    def __init__(self, host):
         self.host, self.wait_for = host, wait_for
         self.name, self.proofs = host.backend.get_hostname(), 0
         self.run, self.check_output = host.run, host.check_output
 
     def show(self, unit, *properties):
-        return _show(self.host, unit, *properties)
+        """Properties of a unit as systemd has them now: {"MainPID": "42", …}."""
+        output = self.check_output("systemctl show --timestamp=us+utc %s --property=%s", unit, ",".join(properties))
+        return dict(line.split("=", 1) for line in output.splitlines())
 
-    def journal(self, unit):
-        return self.check_output("journalctl --no-pager --output=cat --unit %s", unit)
+    def run_of(self, unit):
+        now = self.show(unit, "InvocationID", "ActiveState", "ExecMainStartTimestamp", "ActiveEnterTimestamp")
+        times = map(_seconds, (now["ExecMainStartTimestamp"], now["ActiveEnterTimestamp"]))
+        return Run(now["InvocationID"], now["ActiveState"], *times)
+
+    def next_run(self, unit, before):
+        """Waits until the unit is active in another run than this one (an id); returns that."""
+
+        def again():
+            run = self.run_of(unit)
+            return run if run.state == "active" and run.id != before else None
+
+        return self.wait_for(again, f"a new run of {unit}")
+
+    def now(self):
+        """By the host's clock."""
+        return float(self.check_output("date +%%s.%%N"))
+
+    def children(self, main):
+        """The processes that this one has started."""
+        return self.run("pgrep --parent %s", main).stdout.split()
+
+    def journal(self, unit, output="cat"):
+        """Of a unit, with all that was said so far."""
+        return self.check_output(
+            "journalctl --sync && journalctl --no-pager --output=%s --unit=%s", output, f"{unit}.service"
+        )
+
+    def call(self, task, name, *queues, arguments=(), port=6380):
+        """Sends a task of the shop to each queue; its id, and what it is done as, are `name` and the queue."""
+        python = f"BROKER=redis://127.0.0.1:{port}/0 /opt/shop/venv/bin/python -c %s {' '.join(['%s'] * 3)} "
+        self.check_output(python + " ".join(queues), SEND, task, name, json.dumps(arguments))
 
     def send(self, name, seconds, *queues, port=6380):
-        """Sends a task of so many seconds to each queue: it is done as `name` and the queue."""
-        words = f"{name} {seconds} {' '.join(queues)}"
-        self.check_output(f'BROKER=redis://127.0.0.1:{port}/0 /opt/shop/venv/bin/python -c "{SEND}" {words}')
+        """Sends a task of so many seconds to each queue."""
+        self.call("sleep", name, *queues, arguments=[seconds], port=port)
+
+    def hold(self, name, *queues):
+        """Has the workers of these queues run a task that ends when the test releases it, and no sooner."""
+        self.send(name, None, *queues)
+        self.wait_for(lambda: self.done(*(f"begun-{name}{queue}" for queue in queues)), f"{name} to begin in {queues}")
+
+    def release(self, *tasks):
+        self.check_output("cd /opt/shop/data && touch " + " ".join(f"released-{task}" for task in tasks))
+
+    def times(self, task):
+        """How often has it been done?"""
+        return self._log().count(task)
+
+    def begun(self, task):
+        """How often has it begun?"""
+        return self.times(f"begun-{task}")
 
     def done(self, *tasks):
         """Have all of these been done, and none of them twice?"""
-        log = self.check_output("cat /opt/shop/data/done.log").split()
+        log = self._log()
         assert not [task for task in tasks if log.count(task) > 1], "done more than once"
         return set(tasks) <= set(log)
+
+    def _log(self):
+        return self.check_output("cat /opt/shop/data/done.log").split()
 
     def serve(self, *queues, port=6380):
         """The workers of these queues have a task done now."""
         self.proofs += 1
         name = f"proof-{time.time():.0f}-{self.proofs}-"
         self.send(name, 0, *queues, port=port)
-        self.wait_for(lambda: self.done(*(name + queue for queue in queues)), 60, f"a task done by {queues}")
+        self.wait_for(lambda: self.done(*(name + queue for queue in queues)), f"a task done by {queues}")
+
+
+def _seconds(timestamp):
+    """As systemd writes it: Fri 2026-11-27 05:38:19.123456 UTC, or nothing."""
+    if not timestamp:
+        return 0.0
+    return datetime.strptime(timestamp, "%a %Y-%m-%d %H:%M:%S.%f %Z").replace(tzinfo=timezone.utc).timestamp()
 
 
 @pytest.fixture(scope="module")
-def server(host, wait_for):
-    """A host that runs the shop."""
-    return Server(host, wait_for)
+def server(host):
+    return Server(host)
+
+
+@pytest.fixture
+def show(server):
+    return server.show
+
+
+@pytest.fixture(scope="session")
+def servers():
+    """All of the scenario's, for what happens on them at the same time."""
+    inventory = os.environ["MOLECULE_INVENTORY_FILE"]
+    return [Server(host) for host in testinfra.get_hosts(["all"], connection="ansible", ansible_inventory=inventory)]
 
 
 @pytest.fixture

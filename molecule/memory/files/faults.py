@@ -12,7 +12,7 @@ sys.path.insert(0, "/opt/shop")
 from shop import app
 
 TOO_MUCH = 400  # MiB; memory_max is 250M
-WORKERS = ["fenced", "mapping", "hoarder", "leaky", "counted", "poisoned", "one-process"]
+WORKERS = ["limited", "mapping", "hoarder", "leaky", "counted", "poisoned", "one-process"]
 
 
 def run(*command):
@@ -23,17 +23,22 @@ def send(worker, task, name, *arguments, **options):
     app.send_task(f"shop.{task}", [name, *arguments], queue=worker, task_id=name, **options)
 
 
-pids = {worker: run("systemctl", "show", "--value", "--property=MainPID", worker)[0] for worker in WORKERS}
-children = run("pgrep", "--parent", pids["fenced"])
+def running(prop):
+    return {worker: run("systemctl", "show", "--value", f"--property={prop}", worker)[0] for worker in WORKERS}
 
-send("fenced", "sleep", "innocent", 8)
+
+runs, pids = running("InvocationID"), running("MainPID")
+children = run("pgrep", "--parent", pids["limited"])
+
+# Until the test releases it, it keeps one of the two children: all that eats memory meets the other one.
+send("limited", "sleep", "innocent", None)
 while "begun-innocent" not in Path("/opt/shop/data/done.log").read_text().split():
     time.sleep(0.1)
 
 moment = time.time()
 app.control.broadcast("hoard", {"megabytes": TOO_MUCH}, destination=[f"hoarder@{socket.gethostname()}"])
-send("fenced", "eat", "glutton", TOO_MUCH)
-send("fenced", "eat_late", "late-glutton", TOO_MUCH)
+send("limited", "eat", "glutton", TOO_MUCH)
+send("limited", "eat_late", "late-glutton", TOO_MUCH)
 send("mapping", "eat", "mapping-glutton", TOO_MUCH)
 send("mapping", "sleep", "mapping-next")
 send("poisoned", "eat_bounded", "poison", TOO_MUCH)
@@ -46,4 +51,4 @@ for number in range(12):
 for number in range(6):
     send("counted", "leak", f"count-{number}", 1)
 
-print(json.dumps({"moment": moment, "pids": pids, "children": children}))
+print(json.dumps({"moment": moment, "runs": runs, "pids": pids, "children": children}))

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 from celery import Celery, Task, signals
 from celery.worker.control import control_command
@@ -32,8 +33,11 @@ def fall_over(**kwargs):
 
 @app.task(name="shop.sleep")
 def sleep(name, seconds=0):
+    """So many seconds; None: until a test releases it."""
     write(f"begun-{name}")
-    time.sleep(seconds)
+    while seconds is None and not Path(f"/opt/shop/data/released-{name}").exists():
+        time.sleep(0.1)
+    time.sleep(seconds or 0)
     write(name)
 
 
@@ -129,5 +133,5 @@ leaked = []
 
 @control_command(args=[("megabytes", int)])
 def hoard(state, megabytes):
-    """Takes memory in the main process."""
-    leaked.append(b"x" * (megabytes << 20))
+    """Takes memory in the main process, whose loop turns meanwhile: it is no hang."""
+    threading.Thread(target=leaked.extend, args=[(b"x" * (1 << 20) for _ in range(megabytes))], daemon=True).start()
