@@ -9,7 +9,8 @@ INJECTED = {}
 
 @pytest.fixture(scope="module")
 def injected(host):
-    """What happened: {"moment": …, "over": the outages' end, "outlived": […], "pids": {worker: main process}, …}."""
+    """What happened: {"moment": …, "waiting": tasks wait, "over": the outages' end, "outlived": […],
+    "runs": {worker: InvocationID}, "pids": {worker: main process}, …}."""
     name = host.backend.get_hostname()
     if name not in INJECTED:
         INJECTED[name] = json.loads(host.check_output("/opt/shop/faults.py"))
@@ -21,23 +22,13 @@ def unharmed(server, injected):
     """Not restarted since before the fault."""
 
     def run(worker):
-        now = server.show(worker, "MainPID", "NRestarts", "ActiveState")
-        return now == {"MainPID": str(injected["pids"][worker]), "NRestarts": "0", "ActiveState": "active"}
+        now = server.run_of(worker)
+        return (now.id, now.state) == (injected["runs"][worker], "active")
 
     return run
 
 
 @pytest.fixture
-def back_after(server, injected):
-    """Waits until another main process is ready; how long after the fault was that?"""
-
-    def run(worker):
-        def again():
-            now = server.show(worker, "MainPID", "ActiveState")
-            return now["ActiveState"] == "active" and now["MainPID"] != str(injected["pids"][worker])
-
-        server.wait_for(again, 90, f"a new {worker}")
-        since = server.show(worker, "ActiveEnterTimestamp")["ActiveEnterTimestamp"]
-        return float(since.strip("@")) - injected["moment"]
-
-    return run
+def back(server, injected):
+    """Waits until a worker is ready in another run than before the fault; returns that run."""
+    return lambda worker: server.next_run(worker, injected["runs"][worker])

@@ -78,31 +78,36 @@ def test_a_report_touches_nothing(program, left, mains):
     assert mains() == left
 
 
-def test_leftovers_end_before_a_start_and_finish_their_tasks(server, left, mains):
-    server.send("last-", 6, *LEFTOVERS)
-    server.check_output("systemctl restart heir")
-    assert server.done(*(f"last-{queue}" for queue in LEFTOVERS)), server.journal("heir")
+def test_stale_workers_finish_their_tasks_and_end_before_a_start(server, left, mains):
+    before, words = server.run_of("heir").id, "asked to finish its tasks"
+    server.hold("last-", *LEFTOVERS)
+    server.check_output("systemctl restart --no-block heir")
+    server.wait_for(lambda: server.journal("heir").count(words) == len(LEFTOVERS), "all to be asked to end")
+    assert mains() == left
+    last = [f"last-{queue}" for queue in LEFTOVERS]
+    server.release(*last)
+    run = server.next_run("heir", before)
+    assert server.done(*last), server.journal("heir")
     assert mains() == {name: pid for name, pid in left.items() if name not in LEFTOVERS}
-    assert server.show("heir", "ActiveState", "NRestarts") == {"ActiveState": "active", "NRestarts": "0"}
     said = server.journal("heir")
-    assert said.count("asked to finish its tasks") == said.count("has finished") == len(LEFTOVERS), said
+    assert said.count(words) == said.count("has finished") == len(LEFTOVERS), said
     server.serve("heir", *NEIGHBOURS)
+    assert server.run_of("heir") == run
 
 
 def test_one_that_stays_is_named_and_killed_only_where_that_is_asked_for(server, program):
     server.check_output(f"{AS_SHOP} -A shop worker -n stubborn@%h -Q stubborn")
-    server.serve("stubborn")
-    server.send("long-", 600, "stubborn")
-    active = "cd /opt/shop && venv/bin/celery -A shop inspect --timeout=2 --destination=stubborn@$(hostname) active"
-    server.wait_for(lambda: "long-stubborn" in server.run(active).stdout, 15, "its long task")
+    server.hold("for-ever-", "stubborn")
 
     stop = program("stubborn", "--action stop --timeout 1")
     assert stop.rc == 1
     (pid,) = [line.split()[-1] for line in stop.stdout.splitlines() if "end it by hand: kill -KILL" in line]
-    children = server.check_output("pgrep --parent %s", pid).split()
+    children = server.children(pid)
+    assert children
 
     kill = program("stubborn", "--action kill --timeout 1")
     assert kill.rc == 0
     assert f"process {pid} of shop, in no unit: still there, killed with 1 children" in kill.stdout
-    assert not [each for each in (pid, *children) if server.host.file(f"/proc/{each}").exists]
+    families = " ".join(f"/proc/{each}" for each in (pid, *children))
+    server.wait_for(lambda: server.run(f"ls -d {families}").stdout == "", "the killed processes to be gone")
     assert program("stubborn", "--action stop").stdout == ""

@@ -34,7 +34,14 @@ def send(worker, name=None, task="sleep", port=6380, **options):
 
 
 def command(worker, name, port=6380, **arguments):
+    """One that blocks the worker is never answered."""
     app(port).control.broadcast(name, arguments, destination=[f"{worker}@{socket.gethostname()}"])
+
+
+def obeyed(worker, name, **arguments):
+    """Waits until the worker has done so."""
+    node = f"{worker}@{socket.gethostname()}"
+    assert app(6380).control.broadcast(name, arguments, destination=[node], reply=True, timeout=60), (worker, name)
 
 
 def wait_for(*lines):
@@ -42,11 +49,11 @@ def wait_for(*lines):
         time.sleep(0.1)
 
 
-def main_pids():
-    return {worker: int(run("systemctl", "show", "--value", "--property=MainPID", worker)) for worker in WORKERS}
+def each(prop):
+    return {worker: run("systemctl", "show", "--value", f"--property={prop}", worker) for worker in WORKERS}
 
 
-pids = main_pids()
+runs, pids = each("InvocationID"), {worker: int(pid) for worker, pid in each("MainPID").items()}
 
 run("systemctl", "stop", "proxy@7006", "proxy@7007")
 for worker in ("failed-over", "failed-over-blocked"):
@@ -59,7 +66,9 @@ wait_for("second-broker-failed-over", "second-broker-failed-over-blocked", *(f"b
 moment = time.time()
 run("systemctl", "stop", "--no-block", "draining")
 os.kill(pids["stopped"], signal.SIGSTOP)
-for number in range(3):  # its question for a task is open for another second
+while "State:\tT" not in Path(f"/proc/{pids['stopped']}/status").read_text():
+    time.sleep(0.01)
+for number in range(4):  # its question for a task may be open for another second, and is answered with one
     send("stopped", f"handed-{number}")
 command("blocked", "block_loop")
 command("unabortable", "block_loop_and_abort")
@@ -74,16 +83,14 @@ run("systemctl", "restart", "proxy@7001")
 run("systemctl", "stop", "proxy@7002")
 run("systemctl", "kill", "--signal=USR1", "proxy@7003")
 run("systemctl", "kill", "--signal=USR2", "proxy@7004")
-command("unconnected", "hang_in_reconnect")
-command("queueless", "forget_queues")
-command("unpolled", "stop_polling")
-command("cancelled", "cancel_consumer", queue="cancelled")
-command("rate-limited", "rate_limit", task_name="shop.sleep", rate_limit="1/m")
-time.sleep(2)  # commands are obeyed, and a question to the broker for tasks ends after a second
+obeyed("unconnected", "hang_in_reconnect")
+obeyed("queueless", "forget_queues")
+obeyed("unpolled", "stop_polling")
+obeyed("cancelled", "cancel_consumer", queue="cancelled")
+obeyed("rate-limited", "rate_limit", task_name="shop.sleep", rate_limit="1/m")
 run("systemctl", "restart", "proxy@7005")
 run("systemctl", "start", "proxy@7006")
 
-send("stopped", "sent-later")
 for number in range(3):
     send("failed-over", f"at-the-first-broker-{number}")
 for number in range(60):
@@ -93,6 +100,7 @@ for name in ("first", "second"):  # Celery 5.3 may take one more task before it 
     for worker in CUT_OFF:
         send(worker, f"{name}-{worker}")
     time.sleep(3)
+waiting = time.time()
 
 for number in range(20):  # at various moments of the worker's reconnecting
     run("systemctl", "restart", "broker@6383")
@@ -100,10 +108,12 @@ for number in range(20):  # at various moments of the worker's reconnecting
 time.sleep(max(0, moment + OUTAGE - time.time()))
 run("systemctl", "start", "broker@6381", "proxy@7002")
 run("systemctl", "kill", "--signal=CONT", "broker@6382")
-over, outlived = time.time(), [worker for worker, pid in main_pids().items() if pid == pids[worker]]
+over, now = time.time(), each("InvocationID")
+outlived = [worker for worker in WORKERS if now[worker] == runs[worker]]
 for name in ("first", "second"):
     for worker, port in BROKERS.items():
         send(worker, f"{name}-{worker}", port=port)
     time.sleep(3)
 
-print(json.dumps({"moment": moment, "over": over, "outlived": outlived, "pids": pids, "killed": killed}))
+times = {"moment": moment, "waiting": waiting, "over": over}
+print(json.dumps({**times, "outlived": outlived, "runs": runs, "pids": pids, "killed": killed}))
