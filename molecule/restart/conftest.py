@@ -16,7 +16,7 @@ def all_done(server, noted):
         return Counter(line for line in log if line.startswith(f"{load}-"))
 
     def run(load):
-        server.wait_for(lambda: len(tally(load)) == TASKS, 180, f"all tasks of {load}")
+        server.wait_for(lambda: len(tally(load)) == TASKS, f"all tasks of {load}")
         twice = sum(tally(load).values()) - TASKS
         noted(f"{load}: {TASKS} of {TASKS} done, twice", str(twice))
         return twice

@@ -1,7 +1,6 @@
 """playbooks/site.yml changes workers one after another, hosts too, in the middle of 200 tasks."""
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -24,45 +23,57 @@ def options(**changes):
     return "--extra-vars", json.dumps(said)
 
 
-def outages(host, since):
+def outages(server, since):
     """When each of the three was away, as the journal has it: [(from, until, host, worker), …]."""
-    entries = host.check_output("journalctl --output=json --since=@%s _PID=1", f"{since:.0f}").splitlines()
+    lines = f"journalctl --sync && journalctl --output=json --since=@{since:.0f} _PID=1"
     found, stopped = [], {}
-    for entry in map(json.loads, entries):
+    for entry in map(json.loads, server.check_output(lines).splitlines()):
         worker, moment = entry.get("UNIT", "").removesuffix(".service"), int(entry["__REALTIME_TIMESTAMP"]) / 1e6
         if worker in WORKERS and entry.get("MESSAGE_ID") == STOPPING:
             stopped[worker] = moment
         elif worker in stopped and entry.get("MESSAGE_ID") == STARTED:
-            found.append((stopped.pop(worker), moment, host.backend.get_hostname(), worker))
+            found.append((stopped.pop(worker), moment, server.name, worker))
     return found
 
 
-def pids(host):
-    return {worker: host.check_output("systemctl show --value --property=MainPID %s", worker) for worker in WORKERS}
+def runs(server):
+    return {worker: server.run_of(worker).id for worker in WORKERS}
 
 
 @pytest.fixture(scope="session")
-def rolled_out(hosts, rollout, wait_for):
-    """Each outage on all hosts, in order, while the fleet gets another concurrency; each host is busy at its turn."""
-    since = time.time()
+def rolled_out(servers, rollout, wait_for):
+    """Each outage on all hosts, in order, while the fleet gets another concurrency.
+
+    Each worker is at a task until the first of its host stops, with 200 more in the queue.
+    """
+    held = [f"held-{number}-" for number in range(len(WORKERS))]
+    for server in servers:
+        for name in held:
+            server.hold(name, "shared")
+        server.check_output("systemd-run --unit=load /opt/shop/load.py shared rollout")
+    since = min(server.now() for server in servers) - 1
     with ThreadPoolExecutor() as aside:
         run = aside.submit(rollout, SITE, *options(**{worker: {"concurrency": 2} for worker in WORKERS}))
-        for host in hosts:
-            host.check_output("/opt/shop/load.py shared rollout")
-            wait_for(lambda host=host: len(outages(host, since)) == len(WORKERS) or run.done(), 180, "its turn to end")
+        for server in servers:
+
+            def first_stops(server=server):
+                return server.run_of(WORKERS[0]).state == "deactivating"
+
+            wait_for(lambda: first_stops() or run.done(), "its turn to begin")
+            server.release(*(f"{name}shared" for name in held))
+            wait_for(lambda server=server: len(outages(server, since)) == len(WORKERS) or run.done(), "its turn to end")
     assert run.result().returncode == 0, run.result().stdout
-    return sorted(outage for host in hosts for outage in outages(host, since))
+    return sorted(outage for server in servers for outage in outages(server, since))
 
 
 @pytest.fixture(scope="session")
-def failed(hosts, rollout, rolled_out):
-    """What a rollout prints that can't succeed, and the main processes before and after it on each host."""
-    before = [pids(host) for host in hosts]
+def failed(servers, rollout, rolled_out):
+    """What a rollout prints that can't succeed, and the workers' runs before and after it on each host."""
+    before = {server.name: runs(server) for server in servers}
     # The preflight can't know that this sandbox leaves Celery no network.
     broken = {"sandbox": {"RestrictAddressFamilies": ["AF_UNIX"]}, "start_timeout": "3s", "stale_workers_timeout": "0s"}
     run = rollout(SITE, *options(first={**broken, "start_limit_interval": "10s"}, second={"concurrency": 3}))
-    names = [host.backend.get_hostname() for host in hosts]
-    return run, dict(zip(names, zip(before, [pids(host) for host in hosts])))
+    return run, before, {server.name: runs(server) for server in servers}
 
 
 def test_the_fleet_never_goes_dark(server, rolled_out):
@@ -75,16 +86,14 @@ def test_the_fleet_never_goes_dark(server, rolled_out):
 
 def test_a_changed_unit_loses_nothing(server, rolled_out, all_done):
     assert all_done("rollout") == 0
-    finished = float(server.check_output("stat --format=%Y /opt/shop/data/done.log"))
-    assert max(stopped for stopped, _, host, _ in rolled_out if host == server.name) < finished, "it was idle"
+    assert server.done(*(f"held-{number}-shared" for number in range(len(WORKERS))))
 
 
 def test_a_rollout_ends_at_the_first_host_that_fails(server, failed):
-    run, mains = failed
+    run, before, after = failed
     assert run.returncode != 0
     assert "first did not start" in run.stdout, run.stdout
     assert run.stdout.count("fatal: [") == 1, run.stdout
-    before, after = mains[server.name]
-    touched = {worker for worker in WORKERS if before[worker] != after[worker]}
+    touched = {worker for worker in WORKERS if before[server.name][worker] != after[server.name][worker]}
     assert touched == ({"first"} if f"fatal: [{server.name}]" in run.stdout else set())
     server.serve("shared")

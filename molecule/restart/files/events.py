@@ -41,6 +41,8 @@ def kill_a_full_one(worker, port):
             break
         run("kill", "-CONT", pid)
         time.sleep(0.05)
+    else:
+        raise RuntimeError(f"{worker} was never seen with a task for each child")
     run("kill", "-KILL", pid)
 
 
@@ -51,7 +53,7 @@ loads = [
     for worker, port in (("restarted", 6380), ("childless", 6380), ("killed", 6381))
 ]
 assert not any(load.wait() for load in loads)
-app.send_task("shop.sleep", ["long", 18], queue="bounded", connection=app.connection("redis://127.0.0.1:6381/1"))
+app.send_task("shop.sleep", ["long", None], queue="bounded", connection=app.connection("redis://127.0.0.1:6381/1"))
 while not begun("long"):
     time.sleep(0.1)
 
