@@ -12,6 +12,8 @@ CONVERGE, ROLLBACK = "molecule/deploy/converge.yml", "molecule/deploy/rollback.y
 TO_THE_ORIGINAL = ("--extra-vars", "celery_worker_rollback_to=original")
 BROKER = {"BROKER": "redis://127.0.0.1:6380/0"}
 UNIT = "/etc/systemd/system/shop.service"
+# It is watched until it falls over, however long that takes here.
+FALLS_OVER = {"environment": {**BROKER, "SHOP_FALLS_AFTER": "2"}, "stay_up": "5min"}
 
 
 def wishing(**wish):
@@ -35,7 +37,7 @@ def pid(server):
 
 @pytest.fixture
 def children(server, pid):
-    return lambda: len(server.check_output("pgrep --parent %s", pid()).split())
+    return lambda: len(server.children(pid()))
 
 
 @pytest.fixture
@@ -59,13 +61,13 @@ def test_only_root_reads_what_is_kept(server):
 def test_one_that_comes_up_and_falls_over_is_undone(server, converge, files, pid, recovered):
     before, neighbour = files(), pid("gifts")
     with pytest.raises(AssertionError) as failed:
-        converge(environment={**BROKER, "SHOP_FALLS_AFTER": "2"})
+        converge(**FALLS_OVER)
     told = str(failed.value)
-    assert "shop started, but did not stay up for 5 s. It was rolled back and runs." in told
+    assert "shop started, but did not stay up for 300 s. It was rolled back and runs." in told
     assert "status=3" in told, "the journal's last lines"
     assert (files(), pid("gifts")) == (before, neighbour)
     server.serve("shop", "gifts")
-    lines = server.check_output("journalctl --no-pager --output=short-unix --unit=shop").splitlines()
+    lines = server.journal("shop", "short-unix").splitlines()
     fell, ready = (
         [float(line.split()[0]) for line in lines if words in line] for words in ("status=3", "systemd[1]: Started")
     )
@@ -94,11 +96,11 @@ def test_back_by_one_generation_no_further_and_forward_again(server, converge, r
     first = files()
     converge(concurrency=2)
     second = files()
-    server.wait_for(lambda: children() == 2, 10, "two children")
+    server.wait_for(lambda: children() == 2, "two children")
 
     assert rollback()["changed"]
     assert files() == first
-    server.wait_for(lambda: children() == 1, 10, "one child")
+    server.wait_for(lambda: children() == 1, "one child")
     server.serve("shop", "gifts")
     assert not rollback()["changed"]
     assert files() == first
@@ -117,14 +119,12 @@ def test_check_mode_shows_what_going_back_changes(ansible_output, files, pid):
 
 
 @contextlib.contextmanager
-def run_in_the_middle_of_a_task(server, task, seconds, **wish):
-    """A run that waits for this task of the old worker to finish."""
-    server.send(task, seconds, "shop")
-    server.wait_for(lambda: server.done(f"begun-{task}shop"), 15, "the task to begin")
+def run_that_waits(server, worker, task, *options):
+    """A run that waits for this worker to finish its task, until that is released."""
+    server.hold(task, worker)
     command = ["ansible-playbook", f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}", f"--limit={server.name}"]
-    run = subprocess.Popen([*command, "../../" + CONVERGE, *wishing(**wish)], stdout=subprocess.DEVNULL)
-    stops = {"ActiveState": "deactivating"}
-    server.wait_for(lambda: server.show("shop", *stops) == stops, 40, "the run to stop the old worker")
+    run = subprocess.Popen([*command, f"../../{CONVERGE}", *options], stdout=subprocess.DEVNULL)
+    server.wait_for(lambda: server.run_of(worker).state == "deactivating", "the run to stop the worker")
     try:
         yield run
     finally:
@@ -135,34 +135,35 @@ def run_in_the_middle_of_a_task(server, task, seconds, **wish):
 def test_a_run_that_is_killed_leaves_a_worker_and_the_next_run_puts_it_right(
     server, converge, state, children, recovered
 ):
-    with run_in_the_middle_of_a_task(server, "last-words-", 20, concurrency=3) as run:
+    before = server.run_of("shop").id
+    with run_that_waits(server, "shop", "last-words-", *wishing(concurrency=3)) as run:
         with pytest.raises(AssertionError, match=r"Another run \(process \d+\) is changing this host's services"):
             converge()
         run.kill()
         server.check_output("kill -KILL $(cat /var/lib/evenkeel/services.lock)")
-    up = {"ActiveState": "active"}
-    server.wait_for(lambda: server.show("shop", *up) == up, 60, "systemd to finish the restart by itself")
+    server.release("last-words-shop")
+    server.next_run("shop", before)  # systemd finishes the restart by itself
     assert server.done("last-words-shop"), "the old worker's task was cut short"
     server.serve("shop")
     assert state()["pending"]
 
     assert converge(concurrency=3)["changed"]
     assert not state()["pending"]
-    server.wait_for(lambda: children() == 3, 10, "three children")
+    server.wait_for(lambda: children() == 3, "three children")
     assert not converge(concurrency=3)["changed"]
 
 
 def test_after_a_power_cut_in_the_middle_the_last_good_one_is_what_a_bad_one_falls_back_to(server, converge, state):
     good = state()["current"]
-    with run_in_the_middle_of_a_task(server, "cut-off-", 60, concurrency=4):
+    with run_that_waits(server, "shop", "cut-off-", *wishing(concurrency=4)):
         for words in (("kill",), ("start",)):
             subprocess.run(["docker", *words, server.name], check=True, capture_output=True)
-    server.wait_for(lambda: server.run("systemctl start broker@6380").rc == 0, 60, "systemd to take orders")
-    server.wait_for(lambda: server.run("systemctl is-active shop").rc == 0, 60, "a worker, without any run of ours")
+    server.wait_for(lambda: server.run("systemctl start broker@6380").rc == 0, "systemd to take orders")
+    server.wait_for(lambda: server.run("systemctl is-active shop").rc == 0, "a worker, without any run of ours")
     assert state()["pending"]
 
-    with pytest.raises(AssertionError, match=r"did not stay up for 5 s\. It was rolled back and runs"):
-        converge(environment={**BROKER, "SHOP_FALLS_AFTER": "2"})
+    with pytest.raises(AssertionError, match=r"did not stay up for 300 s\. It was rolled back and runs"):
+        converge(**FALLS_OVER)
     assert (state()["current"], state()["pending"]) == (good, None)
     server.serve("shop", "gifts")
 
@@ -181,12 +182,12 @@ def test_back_to_the_original_and_forward_again(server, converge, rollback, file
     assert files() == ours
 
 
-def test_a_dropped_worker_leaves_the_unit_of_before_where_that_is_asked_for(server, ansible_playbook):
+def test_a_dropped_worker_leaves_its_original_unit_where_that_is_asked_for(server, ansible_playbook):
     only_shop = json.dumps({"celery_worker_instances": [{"name": "shop", "queues": ["shop"], "concurrency": 3}]})
     options = ("--extra-vars", only_shop, "--extra-vars", "celery_worker_restore_original=true")
-    server.send("drained-", 5, "gifts")
-    server.wait_for(lambda: server.done("begun-drained-gifts"), 15, "the task to begin")
-    assert ansible_playbook(CONVERGE, *options)["changed"]
+    with run_that_waits(server, "gifts", "drained-", *options) as run:
+        server.release("drained-gifts")
+        assert run.wait() == 0
     assert server.done("drained-gifts")
     assert server.show("gifts", "Type", "ActiveState") == {"Type": "simple", "ActiveState": "active"}
     assert not server.host.file("/etc/evenkeel/gifts.env").exists
