@@ -18,7 +18,7 @@ def test_the_first_rollback_changes_and_the_second_does_not(rolled_back):
     assert not second["changed"]
 
 
-def test_the_unit_of_before_runs(host, show, rolled_back, wait_for):
+def test_the_original_unit_runs(server, host, show, rolled_back):
     before = [line for line in host.file("/root/look.before").content_string.splitlines() if UNIT in line]
     assert f"{UNIT} root {oct(host.file(UNIT).mode)[2:]}" in before
     assert f"{host.file(UNIT).sha256sum}  {UNIT}" in before
@@ -31,7 +31,7 @@ def test_the_unit_of_before_runs(host, show, rolled_back, wait_for):
         "UnitFileState": "enabled",
     }
     main = show(WORKER, "MainPID")["MainPID"]
-    wait_for(lambda: len(host.check_output("pgrep -P %s", main).split()) == 5, 20, "the five children of concurrency 5")
+    server.wait_for(lambda: len(server.children(main)) == 5, "the five children of concurrency 5")
 
 
 def test_swap_stays(host, rolled_back):

@@ -19,9 +19,9 @@ def test_the_server_is_sick_indeed(host, show):
         assert host.check_output("sqlite3 /opt/slideshow/data/%s.db %s", database, query) == str(count)
 
 
-def test_the_report_tells_leftovers_from_the_unit_and_stands_a_silent_api(host, wait_for):
-    # The unit: a main process and five children. The leftovers: two main processes with a child each.
-    wait_for(lambda: _report(host)["Worker processes"] == "10", 30, "the leftovers' children")
+def test_the_report_tells_stale_workers_from_the_unit_and_bears_a_silent_api(host, wait_for):
+    # The unit: a main process and five children. The stale workers: two main processes with a child each.
+    wait_for(lambda: _report(host)["Worker processes"] == "10", "the stale workers' children")
     host.check_output("systemctl stop image-api")
     try:
         state = _report(host)
