@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-PATH, JOBS, WORKERS, SECONDS = sys.argv[1], 1000, 3, 120
+PATH, JOBS, WORKERS, SECONDS = sys.argv[1], 1000, 3, 300
 OPEN = "SELECT count(*) FROM work WHERE status <> 'completed'"
 errors = []
 
