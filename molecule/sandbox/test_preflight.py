@@ -21,7 +21,7 @@ def check(ansible_output):
 
 @pytest.fixture(scope="module")
 def refused(host, check):
-    """Of mistakes, all at once."""
+    """What is said of all errors at once."""
     host.check_output("mkdir -p /opt/shut/inside && chmod 700 /opt/shut && chown slideshow /opt/shut/inside")
     host.check_output(f"cd {PACKAGES} && mv redis redis.away")
     output = check(
@@ -47,16 +47,16 @@ def refused(host, check):
         "Install it: /opt/slideshow/venv/bin/python3 -m pip install 'kombu[redis]'",
     ],
 )
-def test_a_mistake_is_refused_with_its_remedy(refused, complaint):
+def test_an_error_is_refused_with_its_remedy(refused, complaint):
     assert complaint in refused
 
 
-def test_what_is_well_is_not_complained_about(refused):
+def test_what_is_right_is_not_complained_about(refused):
     assert "'/opt/slideshow/data' can't be written" not in refused
     assert "does not answer" not in refused
 
 
-def test_what_root_left_behind_and_root_itself_are_remarked(host, check):
+def test_preflight_warns_of_files_that_root_left_behind_and_of_tasks_that_run_as_root(host, check):
     host.check_output("touch /opt/slideshow/data/of-roots.db")
     output = check(slideshow={}, careless={"user": "root"})
     host.check_output("rm /opt/slideshow/data/of-roots.db")

@@ -1,10 +1,13 @@
 """A worker's secrets, looked for wherever anybody but root could find them."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
 CONVERGE = "molecule/sandbox/converge.yml"
+ROLE = yaml.safe_load(Path(__file__).with_name("converge.yml").read_text())[0]["roles"][0]
 SECRETS = {"not-a-secret-of-ours", "nor-is-this-one-of-ours"}
 # grep's own command line does not match.
 EITHER = "'not-a-[s]ecret-of-ours|nor-is-[t]his-one-of-ours'"
@@ -15,8 +18,9 @@ TOLD = ("systemctl show '*'", "systemctl cat 'slideshow*'", "ps axeww", "systemc
 
 @pytest.fixture(scope="module")
 def output(host, ansible_output, tmp_path_factory):
-    """All that a run says which changes one of the secrets."""
-    workers = [{"name": "slideshow", "queues": ["slideshow"], "environment": {"TOKEN": "nor-is-this-one-of-ours"}}]
+    """All that a run says which gives one of the workers another secret."""
+    slideshow, *others = ROLE["vars"]["all_of_them"]
+    workers = [{**slideshow, "environment": {"TOKEN": "nor-is-this-one-of-ours"}}, *others]
     wish = tmp_path_factory.mktemp("wish") / "wish.json"
     wish.write_text(json.dumps({"workers": workers}))
     return ansible_output(CONVERGE, "-vvv", "--diff", "--extra-vars", f"@{wish}")

@@ -34,9 +34,23 @@ def send(host):
 
 
 @pytest.fixture(scope="module")
+def hold(host, send, done):
+    """Has a worker run a task that ends when what this returns is called, and no sooner."""
+
+    def run(queue, task):
+        begun, released = f"{DATA}/{task}.begun", f"{DATA}/{task}.released"
+        host.check_output(f"rm -f {begun} {released}")
+        send(queue, task, f"touch {begun}; until test -e {released}; do sleep 0.1; done")
+        done(f"{task}.begun")
+        return lambda: host.check_output(f"touch {released}")
+
+    return run
+
+
+@pytest.fixture(scope="module")
 def done(host, wait_for):
     """Waits for a task's end."""
-    return lambda task, seconds: wait_for(lambda: host.file(f"{DATA}/{task}").exists, seconds, f"the end of {task}")
+    return lambda task: wait_for(lambda: host.file(f"{DATA}/{task}").exists, f"the end of {task}")
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +69,11 @@ def left(host, send, done, pid):
     for queue in queues:
         send(queue, f"at-work-{queue}", "true")
     for queue in queues:
-        done(f"at-work-{queue}", 60)
+        done(f"at-work-{queue}")
     pids = {queue: pid(queue) for queue in queues}
     yield pids
-    host.run(f"systemctl stop in-a-unit; kill -KILL {' '.join(pids.values())}; rm {DATA}/begun {DATA}/at-work-*")
+    host.run(f"systemctl stop in-a-unit; kill -KILL {' '.join(pids.values())}")
+    host.run(f"cd {DATA} && rm at-work-* *.begun *.released")
 
 
 def test_check_mode_names_them_and_touches_none(ansible_output, left, pid):
@@ -77,21 +92,25 @@ def test_check_mode_names_them_and_touches_none(ansible_output, left, pid):
     assert {queue: pid(queue) for queue in left} == left
 
 
-def test_the_next_start_lets_the_leftover_finish_and_spares_its_neighbours(host, left, pid, send, done):
-    send("of-the-user", "last-words", "sleep 3")
-    host.check_output("systemctl restart slideshow")
-    done("last-words", 0)
+def test_the_next_start_lets_a_stale_worker_finish_and_spares_its_neighbours(server, left, pid, hold):
+    before = server.run_of("slideshow").id
+    release = hold("of-the-user", "last-words")
+    server.check_output("systemctl restart --no-block slideshow")
+    asked = f"process {left['of-the-user']} of slideshow, in no unit: asked to finish its tasks"
+    server.wait_for(lambda: asked in server.journal("slideshow"), "the stale worker to be asked to end")
+    release()
+    server.next_run("slideshow", before)
+    assert server.host.file(f"{DATA}/last-words").exists
     assert {queue: pid(queue) for queue in left} == {**left, "of-the-user": ""}
 
 
-def test_a_leftover_that_takes_too_long_fails_the_start_and_is_named(host, left, send, done):
-    send("in-no-hurry", "long", f"touch {DATA}/begun; sleep 15")
-    done("begun", 15)
-    assert host.run("systemctl restart without-any").rc != 0
-    assert not host.file(f"{DATA}/long").exists
-    journal = host.check_output("journalctl --no-pager --unit=without-any --output=cat")
-    assert f"process {left['in-no-hurry']} of slideshow, in no unit: still there. Wait for its tasks" in journal
-    done("long", 30)
+def test_a_stale_worker_that_takes_too_long_fails_the_start_and_is_named(server, left, hold, send, done):
+    release = hold("in-no-hurry", "long")
+    assert server.run("systemctl restart without-any").rc != 0
+    named = f"process {left['in-no-hurry']} of slideshow, in no unit: still there. Wait for its tasks"
+    assert named in server.journal("without-any")
+    release()
+    done("long")
     # systemd has gone on trying.
     send("without-any", "taken-over", "true")
-    done("taken-over", 30)
+    done("taken-over")
