@@ -1,10 +1,18 @@
 import time
 from pathlib import Path
 
+DATA = Path("/opt/shop/data")
+
 
 def write(name, seconds):
     """As the shop's task does."""
-    for line, pause in ((f"begun-{name}", seconds), (name, 0)):
-        with Path("/opt/shop/data/done.log").open("a") as log:
-            log.write(f"{line}\n")
-        time.sleep(pause)
+    say(f"begun-{name}")
+    while seconds is None and not (DATA / f"released-{name}").exists():
+        time.sleep(0.1)
+    time.sleep(seconds or 0)
+    say(name)
+
+
+def say(line):
+    with (DATA / "done.log").open("a") as log:
+        log.write(f"{line}\n")
