@@ -1,8 +1,9 @@
 """Runs Molecule's scenarios to their end, whatever fails, and tells what failed and why.
 
-scenarios.py               all of them, two at a time
-scenarios.py NAME          one, with its output shown as it comes
-scenarios.py NAME --soak N one, N times, with a processor core kept busy beside it
+scenarios.py                all of them, two at a time
+scenarios.py NAME NAME…     these, two at a time
+scenarios.py NAME           one, its output shown as it comes
+scenarios.py NAME --soak N  one, N times, while a program keeps a core of the machine busy
 
 Molecule's output goes to .cache/scenarios/NAME.log. What passed and failed is not read there, where it is boxed,
 wrapped and coloured as Molecule likes: Ansible and pytest write it to NAME.jsonl themselves (rig/recorders).
@@ -31,18 +32,20 @@ SLOWEST = ("default", "watchdog", "restart", "deploy")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scenario", nargs="?", choices=scenarios())
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a scenario: a directory below molecule/")
     parser.add_argument("--soak", metavar="N", type=int, help="run it N times on a busy machine")
     options = parser.parse_args()
-    if options.soak and not options.scenario:
-        parser.error("--soak needs a scenario")
+    if unknown := set(options.names) - set(scenarios()):
+        parser.error(f"There is no scenario {', '.join(sorted(unknown))}. There are: {', '.join(sorted(scenarios()))}.")
+    if options.soak is not None and (options.soak < 1 or len(options.names) != 1):
+        parser.error("--soak takes one scenario, and runs it once or more.")
     LOGS.mkdir(parents=True, exist_ok=True)
     try:
         if options.soak:
-            ran = soak(options.scenario, options.soak)
+            ran = soak(*options.names, options.soak)
             told = results.soak_report(ran)
         else:
-            ran = [run(options.scenario, live=True)] if options.scenario else run_all()
+            ran = run_all(options.names or scenarios())
             told = results.report(ran)
     finally:
         clean.give_back_swappiness()
@@ -55,9 +58,11 @@ def scenarios() -> list[str]:
     return sorted(names, key=lambda name: SLOWEST.index(name) if name in SLOWEST else len(SLOWEST))
 
 
-def run_all() -> list[results.Result]:
+def run_all(names: list[str]) -> list[results.Result]:
+    if len(names) == 1:
+        return [run(*names, live=True)]
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        ran = list(pool.map(run, scenarios()))
+        ran = list(pool.map(run, names))
     return sorted(ran, key=lambda result: result.scenario)
 
 
