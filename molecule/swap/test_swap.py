@@ -169,18 +169,12 @@ def test_what_an_interrupted_run_left_is_finished(host, path, swaps, swapfile, i
     assert not swapfile(path, size="64M")["changed"]
 
 
-<<<<<<< HEAD
 def test_a_line_in_fstab_keeps_its_options_and_is_switched_on_at_boot(host, path, converge):
     host.check_output("sed -i 's|^%s .*|%s swap swap noauto,nofail,pri=10 0 0|' /etc/fstab", path, path)
-    assert converge() == 1
-=======
-def test_a_line_in_fstab_of_another_form_is_replaced(host, path, converge):
-    host.check_output("sed -i 's|^%s .*|%s swap swap defaults 0 0|' /etc/fstab", path, path)
     assert converge()
->>>>>>> c4fd0aa (test(swap): what changed, not how many tasks changed it)
     lines = [line for line in host.file("/etc/fstab").content_string.splitlines() if path in line]
     assert lines == [f"{path} swap swap nofail,pri=10 0 0"]
-    assert converge() == 0
+    assert not converge()
 
 
 def test_another_swappiness_is_shown_and_not_set_in_check_mode(host, ansible_output):
@@ -241,24 +235,13 @@ def test_a_missing_directory_is_named(swapfile):
 
 
 def test_it_goes_and_stays_away(host, path, swaps, converge):
-<<<<<<< HEAD
-    assert converge("--check", swap_state="absent") == 1
-    assert swaps() == {path: 64}
-    assert converge(swap_state="absent") == 1
-=======
     assert converge("--check", swap_state="absent")
     assert swaps() == {path: 64}
     assert converge(swap_state="absent")
->>>>>>> c4fd0aa (test(swap): what changed, not how many tasks changed it)
     assert swaps() == {}
     assert host.check_output("ls /mnt/swap") == ""
     assert path not in host.file("/etc/fstab").content_string
     assert not host.file("/etc/sysctl.d/zz-evenkeel-swap.conf").exists
-<<<<<<< HEAD
-    assert converge(swap_state="absent") == 0
-    assert converge() == 1
-=======
     assert not converge(swap_state="absent")
     assert converge()
->>>>>>> c4fd0aa (test(swap): what changed, not how many tasks changed it)
     assert swaps() == {path: 64}
