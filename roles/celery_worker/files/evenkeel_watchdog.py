@@ -16,6 +16,7 @@ A ready worker pings, unless one of these holds for its whole limit:
 Never counted: a dead broker, a long task, a shutdown in progress (TimeoutStopSec= bounds that one).
 """
 
+import gc
 import os
 import signal
 import sys
@@ -233,4 +234,7 @@ if ADDR:
         with suppress(OSError):
             score.write_text(str(min(int(score.read_text()) + 200, 1000)))
 
-    os.register_at_fork(after_in_child=on_fork)
+    # Frozen objects are skipped by the garbage collector. It writes to each object that it looks at, and so would give
+    # every child a copy of memory that it shares with the main process. There they are unfrozen again, or garbage among
+    # them would stay for ever.
+    os.register_at_fork(before=gc.freeze, after_in_parent=gc.unfreeze, after_in_child=on_fork)

@@ -3,6 +3,7 @@
 Celery is no dependency of this checkout, so a stand-in takes its place; molecule/watchdog has the real one.
 """
 
+import gc
 import importlib.util
 import signal
 import socket
@@ -83,10 +84,16 @@ def systemd(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def load(celery, monkeypatch):
+def at_fork():
+    """What the watchdog does when the worker forks, by moment."""
+    return {}
+
+
+@pytest.fixture
+def load(celery, monkeypatch, at_fork):
     def run():
         # In this process it would forget the socket of the tests that follow.
-        monkeypatch.setattr("os.register_at_fork", lambda **options: None)
+        monkeypatch.setattr("os.register_at_fork", lambda **moments: at_fork.update(moments))
         spec = importlib.util.spec_from_file_location("evenkeel_watchdog", FILE)
         loaded = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(loaded)
@@ -359,9 +366,20 @@ def test_a_warm_shutdown_that_takes_too_long_becomes_a_cold_one(stopped, systemd
     assert systemd.recv(1000) == b"STOPPING=1\nSTATUS=stopping"
 
 
-def test_without_systemd_it_does_nothing(load, celery, monkeypatch):
+def test_a_childs_garbage_collector_skips_what_it_shares_with_the_main_process(systemd, load, at_fork):
+    load()
+    at_fork["before"]()
+    try:
+        assert gc.get_freeze_count(), "what the child inherits"
+    finally:
+        at_fork["after_in_parent"]()
+    assert not gc.get_freeze_count(), "in the main process garbage would stay for ever"
+
+
+def test_without_systemd_it_does_nothing(load, celery, monkeypatch, at_fork):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     load()
+    assert not at_fork
     assert not celery.signals.worker_init.receivers
     assert not celery.signals.worker_shutting_down.receivers
 
