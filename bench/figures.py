@@ -1,8 +1,10 @@
-"""What the samples of a side come to, how the sides compare, and the table of it. Pure."""
+"""What the samples of a round come to, the median of rounds, how the sides compare, and the table of it. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import astuple, dataclass
+from statistics import median
 
 MIB = 1 << 20
 # The PRD's own yardstick: "165 images in ~8 minutes".
@@ -16,14 +18,15 @@ class Side:
     peak_memory: float
     peak_memory_of_unit: float
     mean_memory: float
-    requests: int
-    refused: int
+    requests: float
+    refused: float
     quota_share: float
     images_per_minute: float
     minutes_for_images: float
 
 
 def side(samples: list[dict]) -> Side:
+    """Of one round."""
     rpm, minute = samples[0]["rpm"], samples[0]["window_seconds"]
     busy = [sample for sample in samples if sample["served"]]
     memory = [sample["pss"] for sample in busy]
@@ -44,6 +47,11 @@ def side(samples: list[dict]) -> Side:
 
 def _seconds_until(busy: list[dict], images: int) -> float:
     return next(sample["time"] for sample in busy if sample["served"] >= images) - busy[0]["time"]
+
+
+def middle(rounds: list[Side]) -> Side:
+    """The median of each figure."""
+    return Side(*map(median, zip(*map(astuple, rounds))))
 
 
 def oom_kills(samples: list[dict]) -> int:
@@ -78,11 +86,11 @@ class Row:
 
 def rows(before: Side, after: Side, kills: list[OomKills]) -> list[Row]:
     return [
-        _compared("Workers' memory at its peak (PSS)", before.peak_memory, after.peak_memory, 0.20, _mib),
-        _compared("— without the leftovers", before.peak_memory_of_unit, after.peak_memory_of_unit, None, _mib),
-        _compared("— on average", before.mean_memory, after.mean_memory, None, _mib),
-        _compared("Calls refused (429)", before.refused, after.refused, 0.10, str),
-        Row("Calls in all", str(before.requests), str(after.requests)),
+        _compared("Workers' memory at its peak (PSS)", before.peak_memory, after.peak_memory, 0.20, mib),
+        _compared("— without the leftovers", before.peak_memory_of_unit, after.peak_memory_of_unit, None, mib),
+        _compared("— on average", before.mean_memory, after.mean_memory, None, mib),
+        _compared("Calls refused (429)", before.refused, after.refused, 0.10, _count),
+        Row("Calls in all", _count(before.requests), _count(after.requests)),
         _quota(before, after),
         Row("Images a minute", f"{before.images_per_minute:.1f}", f"{after.images_per_minute:.1f}"),
         Row(f"Minutes for {IMAGES} images", f"{before.minutes_for_images:.1f}", f"{after.minutes_for_images:.1f}"),
@@ -90,16 +98,23 @@ def rows(before: Side, after: Side, kills: list[OomKills]) -> list[Row]:
     ]
 
 
+def peaks(before: list[Side], after: list[Side]) -> list[Row]:
+    """One line for each round."""
+    pairs = zip(before, after)
+    return [_compared(f"{n}", b.peak_memory, a.peak_memory, 0.20, mib) for n, (b, a) in enumerate(pairs, 1)]
+
+
 def _compared(name: str, before: float, after: float, most: float | None, words) -> Row:
     share = after / before if before else float(after > 0)
+    reached = _percent(share, math.ceil)
     if most is None:
-        return Row(name, words(before), words(after), reached=_percent(share))
+        return Row(name, words(before), words(after), reached=reached)
     met = share <= most
-    return Row(name, words(before), words(after), f"≤ {_percent(most)} of before", _outcome(_percent(share), met), met)
+    return Row(name, words(before), words(after), f"≤ {100 * most:g} % of before", _outcome(reached, met), met)
 
 
 def _quota(before: Side, after: Side) -> Row:
-    shares = [_percent(side.quota_share) for side in (before, after)]
+    shares = [_percent(side.quota_share, math.floor) for side in (before, after)]
     met = after.quota_share >= 0.95
     return Row("Share of the quota used", *shares, "≥ 95 %", _outcome(shares[1], met), met)
 
@@ -114,16 +129,21 @@ def _outcome(reached: str, met: bool) -> str:
     return f"{reached}, {'met' if met else 'missed'}"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def _percent(share: float, to_the_worse) -> str:
+    """One decimal, rounded to the worse side: what misses a goal by little is never printed as the goal."""
+    return f"{to_the_worse(round(1000 * share, 6)) / 10:.1f} %"
 
 
-def _mib(number: float) -> str:
+def _count(number: float) -> str:
+    return f"{number:.0f}"
+
+
+def mib(number: float) -> str:
     return f"{number / MIB:.0f} MiB"
 
 
-def markdown(lines: list[Row]) -> str:
-    cells = [("", "before", "after", "goal", "reached"), *(row.cells() for row in lines)]
+def markdown(lines: list[Row], heading: str = "") -> str:
+    cells = [(heading, "before", "after", "goal", "reached"), *(row.cells() for row in lines)]
     widths = [max(map(len, column)) for column in zip(*cells)]
     text = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in cells]
     text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")

@@ -13,6 +13,7 @@ LABELS = {"before": "5 and 2 leftovers", "after": "1, with 20 threads"}
 
 
 def draw(samples: dict, sides: dict, path) -> None:
+    """`samples` has the rounds of each side, `sides` their medians."""
     figure, (memory, refused, quota) = pyplot.subplots(
         1, 3, figsize=(11, 3.8), layout="constrained", width_ratios=(3, 1, 1)
     )
@@ -26,11 +27,12 @@ def draw(samples: dict, sides: dict, path) -> None:
 
 
 def _memory(axes, samples: dict) -> None:
-    for name, series in samples.items():
-        start = next(sample["time"] for sample in series if sample["served"])
-        minutes = [(sample["time"] - start) / sample["window_seconds"] for sample in series]
-        sizes = [sample["pss"] / MIB for sample in series]
-        axes.plot(minutes, sizes, color=COLOURS[name], linewidth=1.6)
+    for name, rounds in samples.items():
+        for series in rounds:
+            start = next(sample["time"] for sample in series if sample["served"])
+            minutes = [(sample["time"] - start) / sample["window_seconds"] for sample in series]
+            sizes = [sample["pss"] / MIB for sample in series]
+            axes.plot(minutes, sizes, color=COLOURS[name], linewidth=1.2, alpha=0.7)
         axes.annotate(
             LABELS[name], (minutes[-1], sizes[-1]), (6, 0), textcoords="offset points", color=COLOURS[name], va="center"
         )

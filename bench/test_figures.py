@@ -48,6 +48,23 @@ def test_a_unit_that_restarts_does_not_take_its_oom_kills_along():
     assert figures.oom_kills(samples) == 4
 
 
+def test_of_several_rounds_the_median_of_each_figure_counts():
+    rounds = [figures.Side(peak, peak, peak, refused, refused, 1, 20, 8) for peak, refused in [(9, 1), (2, 7), (3, 3)]]
+    assert figures.middle(rounds) == figures.Side(3, 3, 3, 3, 3, 1, 20, 8)
+
+
+@pytest.mark.parametrize(
+    ("peak", "reached"),
+    [(2000, "20.0 %, met"), (2000.1, "20.1 %, missed"), (2010, "20.1 %, missed"), (1999, "20.0 %, met")],
+)
+def test_a_goal_that_is_missed_by_little_is_not_printed_as_reached(peak, reached):
+    before = figures.Side(10000, 800, 500, 100, 90, 1.0, 20, 8)
+    after = figures.Side(peak, 200, 100, 30, 10, 0.9499, 18.8, 8.5)
+    memory, *_, quota, _, _ = figures.rows(before, after, [])
+    assert memory.reached == reached
+    assert quota.reached == "94.9 %, missed"
+
+
 def test_a_missed_goal_is_said():
     before = figures.Side(1000, 800, 500, 100, 90, 1.0, 20, 8)
     after = figures.Side(201, 200, 100, 30, 10, 0.94, 18.8, 8.5)
