@@ -168,6 +168,20 @@ def test_what_was_said_arrives(server, story):
     assert [server.check_output(f"cat /proc/{pid}/oom_score_adj") for pid in (main, child)] == ["300", "500"]
 
 
+def test_a_full_garbage_collection_leaves_a_child_the_memory_that_it_shares(server):
+    (child,) = server.children(server.show("told", "MainPID")["MainPID"])
+
+    def shared():
+        return int(server.check_output(f"awk '/^Shared_Dirty/ {{print $2}}' /proc/{child}/smaps_rollup"))
+
+    server.serve("told")
+    before = shared()
+    server.call("collect", "collected-", "told")
+    server.wait_for(lambda: server.done("collected-told"), "the garbage collection")
+    # Without the watchdog it is about half.
+    assert shared() > 0.8 * before
+
+
 @pytest.fixture
 def refusal(ansible_playbook, server):
     """What a run with these workers is refused with, and that it touched nothing."""

@@ -1,6 +1,7 @@
 """An application whose worker can be made ill in every way. What a task has done stands in data/done.log."""
 
 import ctypes
+import gc
 import mmap
 import os
 import signal
@@ -47,6 +48,13 @@ def burn(name, seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         pass
+    write(name)
+
+
+@app.task(name="shop.collect")
+def collect(name):
+    """A full garbage collection."""
+    gc.collect()
     write(name)
 
 
