@@ -18,7 +18,11 @@ $(VENV)/ready: requirements.txt rig/setup.py
 	python3 rig/setup.py
 	touch $@
 
-lint: setup ## Everything that is checked without running it: code, roles, documentation, changelog, .github
+generate: setup ## Argument specs, defaults, doc fragments and READMEs' tables, from the tables of options
+	PYTHONPATH=plugins python rig/generate
+
+lint: setup ## Everything that is checked without running it: code, what is generated, roles, documentation, .github
+	PYTHONPATH=plugins python rig/generate --check
 	ruff check .
 	ruff format --check .
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
@@ -70,4 +74,4 @@ release: setup ## Version, changelog, tarball, commit and tag; nothing is pushed
 clean: setup ## Remove what the demo, the benchmark and the tests made
 	python rig/clean.py
 
-.PHONY: help setup lint unit check sanity images test soak demo bench docs release clean
+.PHONY: help setup generate lint unit check sanity images test soak demo bench docs release clean

@@ -19,16 +19,9 @@ version_added: "0.1.0"
 author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
-  - evenkeel.celery.instances
+  - evenkeel.celery.workers
+  - evenkeel.celery.workers.memory
 options:
-  memory_reserved:
-    description: The memory that the rest of the machine needs, such as V(512M).
-    type: str
-    default: 512M
-  memory_overcommit:
-    description: Accept workers whose C(memory_max) and the reserve together are more than the machine's memory.
-    type: bool
-    default: false
   stale_workers:
     description: The text of C(stale_workers.py), which looks for stale workers. Without it, nothing looks for them.
     type: str
@@ -64,8 +57,14 @@ stale_workers:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.memory import memory_budget
-from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import complete, instances_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import (
+    MEMORY,
+    WORKER,
+    complete,
+    for_modules,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import without_secrets
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import host, stale_workers
 
@@ -73,9 +72,8 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "instances": instances_spec(),
-            "memory_reserved": {"type": "str", "default": "512M"},
-            "memory_overcommit": {"type": "bool", "default": False},
+            "instances": for_modules(WORKER).argument(),
+            **argument_spec(MEMORY),
             "stale_workers": {"type": "str"},
         },
         supports_check_mode=True,

@@ -26,7 +26,7 @@ version_added: "0.2.0"
 author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
-  - evenkeel.celery.instances
+  - evenkeel.celery.workers
 options:
   kind:
     description: What the services are.
@@ -106,7 +106,12 @@ import contextlib
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import Instance, complete, instances_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import (
+    WORKER,
+    Instance,
+    complete,
+    for_modules,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import without_secrets
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import files, systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import unit_path
@@ -119,7 +124,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "kind": {"type": "str", "choices": list(KINDS), "default": "worker"},
-            "instances": instances_spec(),
+            "instances": for_modules(WORKER).argument(),
             "state": {"type": "str", "choices": ["present", "absent", "previous", "original"], "default": "present"},
             "restore_original": {"type": "bool", "default": False},
             "programs": {"type": "dict"},

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, Dict, Mapping
 
-from .._common.options import Option, argument_spec, with_defaults
+from .._common.options import Option, with_defaults
 from .._common.quantities import parse_duration
 
 Instance = Dict[str, Any]  # a service's options by their names, complete: see complete()
@@ -43,9 +44,7 @@ WORKER = (
     Option("description", "str", "C(Description=) of the unit. Empty for C(Celery worker NAME).", ""),
     Option("app", "str", "The Celery application, as C(celery -A) takes it. Every worker needs one."),
     Option(
-        "directory",
-        "str",
-        "The application's directory, C(WorkingDirectory=) of the unit. Every worker needs one.",
+        "directory", "str", "The application's directory, C(WorkingDirectory=) of the unit. Every worker needs one."
     ),
     Option(
         "executable",
@@ -66,7 +65,7 @@ WORKER = (
         "prefork",
         choices=("prefork", "threads", "solo", "gevent", "eventlet"),
     ),
-    Option("node_name", "str", "The node's name, C(celery worker -n). Empty for C(NAME@%h).", ""),
+    Option("node_name", "str", "The name of the node, C(celery worker -n). Empty for C(NAME@%h).", ""),
     Option(
         "log_level", "str", "Celery's log level.", "info", choices=("debug", "info", "warning", "error", "critical")
     ),
@@ -74,12 +73,12 @@ WORKER = (
         "max_memory_per_child",
         "size",
         "A child that has grown to this size is replaced after its task, Celery's C(worker_max_memory_per_child)."
-        " In the prefork pool only.",
+        " Only in the prefork pool.",
     ),
     Option(
         "max_tasks_per_child",
         "int",
-        "A child is replaced after so many tasks, Celery's C(worker_max_tasks_per_child). In the prefork pool only.",
+        "A child is replaced after this many tasks, Celery's C(worker_max_tasks_per_child). Only in the prefork pool.",
     ),
     Option(
         "prefetch_multiplier",
@@ -97,8 +96,8 @@ WORKER = (
         "dict",
         (
             "Any other Celery setting by its lower-case name, such as C(task_acks_late).",
-            "They stand on the command line, where everybody on the host can read them. Put secrets into"
-            " C(environment).",
+            "Settings stand on the command line, where everybody on the host can read them. Put secrets into"
+            " O(environment).",
         ),
         {},
     ),
@@ -106,7 +105,7 @@ WORKER = (
         "environment",
         "dict",
         (
-            "Environment variables. They are kept in a file that only root can read, and never shown.",
+            "Environment variables. They are kept in a file that only root can read, and are never shown.",
             "A variable that is null is left out, also where C(celery_worker_defaults) sets it.",
         ),
         {},
@@ -115,12 +114,12 @@ WORKER = (
     Option(
         "memory_high",
         "size",
-        "C(MemoryHigh=), such as V(600M): above this, the kernel slows the worker down, maybe to a crawl.",
+        "C(MemoryHigh=): above this, the kernel slows the worker down, maybe to a crawl.",
     ),
     Option(
         "memory_max",
         "size",
-        "C(MemoryMax=), such as V(800M): above this, the kernel kills one of the worker's processes.",
+        "C(MemoryMax=): above this, the kernel kills one of the worker's processes.",
     ),
     Option("memory_swap_max", "size", "C(MemorySwapMax=): how much of the worker may be swapped out."),
     Option(
@@ -148,10 +147,15 @@ WORKER = (
     Option(
         "start_limit_burst",
         "int",
-        "C(StartLimitBurst=): after so many starts within C(start_limit_interval), systemd gives up.",
+        "C(StartLimitBurst=): after this many starts within O(start_limit_interval), systemd gives up.",
         5,
     ),
-    Option("start_limit_interval", "duration", "C(StartLimitIntervalSec=).", "5min"),
+    Option(
+        "start_limit_interval",
+        "duration",
+        "C(StartLimitIntervalSec=): the time in which systemd counts starts. V(0) lets it never give up.",
+        "5min",
+    ),
     Option(
         "watchdog",
         "duration",
@@ -159,13 +163,16 @@ WORKER = (
         "30s",
     ),
     Option(
-        "start_timeout", "duration", "How long the worker may take until it is ready; then the start has failed.", "90s"
+        "start_timeout",
+        "duration",
+        "How long the worker may take until it is ready, C(TimeoutStartSec=) without the time for stale workers.",
+        "90s",
     ),
     Option(
         "stay_up",
         "duration",
         (
-            "How long the worker has to run after a change. If it does not, its former generation comes back.",
+            "How long the worker has to run after a change. If it does not, its previous generation comes back.",
             "Workers change one after another, so ten that all change take ten times as long. V(0) switches this off.",
         ),
         "10s",
@@ -173,7 +180,8 @@ WORKER = (
     Option(
         "stop_timeout",
         "duration",
-        "C(TimeoutStopSec=): how long active tasks may take to finish. By default C(time_limit) and 30 s, or V(5min).",
+        "C(TimeoutStopSec=): how long active tasks may take to finish. By default 30 s more than O(time_limit), or"
+        " V(5min) where there is none.",
     ),
     Option(
         "after",
@@ -188,7 +196,8 @@ WORKER = (
         (
             "What each start does first with stale workers: those of the same application, directory and node that"
             " no unit manages.",
-            "V(report) names them, V(stop) lets them finish their tasks, V(kill) then kills those that are left.",
+            "V(report) names them. V(stop) asks them to finish their tasks. V(kill) does so too, then kills those"
+            " that are left after O(stale_workers_timeout).",
         ),
         "stop",
         choices=("report", "stop", "kill"),
@@ -196,7 +205,7 @@ WORKER = (
     Option(
         "stale_workers_users",
         "list",
-        "Whose stale workers count, besides those of C(user).",
+        "Users whose stale workers count, besides those of O(user).",
         (),
         elements="str",
     ),
@@ -205,7 +214,7 @@ WORKER = (
         "writable_paths",
         "list",
         "Files and directories that the worker may write to, C(ReadWritePaths=). The sandbox makes everything else"
-        " read-only but C(/tmp), which is the worker's own.",
+        " read-only but C(/tmp) and C(/var/tmp), which are the worker's own.",
         (),
         elements="path",
     ),
@@ -217,13 +226,28 @@ WORKER = (
     ),
 )
 
+# What preflight holds the workers' memory limits against.
+MEMORY = (
+    Option("memory_reserved", "size", "The memory that the rest of the machine needs.", "512M"),
+    Option(
+        "memory_overcommit",
+        "bool",
+        "Whether the limits of all workers and the reserve may together be more than the machine's memory.",
+        False,
+    ),
+)
 
-def instances_spec(options: tuple[Option, ...] = WORKER) -> dict[str, Any]:
-    """The argument `instances` of the modules."""
-    spec = argument_spec(options)
-    # As one text: Ansible strikes each value of a secret dictionary out of all output, a 3 in a size too.
-    spec["environment"] = {"type": "json", "no_log": True}
-    return {"type": "list", "elements": "dict", "required": True, "options": spec}
+
+def for_modules(options: tuple[Option, ...]) -> Option:
+    """The argument `instances` of the modules, with these options for each.
+
+    The environment is one text: Ansible strikes each value of a secret dictionary out of all output, a 3 in a size too.
+    """
+    as_text = {"environment": {"type": "json", "default": None}}
+    options = tuple(replace(option, **as_text.get(option.name, {})) for option in options)
+    return Option(
+        "instances", "list", "The services, each with its options.", required=True, elements="dict", options=options
+    )
 
 
 def complete(instance: Mapping[str, Any], options: tuple[Option, ...] = WORKER) -> Instance:

@@ -8,16 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
 
-# Texts with a grammar of their own (quantities.py); to Ansible they are strings.
-_TEXTS = ("size", "duration")
+# Types of ours, with their grammar (quantities.py) in a sentence; to Ansible they are strings.
+GRAMMAR = {
+    "size": "A size such as V(500M) or V(2G).",
+    "duration": "A duration such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.",
+}
 
 
 @dataclass(frozen=True)
 class Option:
     """An option with the fields of Ansible's argument specifications.
 
-    type: one of Ansible's types, or `size` (500M, 2G) or `duration` (300, 5min).
-    description: sentences, in Ansible's markup.
+    type: one of Ansible's types, or one of GRAMMAR.
+    description: whole sentences in Ansible's markup. O(name) is the option of that name beside this one.
     default: what holds where nothing is said; None: left to Celery, systemd or the program that it is for.
     """
 
@@ -33,7 +36,7 @@ class Option:
 
     @property
     def ansible_type(self) -> str:
-        return "str" if self.type in _TEXTS else self.type
+        return "str" if self.type in GRAMMAR else self.type
 
     def argument(self) -> dict[str, Any]:
         """The option as AnsibleModule wants it."""

@@ -1,0 +1,41 @@
+"""Writes what follows from the tables of options and of platforms; --check only names the files that have drifted.
+
+Written by hand are plugins/module_utils/_*/options.py (the options of services), role_variables.py beside this file
+(those of roles), rig/vars/images.yml (platforms) and meta/runtime.yml (ansible-core).
+"""
+
+import sys
+from pathlib import Path
+
+import for_ansible
+import for_people
+import platforms
+from role_variables import ROLES
+
+
+def generated() -> dict[Path, str]:
+    """The texts of the generated files."""
+    texts = {Path("plugins/doc_fragments") / name: text for name, text in for_ansible.fragments().items()}
+    blocks = {meta: platforms.in_role() for meta in Path("roles").glob("*/meta/main.yml")}
+    blocks[Path("README.md")] = platforms.in_readme()
+    for role in ROLES:
+        home = Path("roles", role.name)
+        texts[home / "meta/argument_specs.yml"] = for_ansible.argument_specs(role)
+        texts[home / "defaults/main.yml"] = for_ansible.defaults(role)
+        blocks[home / "README.md"] = role.readme
+    return {**texts, **{path: for_people.with_blocks(path.read_text(), each) for path, each in blocks.items()}}
+
+
+def main(check: bool) -> int:
+    drifted = {path: text for path, text in generated().items() if not path.exists() or path.read_text() != text}
+    for path, text in drifted.items():
+        if check:
+            print(f"{path} differs from what `make generate` writes. Run it and commit the result.", file=sys.stderr)
+        else:
+            path.write_text(text)
+            print(f"wrote {path}")
+    return int(check and bool(drifted))
+
+
+if __name__ == "__main__":
+    sys.exit(main(check="--check" in sys.argv[1:]))

@@ -1,0 +1,55 @@
+"""What people read in a README: tables of options, between marks in a text that is written by hand."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable, Iterator
+
+import markup
+import yaml_text
+from module_utils._common.options import Option
+
+LONGEST_DEFAULT = 70
+
+
+def table(options: Iterable[Option], nested: bool = True) -> str:
+    """The options as a Markdown table, with those of a dictionary below it if they are not in a table of their own."""
+    rows = [("option", "type", "default", "meaning"), ("---",) * 4, *_rows(options, nested)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _rows(options: Iterable[Option], nested: bool, prefix: str = "") -> Iterator[tuple[str, ...]]:
+    for option in options:
+        name = prefix + option.name
+        kind = f"{option.type} of {option.elements}" if option.elements else option.type
+        meaning = " ".join(markup.sentences(option))
+        if not all(f"V({choice})" in meaning for choice in option.choices):
+            meaning += f" One of {', '.join(f'V({choice})' for choice in option.choices)}."
+        yield f"`{name}`", kind, _default(option), markup.markdown(meaning).replace("|", r"\|")
+        if nested:
+            yield from _rows(option.options, nested, f"{name}.")
+
+
+def _default(option: Option) -> str:
+    if option.required:
+        return "required"
+    if option.default is None:
+        return ""
+    default = yaml_text.inline(option.argument()["default"])
+    return f"`{default}`" if len(default) <= LONGEST_DEFAULT else "see below"
+
+
+def code(value: Any) -> str:
+    """A value as YAML, in a block of code."""
+    return f"```yaml\n{yaml_text.block(value)}```\n"
+
+
+def with_blocks(text: str, blocks: dict[str, str]) -> str:
+    """The text with each block between its two marks, lines with `NAME: by make generate` and `end of NAME`."""
+    for name, block in blocks.items():
+        marks = rf"(^[^\n]*\b{name}: by make generate\b[^\n]*\n).*?(^[^\n]*\bend of {name}\b)"
+        found = list(re.finditer(marks, text, re.DOTALL | re.MULTILINE))
+        if len(found) != 1:
+            raise SystemExit(f"'{name}: by make generate' and 'end of {name}' mark {len(found)} places instead of one.")
+        text = text[: found[0].end(1)] + block + text[found[0].start(2) :]
+    return text

@@ -1,0 +1,32 @@
+"""Descriptions of options, which are written in Ansible's markup, for Ansible and for people."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterable
+
+from module_utils._common.options import GRAMMAR, Option
+
+_MARKUP = re.compile(r"\b[A-Z]\(([^)]*)\)")
+
+
+def sentences(option: Option) -> list[str]:
+    return [option.description] if isinstance(option.description, str) else list(option.description)
+
+
+def for_ansible(option: Option, siblings: Iterable[str], prefix: str) -> str | list[str]:
+    """With the grammar of our own types, and with O(name) of a sibling as the path that Ansible asks for."""
+    texts = sentences(option)
+    if option.type in GRAMMAR:
+        texts[-1] += f" {GRAMMAR[option.type]}"
+    sibling = re.compile(rf"\bO\((?=(?:{'|'.join(siblings)})\b)")
+    texts = [sibling.sub(f"O({prefix}", text) for text in texts]
+    return texts if len(texts) > 1 else texts[0]
+
+
+def plain(text: str) -> str:
+    return _MARKUP.sub(r"\1", text)
+
+
+def markdown(text: str) -> str:
+    return _MARKUP.sub(r"`\1`", text)
