@@ -9,6 +9,9 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 # The examples are copied to servers as they lie here: without anybody's bytecode.
 export PYTHONDONTWRITEBYTECODE := 1
 SCHEMA := check-jsonschema --quiet --builtin-schema
+# Python 3.9 and 3.13 from PATH, or pyenv's, which it shows only where they are chosen.
+PYTHONS := $(if $(PYENV_ROOT),$(wildcard $(PYENV_ROOT)/versions/*/bin/python3))
+TOX := tox run $(if $(PYTHONS),--discover $(PYTHONS))
 
 help: ## List the targets
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -25,6 +28,7 @@ lint: setup ## Everything that is checked without running it: code, what is gene
 	PYTHONPATH=plugins python rig/generate --check
 	ruff check .
 	ruff format --check .
+	vermin --target=3.9- --violations --quiet --no-tips plugins roles
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
 	$(SCHEMA) vendor.github-actions .github/actions/*/action.yml
@@ -55,6 +59,12 @@ molecule-%: images ## One Molecule scenario
 test: check sanity images ## Everything: check, sanity, every Molecule scenario
 	python rig/scenarios.py
 
+oldest-python: setup ## Unit tests on the oldest Python of managed hosts
+	$(TOX) -e oldest-python
+
+matrix: images ## Every ansible-core promised, and the oldest Python; or one: make matrix CORE=2.17
+	$(TOX) $(if $(CORE),-f v$(CORE))
+
 soak: images ## One scenario again and again on a busy machine: make soak SCENARIO=memory N=5
 	python rig/scenarios.py $(SCENARIO) --soak $(or $(N),5)
 
@@ -74,4 +84,4 @@ release: setup ## Version, changelog, tarball, commit and tag; nothing is pushed
 clean: setup ## Remove what the demo, the benchmark and the tests made
 	python rig/clean.py
 
-.PHONY: help setup generate lint unit check sanity images test soak demo bench docs release clean
+.PHONY: help setup generate lint unit check sanity images test oldest-python matrix soak demo bench docs release clean

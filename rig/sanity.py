@@ -10,14 +10,17 @@ from pathlib import Path
 
 COPY = Path(".cache/sanity/ansible_collections/evenkeel/celery")
 PARTS = [".gitignore", "galaxy.yml", "README.md", "meta", "plugins", "roles", "playbooks", "changelogs", "tests"]
-# ansible-test wants to download pip's installer; Python brings pip along.
-INSTALLER = Path.home() / ".ansible" / "test" / "cache" / "get_pip_24_2.py"
+# ansible-test wants to download pip's installer (each release another one); Python brings pip along.
+INSTALLERS = Path.home() / ".ansible" / "test" / "cache"
+PIPS = ["23_1_2", "24_2", "25_2"]  # of ansible-core 2.17, of 2.18 and 2.19, of 2.20
 
 
 def main() -> int:
-    if not INSTALLER.exists():
-        INSTALLER.parent.mkdir(parents=True, exist_ok=True)
-        INSTALLER.write_text("import ensurepip\nensurepip.bootstrap()\n")
+    INSTALLERS.mkdir(parents=True, exist_ok=True)
+    for pip in PIPS:
+        installer = INSTALLERS / f"get_pip_{pip}.py"
+        if not installer.exists():
+            installer.write_text("import ensurepip\nensurepip.bootstrap()\n")
     shutil.rmtree(COPY, ignore_errors=True)
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *PARTS]
     for name in subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split("\0"):

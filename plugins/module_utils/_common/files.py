@@ -23,7 +23,7 @@ class File:
 def read(path: str | Path) -> File | None:
     """The file as it is; None if there is none. A link's content is its target's."""
     path = Path(path)
-    link = os.readlink(path) if path.is_symlink() else None
+    link = os.readlink(path) if path.is_symlink() else None  # noqa: PTH115 -- its very text
     try:
         return File(path.read_bytes(), path.stat().st_mode & 0o7777, link)
     except FileNotFoundError:

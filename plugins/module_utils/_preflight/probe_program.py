@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs in the application's own interpreter, as its user: could a worker of it run? See probe.py.
 
-Prints one line: the answer's mark, then a JSON object. Keeps to what Python 3.8 and every Celery since 5.2 have.
+Prints one line: the answer's mark, then a JSON object. Keeps to what Python 3.9 and every Celery since 5.2 have.
 """
 
 import difflib

@@ -211,6 +211,6 @@ def _is_roots(path: Path) -> bool:
         info = part.lstat()
         if info.st_uid != 0:
             return False
-        if stat.S_ISLNK(info.st_mode) and not _is_roots(part.parent / os.readlink(part)):
+        if stat.S_ISLNK(info.st_mode) and not _is_roots(part.parent / part.readlink()):
             return False
     return True

@@ -253,7 +253,7 @@ def _count(value: Any) -> int | None:
     """A counter as applications store it: 5, 5.0 or '5'. None where it is none, or can't be counted on."""
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,18}(\.0*)?\s*", value, re.ASCII):
         value = int(value.partition(".")[0])
-    elif isinstance(value, float) and value.is_integer():
+    elif isinstance(value, float) and float.is_integer(value):
         value = int(value)
     elif value is None:
         return 0

@@ -9,6 +9,7 @@ import re
 import time
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 _THRESHOLD = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w|)")
 _UNIT = {"s": 1, "": 60, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -46,10 +47,6 @@ def parse_zone(name: str) -> tzinfo:
     """A zone of the tz database, by its name."""
     if name == "UTC":
         return timezone.utc
-    try:
-        from zoneinfo import ZoneInfo  # noqa: PLC0415 -- Python 3.8 has none, and needs none for UTC
-    except ImportError:
-        raise ValueError(f"{name!r} needs Python 3.9 on the host: only UTC is known before") from None
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
+from module_args import patch_module_args
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import apply, plan
 from ansible_collections.evenkeel.celery.plugins.modules import job_cleanup_script
 from project import PROJECT

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.options import (
     Celery,
     Database,
@@ -18,6 +17,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option
     Table,
 )
 from ansible_collections.evenkeel.celery.plugins.modules import sqlite_stuck_jobs
+from module_args import patch_module_args
 from project import PROJECT
 
 ROLE = PROJECT / "roles" / "job_cleanup"

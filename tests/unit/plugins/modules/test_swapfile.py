@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
+from module_args import patch_module_args
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import settings
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import Runner
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import File, Host, Step

@@ -56,7 +56,7 @@ def _links(path: Path) -> Iterator[Path]:
     for part in (path, *path.parents):
         if part.is_symlink():
             yield part
-            yield from _links(part.parent / os.readlink(part))
+            yield from _links(part.parent / part.readlink())
 
 
 @contextlib.contextmanager
