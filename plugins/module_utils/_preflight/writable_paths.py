@@ -59,7 +59,7 @@ def _look(instance: Instance) -> dict[str, Any]:
 
 
 # Workers of one application have the same user and paths: one look is enough.
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _ask(user: str, group: str, *paths: str) -> dict[str, Any]:
     result = subprocess.run(
         ["/usr/bin/python3", "-I", "-c", inspect.getsource(writable_paths_program), *paths],

@@ -8,9 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from module_args import patch_module_args
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import apply, plan
 from ansible_collections.evenkeel.celery.plugins.modules import job_cleanup_script
+from module_args import patch_module_args
 from project import PROJECT
 
 SCRIPT = PROJECT / "roles" / "job_cleanup" / "files" / "cleanup_stuck_jobs.py"

@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from module_args import patch_module_args
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import settings
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import Runner
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import File, Host, Step
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.settings import Settings
 from ansible_collections.evenkeel.celery.plugins.modules import swapfile as module
+from module_args import patch_module_args
 
 PATH = "/swapfile"
 G = 1 << 30

@@ -210,9 +210,11 @@ def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913
             db.commit()
 
     original = Record.intend
-    with mock.patch.multiple(rows, PAGE=3, DELETE_PAGE=2, WINDOW=4, BOUND=4), mock.patch.multiple(
-        pace, FIRST=2, LEAST=1
-    ), mock.patch.object(plan, "FEW", 2):
+    with (
+        mock.patch.multiple(rows, PAGE=3, DELETE_PAGE=2, WINDOW=4, BOUND=4),
+        mock.patch.multiple(pace, FIRST=2, LEAST=1),
+        mock.patch.object(plan, "FEW", 2),
+    ):
         (dry,) = clean_up(SQLite, [read_options(options)], dry_run=True, now=NOW)
         assert snapshot(path) == before
         with mock.patch.object(Record, "intend", intend):
