@@ -32,31 +32,31 @@ PAGE = """\
 # Before and after
 
 The slideshow's server at the same work, written by `make bench`. Before: a unit with five worker processes, and two
-workers that earlier runs left behind. After: one worker process, run by the role, with the application's 20 threads.
-Each figure is the median of {rounds} rounds.
+stale workers of earlier runs. After: one worker process, run by the role, with the application's 20 threads. Each
+figure is the median of {rounds} rounds.
 
 {table}
 
 ![Memory over time, calls refused, share of the quota used](before_after.svg)
 
-One process instead of five needs more than a fifth of the memory: Celery's main process is there either way. The
-leftovers make the difference. Where no size is said, the server has {ROOMY}; {SMALL} (one round) is the least on which
-the role runs this worker. One that the kernel ends loses its slideshow, which then stays in `processing`.
+One process instead of five needs more than a fifth of the memory, because Celery's main process is there either way.
+The stale workers make the difference. Where no size is given, the server has {ROOMY}; {SMALL} (one round) is the least
+on which the role runs this worker. A worker that the kernel kills loses its slideshow, which stays in `processing`.
 
-## The peak, round by round
+## The peak in each round
 
 {peaks}
 
-Before, it depends on chance: it is highest where all seven processes are near the end of a slideshow at once, and that
-is for the refused calls to decide. So one round says little, and the median counts.
+The peak before depends on chance: it is highest when all seven processes are near the end of a slideshow at once, and
+which of them gets an image is decided by refused calls. That is why the median counts.
 
 ## The floor
 
-However the worker is run, the peak can't be below {floor}, {floor_share} of before: {pictures} are the {IMAGES_PER_JOB}
-pictures that the application holds until a slideshow is written, {interpreter} a bare Python in which Celery and the
-application are imported (both measured by `bench/floor.py` on the same server). The {rest} above it are the second
-process, main process or child, less what the two share, and the child's 20 threads. The watchdog's part can't be told
-from nothing. What keeps the rest small: [docs/memory.md](memory.md#what-a-worker-keeps).
+However the worker is run, its peak cannot be below {floor}, or {floor_share} of before. Of these, {pictures} are the
+{IMAGES_PER_JOB} pictures that the application holds until it writes a slideshow, and {interpreter} a single Python
+process that has imported Celery and the application; `bench/floor.py` measures both on the same server. The remaining
+{rest} are mostly what main process and child do not share, and the child's 20 threads. The watchdog adds nothing that
+can be measured. [Memory](memory.md#what-a-worker-keeps) says what keeps the rest small.
 """
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     clean.remove_containers("evenkeel=bench")
     play("rig/server.yml", "rig_label=bench")
     play("examples/slideshow/playbooks/sick.yml")
-    before = measure(options, leftovers=2)
+    before = measure(options, stale=2)
     play("bench/heal.yml")
     after = measure(options)
     floor = json.loads(on_server(FLOOR, (HERE / "floor.py").read_text()))
@@ -90,10 +90,10 @@ def main() -> None:
     sys.exit(options.check and not all(row.met for row in rows))
 
 
-def measure(options: argparse.Namespace, leftovers: int = 0) -> dict[str, list]:
+def measure(options: argparse.Namespace, stale: int = 0) -> dict[str, list]:
     """The samples of each round, by the server's memory."""
     rounds = {ROOMY: options.rounds, SMALL: 1}
-    return {memory: [work(memory, options, leftovers) for _ in range(rounds[memory])] for memory in rounds}
+    return {memory: [work(memory, options, stale) for _ in range(rounds[memory])] for memory in rounds}
 
 
 def kills(memory: str, before: dict, after: dict) -> figures.OomKills:
@@ -118,7 +118,7 @@ def page(table: str, rounds: dict, sides: dict, floor: dict) -> str:
     )
 
 
-def work(memory: str, options: argparse.Namespace, leftovers: int) -> list[dict]:
+def work(memory: str, options: argparse.Namespace, stale: int) -> list[dict]:
     """Fresh workers, more work than these quotas allow, and what was seen while the API made that many images."""
     images = options.quotas * RPM
     say(f"Work on a server of {memory}: {images} images, {RPM} a minute of {60 / options.scale:g} s")
@@ -129,13 +129,13 @@ def work(memory: str, options: argparse.Namespace, leftovers: int) -> list[dict]
     """)
     run("docker", "update", "--memory", memory, "--memory-swap", memory, CONTAINER, capture=True)
     on_server(f"curl --silent --fail --request POST 'http://127.0.0.1:8089/reset?rpm={RPM}&scale={options.scale}'")
-    # Half of it goes to the queue of variations, which is the one that the leftovers look after.
+    # Half of it goes to the queue of variations, which is the one that the stale workers look after.
     job = json.dumps({"images": IMAGES_PER_JOB, "variations": 1})
     jobs = images // (2 * IMAGES_PER_JOB) + 10
     on_server(f"for i in $(seq {jobs}); do curl --silent --fail --json '{job}' http://127.0.0.1:8080/api/jobs; done")
     on_server("cat > /root/leave_workers.sh", LEAVE_WORKERS.read_text())
     # The sampler starts the workers, so that it sees their first call.
-    start = f"systemctl start --no-block celery-worker; sh /root/leave_workers.sh {leftovers}"
+    start = f"systemctl start --no-block celery-worker; sh /root/leave_workers.sh {stale}"
     limit = 2 * options.quotas * 60 / options.scale + 30
     seen = on_server(f"python3 -B - '{start}' {images + 1} {limit:g}", (HERE / "sample.py").read_text())
     return [json.loads(line) for line in seen.splitlines()]

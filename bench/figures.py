@@ -87,7 +87,7 @@ class Row:
 def rows(before: Side, after: Side, kills: list[OomKills]) -> list[Row]:
     return [
         _compared("Workers' memory at its peak (PSS)", before.peak_memory, after.peak_memory, 0.20, mib),
-        _compared("— without the leftovers", before.peak_memory_of_unit, after.peak_memory_of_unit, None, mib),
+        _compared("— without the stale workers", before.peak_memory_of_unit, after.peak_memory_of_unit, None, mib),
         _compared("— on average", before.mean_memory, after.mean_memory, None, mib),
         _compared("Calls refused (429)", before.refused, after.refused, 0.10, _count),
         Row("Calls in all", _count(before.requests), _count(after.requests)),

@@ -9,7 +9,7 @@ mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "evenkeel", "font.s
 from matplotlib import pyplot  # noqa: E402 (the back end comes first)
 
 COLOURS = {"before": "#b4532a", "after": "#1f6f8b"}
-LABELS = {"before": "5 and 2 leftovers", "after": "1, with 20 threads"}
+LABELS = {"before": "5 and 2 stale", "after": "1, with 20 threads"}
 
 
 def draw(samples: dict, sides: dict, path) -> None:
