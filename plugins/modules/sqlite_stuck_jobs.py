@@ -458,10 +458,20 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import
     Report,
     StuckJobsError,
     clean_up,
-    plain,
+    in_words,
     read_options,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import RESET, that_set
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+
+
+class Unsaid(str):
+    """Stands for an option that a task does not have, where null is a value."""
+
+
+def unsaid() -> Unsaid:
+    return Unsaid("as for the job")
+
 
 CHILD = {
     "table": {"type": "str", "required": True},
@@ -469,10 +479,8 @@ CHILD = {
     "id_column": {"type": "list", "elements": "str", "default": ["id"]},
     "status_column": {"type": "str", "default": "status"},
     "stuck_statuses": {"type": "list", "elements": "raw"},
-    "reset_to": {"type": "raw"},
-    "reset_set": {"type": "dict", "default": {}},
-    "fail_to": {"type": "raw"},
-    "fail_set": {"type": "dict", "default": {}},
+    **{action.to_option: {"type": "raw", "fallback": (unsaid,)} for action in that_set()},
+    **{action.set_option: {"type": "dict", "default": {}} for action in that_set()},
     "error_column": {"type": "str", "default": ""},
     "error_mode": {"type": "str", "choices": list(ERROR_MODES), "default": "replace"},
     "error_message": {"type": "str"},
@@ -507,11 +515,9 @@ DATABASE = {
     "threshold": {"type": "str", "default": "30m"},
     "thresholds": {"type": "dict", "default": {}},
     "threshold_column": {"type": "str", "default": ""},
-    "action": {"type": "str", "choices": list(ACTIONS), "default": "reset"},
-    "reset_to": {"type": "raw", "default": "pending"},
-    "reset_set": {"type": "dict", "default": {}},
-    "fail_to": {"type": "raw", "default": "failed"},
-    "fail_set": {"type": "dict", "default": {}},
+    "action": {"type": "str", "choices": list(ACTIONS), "default": RESET.name},
+    **{action.to_option: {"type": "raw", "default": action.status} for action in that_set()},
+    **{action.set_option: {"type": "dict", "default": {}} for action in that_set()},
     "error_column": {"type": "str", "default": ""},
     "error_mode": {"type": "str", "choices": list(ERROR_MODES), "default": "replace"},
     "error_message": {
@@ -529,6 +535,21 @@ DATABASE = {
     "busy_timeout": {"type": "float", "default": 30},
     "record_directory": {"type": "path", "default": "/var/lib/evenkeel/job_cleanup"},
 }
+
+
+def given(options: dict) -> dict:
+    """What a task says of a database: of a child's options, those that it does not have are the job's."""
+    return {
+        **{name: value for name, value in options.items() if not isinstance(value, Unsaid)},
+        "children": [
+            {
+                name: value
+                for name, value in given(child).items()
+                if value is not None or name not in ("stuck_statuses", "error_message")
+            }
+            for child in options.get("children") or ()
+        ],
+    }
 
 
 def result(reports: list[Report]) -> dict:
@@ -549,7 +570,7 @@ def diff(report: Report) -> dict:
         "after_header": report.sentence(),
         "before": "".join(_line(row, row.status, row.set_before) for row in report.rows) + rest,
         "after": "".join(
-            _line(row, row.target, row.after, row.why) for row in report.rows if row.shape.action != "delete"
+            _line(row, row.target, row.after, row.why) for row in report.rows if not row.shape.action.removes
         )
         + rest,
     }
@@ -557,10 +578,8 @@ def diff(report: Report) -> dict:
 
 def _line(row: Change, status: object, values: tuple, why: str = "") -> str:
     """Of what is set, the status comes first, and needs no name."""
-    others = [
-        f"{column} {'NULL' if value is None else plain(value)}" for column, value in zip(row.shape.set[1:], values[1:])
-    ]
-    return f"{row.shape.table.table} {row.id}: {', '.join([str(plain(status)), *others])}{why and f' ({why})'}\n"
+    others = [f"{column} {in_words(value)}" for column, value in zip(row.shape.set[1:], values[1:])]
+    return f"{row.shape.table.table} {row.id}: {', '.join([in_words(status), *others])}{why and f' ({why})'}\n"
 
 
 def main() -> None:
@@ -575,7 +594,7 @@ def main() -> None:
     if not (ask_workers or module.check_mode):
         module.fail_json(msg="ask_workers: false is for check mode. Leave it out, or add `check_mode: true`.")
     try:
-        databases = [read_options(options) for options in module.params["databases"]]
+        databases = [read_options(given(options)) for options in module.params["databases"]]
     except StuckJobsError as error:
         module.fail_json(msg=str(error))
     outcome = result(clean_up(SQLite, databases, dry_run=module.check_mode, ask_workers=ask_workers))

@@ -7,7 +7,8 @@ Plans page by page, as data, and writes that very plan in short, fenced batches.
 library and _common: the module sqlite_stuck_jobs imports it, and the role job_cleanup copies it to the host for
 cleanup_stuck_jobs.py.
 
-options  what to look for                     engines        what knows one kind of database
+options  what to look for                     actions        what can be done with a stuck job
+                                              engines        what knows one kind of database
 plan     what is stuck, and what is to be     change         the plan's elements
 times    timestamps and ages                  pace           short transactions, of as many rows as fit
 record   what was there before, on disk       celery_client  asks Celery, sends tasks, by celery_helper
@@ -16,11 +17,11 @@ report   what was done                        run, undo      all of it, in order
 
 from __future__ import annotations
 
-from .change import Change, Note, plain, show
-from .options import ACTIONS, ERROR_MODES, POLICIES, Database, StuckJobsError, Table, read_options
+from .actions import ACTIONS
+from .change import Change, Note, in_words, plain, show
+from .options import ERROR_MODES, POLICIES, Database, StuckJobsError, Table, read_options
 from .report import Report, write_metrics
 from .run import clean_up
-from .times import parse_threshold
 from .undo import undo
 
 __all__ = [
@@ -34,7 +35,7 @@ __all__ = [
     "StuckJobsError",
     "Table",
     "clean_up",
-    "parse_threshold",
+    "in_words",
     "plain",
     "read_options",
     "show",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Mapping, NamedTuple, Sequence
 
+from .actions import Action
 from .options import Table
 from .times import span
 
@@ -27,7 +28,7 @@ class Shape:
     """What all changes of one action on one table have in common."""
 
     schema: Schema
-    action: str
+    action: Action
     read: tuple[str, ...]  # the columns that were read: a row that differs in one of them has moved on
     set: tuple[str, ...]  # the columns that are written
     values: tuple[Any, ...]  # what is written there, but for
@@ -40,8 +41,8 @@ class Shape:
 
     @cached_property
     def is_written(self) -> bool:
-        """A child without a status is only passed through, to its own children, unless it is deleted."""
-        return self.action == "delete" or bool(self.set)
+        """A child without a status is only passed through, to its own children, unless it is removed."""
+        return self.action.removes or bool(self.set)
 
     def value(self, row: tuple[Any, ...], column: str) -> Any:
         return row[len(self.schema.locator) + self.read.index(column)] if column else None
@@ -83,8 +84,13 @@ class Change(NamedTuple):
 
     @property
     def target(self) -> Any:
-        """The status that it gets; None if it is deleted."""
+        """The status that it gets; None if that is NULL, or if the row is removed."""
         return self.after[self.shape.set.index(self.shape.table.status_column)] if self.after else None
+
+    @property
+    def becomes(self) -> str:
+        """What becomes of it, in a word: its new status, or that it is deleted."""
+        return self.shape.action.done if self.shape.action.removes else in_words(self.target)
 
     @property
     def why(self) -> str:
@@ -106,7 +112,7 @@ class Change(NamedTuple):
         return {
             "table": self.shape.table.table,
             "id": self.id,
-            "action": self.shape.action,
+            "action": self.shape.action.name,
             "from": plain(self.status),
             "to": plain(self.target),
             "why": self.why,
@@ -117,7 +123,7 @@ class Recorded(NamedTuple):
     """A row as the record of a run has it: how it was, and what it became."""
 
     table: str
-    action: str
+    action: Action
     key: Mapping[str, Any]
     before: Mapping[str, Any]  # of the columns that were set; of a deleted row, all that comes back
     after: Mapping[str, Any]
@@ -137,6 +143,11 @@ def show(key: tuple[Any, ...]) -> str:
     return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
 
 
+def in_words(value: Any) -> str:
+    """A value of a column, for people."""
+    return "NULL" if value is None else str(plain(value))
+
+
 def plain(value: Any) -> Any:
-    """For JSON."""
+    """A value of a column, for JSON."""
     return value.hex() if isinstance(value, bytes) else value

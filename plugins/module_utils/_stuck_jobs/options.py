@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to look for, and what is to become of it: the options, as data, with their mistakes named."""
+"""What to look for, and what is to become of it: the options, checked, as data."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import re
 import string
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
-from .times import parse_threshold, parse_zone
+from .._common.quantities import parse_duration
+from .actions import ACTIONS, RESET, Action, that_set
+from .times import parse_zone
 
-ACTIONS = ("reset", "fail", "delete")
 ERROR_MODES = ("replace", "append")
 POLICIES = ("", "abort", "ignore")
 PLACEHOLDERS = ("id", "status", "age", "attempts")
@@ -24,18 +25,34 @@ class StuckJobsError(Exception):
     """What is wrong and what to do next, in words for the operator."""
 
 
+class Outcome(NamedTuple):
+    """What an action makes of a row."""
+
+    status: Any  # None: NULL
+    columns: Mapping[str, Any] = {}  # what else it sets
+
+
+class NamedColumn(NamedTuple):
+    """A column that an option names."""
+
+    option: str
+    column: str
+    is_written: bool
+
+
+def _outcomes() -> dict[str, Outcome]:
+    return {action.name: Outcome(action.status) for action in that_set()}
+
+
 @dataclass(frozen=True)
 class Table:
     """A table with a status column: of the jobs themselves, or (with a foreign key) of what belongs to them."""
 
     table: str
     id_column: Sequence[str] = ("id",)  # several: a composite key
-    status_column: str = "status"  # a child may have none: then only a delete touches it
+    status_column: str = "status"  # a child may have none: then only an action that removes touches it
     stuck_statuses: Sequence[Any] = ("processing",)
-    reset_to: Any = "pending"
-    fail_to: Any = "failed"
-    reset_set: Mapping[str, Any] = field(default_factory=dict)  # what else a reset or a failure sets
-    fail_set: Mapping[str, Any] = field(default_factory=dict)
+    outcomes: Mapping[str, Outcome] = field(default_factory=_outcomes)  # by the action's name, of <name>_to, <name>_set
     error_column: str = ""
     error_mode: str = "replace"
     error_message: str = "Stuck in {status} for {age}, and set to failed by job_cleanup"
@@ -43,24 +60,29 @@ class Table:
     children: Sequence[Table] = ()
 
     @property
-    def columns(self) -> Iterator[tuple[str, str]]:
-        """The options that name a column, with the column."""
-        for option in ("id_column", "status_column", "error_column", "foreign_key", *self._more_columns):
+    def columns(self) -> Iterator[NamedColumn]:
+        """The columns that options name."""
+        for option in self._column_options:
             value = getattr(self, option)
             for column in (value,) if isinstance(value, str) else value:
                 if column:
-                    yield option, column
+                    yield NamedColumn(option, column, option in self._written_options)
+        for action in that_set():
+            for column in self.outcomes[action.name].columns:
+                yield NamedColumn(action.set_option, column, True)
 
-    _more_columns = ("reset_set", "fail_set")
+    _column_options = ("id_column", "status_column", "error_column", "foreign_key")
+    _written_options = ("status_column", "error_column", "attempts_column")
 
-    def set_to(self, action: str) -> dict[str, Any]:
+    def set_by(self, action: Action) -> dict[str, Any]:
         """The columns that an action sets to what the options say, without the error and the attempts."""
-        if action == "delete" or not self.status_column:
+        if action.removes or not self.status_column:
             return {}
-        status, more = {"reset": (self.reset_to, self.reset_set), "fail": (self.fail_to, self.fail_set)}[action]
-        return {self.status_column: status, **more}
+        status, columns = self.outcomes[action.name]
+        return {self.status_column: status, **columns}
 
     def family(self) -> Iterator[Table]:
+        """This table, then its children, at any depth."""
         yield self
         for child in self.children:
             yield from child.family()
@@ -75,9 +97,9 @@ class Celery:
     python: str  # the interpreter of its virtual environment
     environment_file: str = ""
     workers: Sequence[str] = ()  # the nodes that have to answer; none: at least one
-    timeout: float = 5
+    timeout: float = 5  # seconds
     task_id_column: str = ""
-    unreachable: str = ""  # abort or ignore; empty: abort a reset or a delete, ignore for a failure
+    unreachable: str = ""  # abort or ignore; empty: what suits the action
 
 
 @dataclass(frozen=True)
@@ -99,23 +121,23 @@ class Database(Table):
     time_column: str = "updated_at"
     fallback_time_column: str = ""  # where time_column is NULL
     time_zone: str = "UTC"  # of timestamps without an offset
-    threshold: Any = "30m"
+    threshold: Any = "30m"  # a duration
     threshold_column: str = ""  # empty: the status column
     thresholds: Mapping[Any, Any] = field(default_factory=dict)  # by the value of that column
-    action: str = "reset"
+    action: Action = RESET
     attempts_column: str = ""
     count_attempts: bool = True  # a reset adds one; False where the application counts itself
-    max_attempts: int = 0  # fail what was attempted as often; 0: no cap
+    max_attempts: int = 0  # then the action's last resort; 0: never
     jobs: Sequence[str] = ()  # none: all that are old enough
     respect_age: bool = False  # of the given jobs, too
     celery: Celery | None = None
     requeue: Requeue | None = None
-    busy_timeout: float = 30
+    busy_timeout: float = 30  # seconds
     record_directory: str = "/var/lib/evenkeel/job_cleanup"
 
-    _more_columns = (
-        *("reset_set", "fail_set", "time_column", "fallback_time_column", "threshold_column", "attempts_column"),
-        "task_id_column",
+    _column_options = (
+        *Table._column_options,
+        *("time_column", "fallback_time_column", "threshold_column", "attempts_column", "task_id_column"),
     )
 
     @property
@@ -124,72 +146,89 @@ class Database(Table):
 
     @property
     def unreachable(self) -> str:
-        """What to do when the workers can't be asked."""
-        said = self.celery.unreachable if self.celery else ""
-        return said or ("ignore" if self.action == "fail" else "abort")
+        """What to do where it is not known what the workers are doing: abort or ignore."""
+        return (self.celery.unreachable if self.celery else "") or self.action.unreachable
 
     def __str__(self) -> str:
         return f"{self.name} ({self.path})"
 
 
-# A child speaks of the same states as its parent; its columns are its own.
-_INHERITED = ("stuck_statuses", "reset_to", "fail_to", "error_message")
 _LISTS = ("id_column", "foreign_key", "stuck_statuses", "jobs", "children", "workers", "args")
+_OPTIONAL = ("celery", "requeue")  # null means without it
 
 
 def read_options(options: Mapping[str, Any]) -> Database:
-    """The Database that a dictionary of options describes; what is None counts as not said."""
-    said = _said(options)
-    name = str(said.get("name") or "a database without a name")
-    _refuse_unknown(said, Database, name)
-    _require(said, name, "name", "path", "table", *{"status_column", "time_column"}.intersection(said))
-    said["children"] = _children(said, name)
+    """The Database that a dictionary of options describes.
+
+    Null is NULL for the status that an action sets; elsewhere it is refused, as it may be a mistake.
+    Raises StuckJobsError for the first mistake.
+    """
+    name = str(options.get("name") or "a database without a name")
+    named = [option for option in ("status_column", "time_column") if option in options]
+    given = _given(options, name, Database, "name", "path", "table", *named)
+    given["children"] = _children(given, options, name)
+    given["outcomes"] = _read_outcomes(given, options)
     for option, kind, required in (("celery", Celery, ("app", "directory", "python")), ("requeue", Requeue, ("task",))):
-        if said.get(option):
-            inner = _said(said[option])
-            _refuse_unknown(inner, kind, f"{name}: {option}")
-            _require(inner, f"{name}: {option}", *required)
-            said[option] = kind(**inner)
+        if given.get(option):
+            given[option] = kind(**_given(given[option], f"{name}: {option}", kind, *required))
         else:
-            said.pop(option, None)
-    database = Database(**said)
-    for mistake in _mistakes(database):
-        raise StuckJobsError(f"{name}: {mistake}")
+            given.pop(option, None)
+    if "action" in given:
+        if given["action"] not in ACTIONS:
+            raise StuckJobsError(f"{name}: action {given['action']!r} is not one of {', '.join(ACTIONS)}.")
+        given["action"] = ACTIONS[given["action"]]
+    database = Database(**given)
+    for error in _errors(database):
+        raise StuckJobsError(f"{name}: {error}")
     return database
 
 
-def _children(said: dict[str, Any], name: str) -> tuple[Table, ...]:
-    inherited = {key: said[key] for key in _INHERITED if key in said}
+def _children(given: Mapping[str, Any], parent: Mapping[str, Any], name: str) -> tuple[Table, ...]:
+    """A child speaks of the same statuses as its parent; its columns are its own."""
+    inherited = {
+        option: parent[option]
+        for option in ("stuck_statuses", "error_message", *(action.to_option for action in that_set()))
+        if option in parent
+    }
     children = []
-    for options in said.get("children", ()):
-        child = {**inherited, **_said(options)}
-        _refuse_unknown(child, Table, f"{name}: children")
-        _require(child, f"{name}: children", "table", "foreign_key")
-        child["children"] = _children(child, name)
+    for own in given.get("children", ()):
+        options = {**inherited, **own}
+        child = _given(options, f"{name}: children", Table, "table", "foreign_key")
+        child["children"] = _children(child, options, name)
+        child["outcomes"] = _read_outcomes(child, options)
         children.append(Table(**child))
     return tuple(children)
 
 
-def _said(options: Mapping[str, Any]) -> dict[str, Any]:
-    said = {key: value for key, value in options.items() if value is not None}
-    for key in _LISTS:
-        if key in said:
-            value = said[key]
-            said[key] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
-    return said
-
-
-def _refuse_unknown(said: Mapping[str, Any], wanted: type, where: str) -> None:
-    known = [item.name for item in fields(wanted)]
-    for key in said:
-        if key not in known:
-            raise StuckJobsError(f"{where}: there is no option `{key}`. {nearest(key, known)}")
-
-
-def _require(said: Mapping[str, Any], where: str, *options: str) -> None:
+def _given(options: Mapping[str, Any], where: str, kind: type, *required: str) -> dict[str, Any]:
+    """What is given of these options but for the actions' own, lists as tuples."""
+    to_options = [action.to_option for action in that_set()]
+    of_actions = to_options + [action.set_option for action in that_set()]
+    known = [item.name for item in fields(kind) if item.name != "outcomes"]
+    known += of_actions if issubclass(kind, Table) else []
     for option in options:
-        if not said.get(option):
+        if option not in known:
+            raise StuckJobsError(f"{where}: there is no option `{option}`. {nearest(option, known)}")
+    for option in required:
+        if not options.get(option):
             raise StuckJobsError(f"{where}: `{option}` is missing.")
+    given = {}
+    for option, value in options.items():
+        if value is None and option not in to_options:
+            if option not in _OPTIONAL:
+                raise StuckJobsError(f"{where}: `{option}` is null. Give it a value, or leave it out.")
+        elif option in _LISTS:
+            given[option] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+        elif option not in of_actions:
+            given[option] = value
+    return given
+
+
+def _read_outcomes(given: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Outcome]:
+    return {
+        action.name: Outcome(options.get(action.to_option, action.status), options.get(action.set_option, {}))
+        for action in that_set()
+    }
 
 
 def nearest(name: str, real: Iterable[str]) -> str:
@@ -199,25 +238,23 @@ def nearest(name: str, real: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(real)}."
 
 
-def _mistakes(database: Database) -> Iterator[str]:
+def _errors(database: Database) -> Iterator[str]:
     if not re.fullmatch(r"[\w.-]+", database.name):
         yield "a name is made of letters, digits, '.', '_' and '-'."
     for option in ("path", "record_directory"):
         path = getattr(database, option)
         if path and not Path(path).is_absolute():
             yield f"{option} {path!r} is not absolute. Write it from / on."
-    if database.action not in ACTIONS:
-        yield f"action {database.action!r} is not one of {', '.join(ACTIONS)}."
     if not all(str(job) for job in database.jobs):
         yield "`jobs` holds an empty id, which every job begins with."
     for option, threshold in (
         ("threshold", database.threshold),
-        *(("thresholds", t) for t in database.thresholds.values()),
+        *((f"thresholds: {value}", threshold) for value, threshold in database.thresholds.items()),
     ):
         try:
-            parse_threshold(threshold)
+            parse_duration(threshold)
         except ValueError as error:
-            yield f"{option} {error}."
+            yield f"{option}: {error}."
     try:
         parse_zone(database.time_zone)
     except ValueError as error:
@@ -228,24 +265,24 @@ def _mistakes(database: Database) -> Iterator[str]:
         yield "requeue needs celery: the application that sends the task."
     if database.celery and database.celery.unreachable not in POLICIES:
         yield f"celery: unreachable {database.celery.unreachable!r} is not abort or ignore."
-    yield from _family_mistakes(database)
+    yield from _family_errors(database)
 
 
-def _family_mistakes(database: Database) -> Iterator[str]:
+def _family_errors(database: Database) -> Iterator[str]:
     names = [table.table for table in database.family()]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         yield f"children: table {name} is named twice. Name each table once, and the jobs' own not among the children."
     for table in database.family():
-        yield from _table_mistakes(table)
-        yield from _unfit_values(table)
+        yield from _table_errors(table)
+        yield from _value_errors(table)
 
 
-def _table_mistakes(table: Table) -> Iterator[str]:
+def _table_errors(table: Table) -> Iterator[str]:
     if not table.stuck_statuses or None in table.stuck_statuses:
         yield f"stuck_statuses of {table.table} is empty, or one of them is. Name one, such as processing."
-    for option in ("reset_to", "fail_to"):
-        if getattr(table, option) in table.stuck_statuses:
-            yield f"{option} of {table.table} is itself one of its stuck_statuses."
+    for action in that_set():
+        if table.outcomes[action.name].status in table.stuck_statuses:
+            yield f"{action.to_option} of {table.table} is itself one of its stuck_statuses."
     if table.error_column and not table.status_column:
         yield f"error_column of {table.table} needs its status_column: what has no status can't fail."
     if table.error_mode not in ERROR_MODES:
@@ -262,11 +299,12 @@ def _table_mistakes(table: Table) -> Iterator[str]:
             yield f"foreign_key of {child.table} needs a column for each of {table.table}'s id_column: {wanted}."
 
 
-def _unfit_values(table: Table) -> Iterator[str]:
-    values = [("reset_to", table.reset_to), ("fail_to", table.fail_to)]
-    values += [("stuck_statuses", status) for status in table.stuck_statuses]
-    for option in ("reset_set", "fail_set"):
-        values += [(f"{option}: {column}", value) for column, value in getattr(table, option).items()]
+def _value_errors(table: Table) -> Iterator[str]:
+    values = [("stuck_statuses", status) for status in table.stuck_statuses]
+    for action in that_set():
+        status, columns = table.outcomes[action.name]
+        values.append((action.to_option, status))
+        values += [(f"{action.set_option}: {column}", value) for column, value in columns.items()]
     for option, value in values:
         if not isinstance(value, (str, int, float, bytes, type(None))):
             yield f"{option} of {table.table}: {value!r} is no value for a column. Write a text, a number or null."

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Container, Iterable, Iterator, Mapping, Sequence
 
+from .._common.quantities import parse_duration
+from .actions import ACTIONS, Action
 from .celery_client import as_argument
-from .change import Change, Note, Shape, show
+from .change import Change, Note, Shape, in_words, show
 from .engines.base import Engine, NotText, Referrer, Row, Rows
 from .options import Table
-from .times import Clock, parse_threshold, parse_zone, span
+from .times import Clock, parse_zone, span
 
 FEW = 200  # jobs that are judged at a time, with their families
 
@@ -33,15 +35,15 @@ class Plan:
         self.unknown: list[str] = []  # given ids that no job begins with
         self._clock, self._tasks, self._skip = clock, tasks, skip
         self._parse_time, self._zone = engine.parse_time, parse_zone(database.time_zone)
-        self._threshold = parse_threshold(database.threshold)
+        self._threshold = parse_duration(database.threshold)
         # Keys of JSON and YAML may be texts where the database has numbers.
-        self._thresholds = {str(key): parse_threshold(value) for key, value in database.thresholds.items()}
-        self._most_attempts = database.max_attempts if database.action == "reset" else 0
+        self._thresholds = {str(key): parse_duration(value) for key, value in database.thresholds.items()}
+        self._most_attempts = database.max_attempts if database.action.in_the_end else 0
         self._by_age = database.respect_age or not database.jobs
-        self._shapes: dict[tuple[str, str], Shape] = {}
+        self._shapes: dict[tuple[str, Action], Shape] = {}
         self._at = self.rows.at
         self._time_at = self._at[database.time_column]
-        counts = database.action == "reset" and (database.count_attempts or database.max_attempts)
+        counts = self._most_attempts or (database.action.counts_attempts and database.count_attempts)
         self._attempts_at = self._at[database.attempts_column] if counts and database.attempts_column else None
 
     def pages(self) -> Iterator[list[Change]]:
@@ -72,7 +74,8 @@ class Plan:
             if is_stuck:
                 rows.append(row)
             else:
-                self._leave(row, f"it is {row[self._at[self.database.status_column]]}, which is not stuck")
+                status = in_words(row[self._at[self.database.status_column]])
+                self._leave(row, f"it is {status}, which is not stuck")
         return rows
 
     # What is to become of it
@@ -123,8 +126,9 @@ class Plan:
             names += [] if task_id is None else [(task_id,)]
         return next(filter(None, (self._tasks.get(as_argument(name)) for name in names)), "")
 
-    def _action(self, attempts: int) -> str:
-        return "fail" if self._most_attempts and attempts >= self._most_attempts else self.database.action
+    def _action(self, attempts: int) -> Action:
+        action = self.database.action
+        return ACTIONS[action.in_the_end] if self._most_attempts and attempts >= self._most_attempts else action
 
     def _make(self, shape: Shape, row: Row, age: float | None, job_age: float | None) -> Change:
         """The change of a row; where its job's age stands in the message, that."""
@@ -150,16 +154,15 @@ class Plan:
             new[shape.message_at] = f"{old}\n{message}" if old and table.error_mode == "append" else message
         return tuple(new)
 
-    def _shape(self, table: Table, action: str) -> Shape:
+    def _shape(self, table: Table, action: Action) -> Shape:
         shape = self._shapes.get((table.table, action))
         if shape:
             return shape
-        new = table.set_to(action)
-        if action == "fail" and table.error_column:
-            new[table.error_column] = None
-        attempts = self.database.attempts_column if self.database.count_attempts else ""
-        if action == "reset" and table is self.database and attempts:
-            new[attempts] = None
+        new = table.set_by(action)
+        message = table.error_column if action.writes_error else ""
+        counts = action.counts_attempts and table is self.database and self.database.count_attempts
+        attempts = self.database.attempts_column if counts else ""
+        new.update((column, None) for column in (message, attempts) if column)
         columns = tuple(new)
         shape = self._shapes[table.table, action] = Shape(
             schema=self.rows.schemas[table.table],
@@ -167,15 +170,15 @@ class Plan:
             read=self.rows.columns[table.table],
             set=columns,
             values=tuple(new.values()),
-            message_at=columns.index(table.error_column) if action == "fail" and table.error_column else None,
-            attempts_at=columns.index(attempts) if attempts in columns and action == "reset" else None,
+            message_at=columns.index(message) if message else None,
+            attempts_at=columns.index(attempts) if attempts else None,
         )
         return shape
 
     # What goes with it
 
     def with_children(self, changes: Sequence[Change]) -> Sequence[Change]:
-        """The changes with what goes with each: all of it into a delete, else only what is stuck itself."""
+        """The changes with what goes with each: all of it where it is removed, else only what is stuck itself."""
         if not self.database.children:
             return changes
         families = self._families(changes, self.database.children, [change.age for change in changes])

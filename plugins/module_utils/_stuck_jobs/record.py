@@ -21,6 +21,7 @@ from typing import IO, Any, Iterator, Sequence
 
 from .._common import locks
 from .._common.users import user_name
+from .actions import ACTIONS
 from .change import Change, Recorded, Shape
 from .engines.base import Engine
 from .options import StuckJobsError
@@ -238,7 +239,7 @@ def _row(shape: dict[str, Any], before: Sequence[Any], after: Sequence[Any]) -> 
     row = dict(zip(shape["read"], map(_unpack, before)))
     return Recorded(
         table=shape["table"],
-        action=shape["action"],
+        action=ACTIONS[shape["action"]],
         key={column: row[column] for column in shape["id"]},
         before={column: row[column] for column in shape["set"]},
         after=dict(zip(shape["set"], map(_unpack, after))),
@@ -251,11 +252,11 @@ def as_recorded(change: Change) -> Recorded:
 
 
 def _head(shape: Shape) -> dict[str, Any]:
-    """What rows of a shape have in common. Of a deleted row `set` is what comes back: all but generated columns."""
-    columns = shape.schema.columns if shape.action == "delete" else shape.set
+    """What rows of a shape have in common. Of a removed row `set` is what comes back: all but generated columns."""
+    columns = shape.schema.columns if shape.action.removes else shape.set
     return {
         "table": shape.table.table,
-        "action": shape.action,
+        "action": shape.action.name,
         "id": shape.table.id_column,
         "read": shape.read,
         "set": columns,

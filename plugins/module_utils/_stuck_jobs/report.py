@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterator, Sequence
 
-from .change import Change, Note, plain
+from .._common import files
+from .actions import ACTIONS
+from .change import Change, Note, in_words, plain
 from .options import Database
 from .times import span
 
@@ -57,8 +58,8 @@ class Report:
         self.oldest = max([*ages, *([self.oldest] if self.oldest is not None else [])], default=None)
         rows = [row for change in changes for row in change.flat()]
         for shape, count in Counter(row.shape for row in rows).items():
-            actions = self.counts.setdefault(shape.table.table, {})
-            actions[shape.action] = actions.get(shape.action, 0) + count
+            actions, name = self.counts.setdefault(shape.table.table, {}), shape.action.name
+            actions[name] = actions.get(name, 0) + count
         self.rows += rows[: self.shown - len(self.rows)]
 
     def skip(self, note: Note) -> None:
@@ -102,15 +103,15 @@ class Report:
             yield f"undo: --undo {self.record}"
 
     def _done(self, table: str, action: str) -> str:
-        named = next(each for each in self.database.family() if each.table == table)
-        return {"reset": f"reset to {named.reset_to}", "fail": f"set to {named.fail_to}", "delete": "deleted"}[action]
+        outcome = next(each for each in self.database.family() if each.table == table).outcomes.get(action)
+        return ACTIONS[action].done.format(status=in_words(outcome.status) if outcome else "")
 
     def as_data(self) -> dict[str, Any]:
         return {
             "name": self.database.name,
             "path": self.database.path,
             "owner": self.owner,
-            "action": self.database.action,
+            "action": self.database.action.name,
             "dry_run": self.dry_run,
             "counts": self.counts,
             "changes": [row.as_data() for row in self.rows],
@@ -143,18 +144,19 @@ _METRICS = (
 
 
 def write_metrics(path: str, reports: Sequence[Report]) -> None:
-    """For node_exporter's textfile collector, which must never see half a file."""
-    with tempfile.NamedTemporaryFile("w", dir=Path(path).parent, prefix=".", delete=False, encoding="utf-8") as file:
-        file.write(metrics(reports))
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+    """For node_exporter's textfile collector, which must never see half a file. Raises OSError."""
+    directory = Path(path).parent
+    if not directory.is_dir():  # nobody would look for them there
+        raise NotADirectoryError(f"{directory} is no directory")
+    files.write(path, files.File(metrics(reports).encode()))
 
 
 def metrics(reports: Sequence[Report]) -> str:
     samples: dict[str, list[str]] = {name: [] for name, about in _METRICS}
     for report in reports:
         database = f'database="{report.database.name}"'
-        for table, actions in report.counts.items() or {report.database.table: {report.database.action: 0}}.items():
+        none = {report.database.table: {report.database.action.name: 0}}
+        for table, actions in (report.counts or none).items():
             for action, count in actions.items():
                 labels = f'{database},table="{_label(table)}",action="{action}"'
                 samples["stuck_jobs_rows"].append(f"{{{labels}}} {count}")

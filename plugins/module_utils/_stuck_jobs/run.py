@@ -156,7 +156,7 @@ class _Run:
 
     def _send(self, done: Sequence[Change]) -> None:
         """A task for each job that was reset, once its row is committed. Those that can't be sent are stuck again."""
-        reset = [change for change in done if change.shape.action == "reset"]
+        reset = [change for change in done if change.shape.action.requeues]
         sent, why_not = _send(self.database, self.application, [change.key for change in reset])
         self.report.sent += sent
         if not why_not:
@@ -185,7 +185,7 @@ class _Run:
         for part in record.cut_short(self.engine):
             if self.database.requeue:
                 for batch in record.read(part)[1]:
-                    jobs = [job[0] for job in batch.jobs if not batch.is_sent and job[0].action == "reset"]
+                    jobs = [job[0] for job in batch.jobs if not batch.is_sent and job[0].action.requeues]
                     waiting = [job for job in jobs if self.session.is_there(job, job.after)]
                     sent, why_not = _send(self.database, self.application, [tuple(job.key.values()) for job in waiting])
                     self.report.sent += sent

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When: the timestamps of applications, and the ages from which a job counts as stuck."""
+"""When: the timestamps of applications, and ages in words."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-_THRESHOLD = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w|)")
-_UNIT = {"s": 1, "": 60, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _EPOCH_TEXT = re.compile(r"\d{10}(\.\d+)?|\d{13}|\d{16}")
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:[.,](\d+))?\s*(?:(Z)|([+-])(\d\d):?(\d\d)?)?", re.IGNORECASE
@@ -33,14 +31,6 @@ class Clock:
 
     def now(self) -> float:
         return time.time() + self._ahead
-
-
-def parse_threshold(text: Any) -> float:
-    """Seconds of 30m, 2h, 1d, or of a plain number of minutes."""
-    found = _THRESHOLD.fullmatch(str(text).strip())
-    if not found:
-        raise ValueError(f"{text!r} is not an age: write 30m, 2h, 1d or a number of minutes")
-    return float(found.group(1)) * _UNIT[found.group(2)]
 
 
 def parse_zone(name: str) -> tzinfo:

@@ -56,6 +56,4 @@ def undo(engine: Callable[[Database], Engine], path: str, dry_run: bool = False)
 
 
 def _can_be_put_back(session: Session, job: Sequence[Recorded]) -> bool:
-    return all(
-        not session.is_there(row, {}) if row.action == "delete" else session.is_there(row, row.after) for row in job
-    )
+    return all(not session.is_there(row, {}) if row.action.removes else session.is_there(row, row.after) for row in job)

@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import re
 import sys
 import syslog
 from dataclasses import replace
@@ -36,13 +37,13 @@ from typing import Any, Iterable
 # Leave no compiled copy of the engine behind in /usr/local/lib/evenkeel.
 sys.dont_write_bytecode = True
 
+from engine._common.quantities import parse_duration  # noqa: E402
 from engine._stuck_jobs import (  # noqa: E402
     ACTIONS,
     Database,
     Report,
     StuckJobsError,
     clean_up,
-    parse_threshold,
     read_options,
     undo,
     write_metrics,
@@ -58,9 +59,14 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=summary, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--action", choices=ACTIONS, help="instead of the configured one")
+    parser.add_argument("--action", choices=list(ACTIONS), help="instead of the configured one")
     parser.add_argument("--dry-run", action="store_true", help="only say what would happen")
-    parser.add_argument("--threshold", metavar="AGE", help="30m, 2h, 1d or minutes: younger jobs are left alone")
+    parser.add_argument(
+        "--threshold",
+        metavar="AGE",
+        help="leave younger jobs alone: 30m, 2h, 1d, '1h 30min', or a number of minutes (which the configuration takes"
+        " for seconds)",
+    )
     parser.add_argument(
         "--job",
         metavar="ID",
@@ -137,14 +143,23 @@ def configured(config: dict[str, Any], args: argparse.Namespace) -> list[Databas
 def asked_for(database: Database, args: argparse.Namespace) -> Database:
     """The configured database with what the command line says instead."""
     if args.threshold is not None:
-        try:
-            parse_threshold(args.threshold)
-        except ValueError as error:
-            raise StuckJobsError(f"--threshold: {error}.") from None
-        database = replace(database, threshold=args.threshold, respect_age=True)
+        database = replace(database, threshold=age(args.threshold), respect_age=True)
     if not all(args.job):
         raise StuckJobsError("--job: an empty id is the beginning of every id. Write the job's.")
-    return replace(database, action=args.action or database.action, jobs=tuple(args.job))
+    action = ACTIONS[args.action] if args.action else database.action
+    return replace(database, action=action, jobs=tuple(args.job))
+
+
+def age(text: str) -> str:
+    """What --threshold says, where a bare number is minutes, as the engine has it, where it is seconds."""
+    duration = f"{text}min" if re.fullmatch(r"[\d.]+", text) else text
+    try:
+        parse_duration(duration)
+    except ValueError:
+        raise StuckJobsError(
+            f"--threshold: {text!r} is not an age. Write 30m, 2h, 1d, '1h 30min' or a number of minutes."
+        ) from None
+    return duration
 
 
 def check_each_is_one(databases: list[Database], jobs: list[str]) -> None:
@@ -181,8 +196,7 @@ def print_table(reports: list[Report]) -> None:
     rows = []
     for report in reports:
         for row in report.rows:
-            target = "deleted" if row.shape.action == "delete" else row.target
-            rows.append((row.shape.table.table, row.id, f"{row.status} -> {target}", row.why))
+            rows.append((row.shape.table.table, row.id, f"{row.status} -> {row.becomes}", row.why))
         rows += [(note.table, note.id, "left alone", note.why) for note in (*report.moved_on, *report.skipped)]
     more = sum(report.count + report.moved_on_count + report.skipped_count for report in reports) - len(rows[:ROWS])
     widths = [max(map(len, column)) for column in zip(*rows[:ROWS])]

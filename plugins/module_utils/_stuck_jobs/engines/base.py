@@ -15,6 +15,7 @@ from datetime import tzinfo
 from typing import Any, Callable, ContextManager, Iterator, Mapping, Sequence
 
 from ..._common.users import Identity
+from ..actions import that_set
 from ..change import Change, Recorded, Schema
 from ..options import Database, Table
 
@@ -119,7 +120,7 @@ class Rows(ABC):
     """The rows of the family, each as its place in its table, followed by that table's `columns`."""
 
     schemas: Mapping[str, Schema]  # by table
-    referrers: Sequence[Referrer]  # that a delete has to respect, besides the named children
+    referrers: Sequence[Referrer]  # that an action that removes has to respect, besides the named children
     page_size: int  # rows that a batch may have at most
     met_not_text: bool  # whether a row held NotText
 
@@ -156,11 +157,10 @@ class Rows(ABC):
     def _columns_to_read(self, table: Table) -> tuple[str, ...]:
         columns = [
             *table.id_column,
-            # Of what is deleted, all: that is what has to be unchanged, and to come back.
-            *(self.schemas[table.table].columns if self.database.action == "delete" else ()),
+            # Of what is removed, all: that is what has to be unchanged, and to come back.
+            *(self.schemas[table.table].columns if self.database.action.removes else ()),
             table.status_column,
-            *table.set_to("reset"),
-            *table.set_to("fail"),
+            *(column for action in that_set() for column in table.set_by(action)),
             table.error_column,
         ]
         if isinstance(table, Database):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import that_set
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.options import (
     Celery,
     Database,
@@ -118,14 +119,63 @@ def defaults_of(spec):
     return {key: each["default"] for key, each in spec.items() if "default" in each}
 
 
+def action_defaults():
+    return {
+        option: default
+        for action in that_set()
+        for option, default in ((action.to_option, action.status), (action.set_option, {}))
+    }
+
+
 def test_the_defaults_of_module_and_role_are_the_engines():
-    of_engine = engine_defaults(Database)
+    of_engine = {**engine_defaults(Database), **action_defaults(), "action": Database.action.name}
     of_role = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())["__job_cleanup_defaults"]
-    for name in ("name", "path", "foreign_key"):
+    for name in ("name", "path", "foreign_key", "outcomes"):
         del of_engine[name]
     assert {**defaults_of(sqlite_stuck_jobs.DATABASE), "celery": None, "requeue": None} == of_engine
     # A clean-up of given jobs is asked for once, not configured.
     assert of_role == {key: value for key, value in of_engine.items() if key not in ("jobs", "respect_age")}
-    assert defaults_of(sqlite_stuck_jobs.CHILD).items() <= engine_defaults(Table).items()
+    assert defaults_of(sqlite_stuck_jobs.CHILD).items() <= {**engine_defaults(Table), **action_defaults()}.items()
     assert defaults_of(sqlite_stuck_jobs.CELERY) == engine_defaults(Celery)
     assert defaults_of(sqlite_stuck_jobs.REQUEUE) == engine_defaults(Requeue)
+
+
+def test_null_is_null_where_a_status_is_set_and_nowhere_else(capsys, jobs):
+    with closing(sqlite3.connect(jobs["path"])) as db:
+        db.execute("CREATE TABLE links (id INTEGER PRIMARY KEY, job TEXT, status TEXT)")
+        db.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, job TEXT, status TEXT)")
+        for table in ("links", "notes"):
+            db.execute(f"INSERT INTO {table} SELECT NULL, id, status FROM jobs")
+        db.commit()
+    links, notes = ({"table": table, "foreign_key": ["job"]} for table in ("links", "notes"))
+
+    asked = {**jobs, "reset_to": None, "children": [links, {**notes, "reset_to": "waiting"}]}
+    told = module(capsys, [asked], _ansible_check_mode=True)
+    assert "2 in jobs would be reset to NULL" in told["msg"]
+    assert told["diff"][0]["after"].startswith("jobs 77cfa3cd-1: NULL (")
+    module(capsys, [asked])
+    assert statuses(jobs) == [None, None, "completed"]
+    assert of_children(jobs) == {"links": {None, "completed"}, "notes": {"waiting", "completed"}}
+
+    with closing(sqlite3.connect(jobs["path"])) as db:
+        for table in ("jobs", "links", "notes"):
+            db.execute(f"UPDATE {table} SET status = 'processing' WHERE status IS NOT 'completed'")
+        db.commit()
+    module(capsys, [{**jobs, "action": "fail", "children": [links, {**notes, "fail_to": None}]}])
+    assert statuses(jobs) == ["failed", "failed", "completed"]
+    assert of_children(jobs) == {"links": {"failed", "completed"}, "notes": {None, "completed"}}
+
+
+def of_children(jobs):
+    with closing(sqlite3.connect(jobs["path"])) as db:
+        return {
+            table: {status for (status,) in db.execute(f"SELECT status FROM {table}")} for table in ("links", "notes")
+        }
+
+
+@pytest.mark.parametrize("option", ["threshold", "stuck_statuses", "reset_set", "max_attempts"])
+def test_null_is_refused_where_it_is_no_value(capsys, jobs, option):
+    told = module(capsys, [{**jobs, option: None}])
+    assert told["failed"]
+    assert option in told["msg"]
+    assert statuses(jobs) == ["processing", "processing", "completed"]

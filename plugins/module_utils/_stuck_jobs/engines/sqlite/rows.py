@@ -30,8 +30,8 @@ class Rows(base.Rows):
     def __init__(self, connection: sqlite3.Connection, database: Database) -> None:
         super().__init__(database, read_schema(connection, database))
         self._connection = connection
-        self.referrers = unnamed_referrers(connection, database) if database.action == "delete" else []
-        self.page_size = DELETE_PAGE if database.action == "delete" else PAGE
+        self.referrers = unnamed_referrers(connection, database) if database.action.removes else []
+        self.page_size = DELETE_PAGE if database.action.removes else PAGE
         self.met_not_text = False
 
     def stuck(self) -> Iterator[list[Row]]:
@@ -93,7 +93,7 @@ class Rows(base.Rows):
             source = f"{q(child.table)} CROSS JOIN {parent} ON {is_any} AND {matches}"
         select = f"SELECT {parent}.n, {self._selected(child)} FROM {source}"
         where, statuses = "", ()
-        if self.database.action != "delete" and child.status_column:
+        if not self.database.action.removes and child.status_column:
             where, statuses = (
                 f" WHERE {q(child.status_column)} IN ({marks(child.stuck_statuses)})",
                 child.stuck_statuses,

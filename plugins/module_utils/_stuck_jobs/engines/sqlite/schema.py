@@ -49,16 +49,10 @@ def _wrong_columns(connection: sqlite3.Connection, table: Table) -> Iterator[str
     found = connection.execute("SELECT name, hidden FROM pragma_table_xinfo(?)", (table.table,))
     # hidden: 2 and 3 are generated columns.
     generated = {name: hidden in (2, 3) for name, hidden in found}
-    for option, column in table.columns:
+    for option, column, is_written in table.columns:
         if column not in generated:
             yield f"{option}: table {table.table} has no column {column!r}. {nearest(column, generated)}"
-        elif generated[column] and option in (
-            "status_column",
-            "error_column",
-            "attempts_column",
-            "reset_set",
-            "fail_set",
-        ):
+        elif generated[column] and is_written:
             yield f"{option}: {table.table}.{column} is a generated column. Name one that can be written."
     unique = _unique_columns(connection, table.table)
     if all(column in generated for column in table.id_column) and set(table.id_column) not in unique:

@@ -136,7 +136,7 @@ class Session(base.Session):
     def _is_kept(self, row: Change) -> bool:
         """By RAISE(IGNORE) of a trigger: then a write does nothing, and says nothing."""
         statements = self._of(row.shape)
-        if row.shape.action == "delete":
+        if row.shape.action.removes:
             return self._fetch(statements.look_at_place, row.place) is not None
         return self._fetch(statements.look, row.row) is not None
 
@@ -167,7 +167,7 @@ class Session(base.Session):
     def put_back(self, row: Recorded) -> bool:
         with spoken(self._database):
             table, abort = q(row.table), or_abort(self._connection, row.table)
-            if row.action == "delete":
+            if row.action.removes:
                 if self.is_there(row, {}):
                     return False
                 columns = ", ".join(map(q, row.before))
@@ -191,7 +191,7 @@ class Statements:
         table = q(shape.table.table)
         at_place = " AND ".join(f"{column} = ?" for column in shape.schema.locator)
         as_read = " AND ".join(f"{q(column)} IS ?" for column in shape.read)
-        if shape.action == "delete":
+        if shape.action.removes:
             deed = f"DELETE FROM {table}"
         else:
             settings = ", ".join(f"{q(column)} = ?" for column in shape.set)

@@ -193,6 +193,7 @@ def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913
             }
         ],
         **wish,
+        "threshold": f"{wish['threshold']}min",
     }
     before = snapshot(path)
     moved = {make(number) for number in movers}

@@ -18,7 +18,6 @@ import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
     StuckJobsError,
     clean_up,
-    parse_threshold,
     read_options,
     undo,
 )
@@ -339,7 +338,7 @@ def test_what_sqlite_refuses_is_left_whole_and_told(path):
         ({"path": "/nowhere/jobs.db"}, "there is no such file"),
     ],
 )
-def test_a_mistake_names_what_there_is(path, mistake, message):
+def test_an_error_names_what_there_is(path, mistake, message):
     report = run(path, **mistake)
     assert message in report.error
     assert report.sentence().startswith(report.error)
@@ -360,7 +359,7 @@ def test_a_view_is_refused_and_a_missing_database_is_never_made(path, tmp_path):
     ("mistake", "message"),
     [
         ({"treshold": "30m"}, "there is no option `treshold`. Did you mean 'threshold'?"),
-        ({"threshold": "soon"}, "threshold 'soon' is not an age"),
+        ({"threshold": "soon"}, "threshold: 'soon' is not a duration"),
         ({"action": "kill"}, "action 'kill' is not one of reset, fail, delete"),
         ({"path": "jobs.db"}, "is not absolute"),
         ({"name": "a/b"}, "a name is made of"),
@@ -380,7 +379,7 @@ def test_a_view_is_refused_and_a_missing_database_is_never_made(path, tmp_path):
         ({"error_message": "{id.__class__}"}, "error_message of batches"),
         ({"error_message": "{"}, "Write {{ and }} for braces"),
         ({"error_mode": "add"}, "error_mode 'add' of batches is not one of replace, append"),
-        ({"thresholds": {"mail": "soon"}}, "thresholds 'soon' is not an age"),
+        ({"thresholds": {"mail": "soon"}}, "thresholds: mail: 'soon' is not a duration"),
         ({"time_zone": "Europe/Atlantis"}, "time_zone 'Europe/Atlantis' is no zone that this host knows"),
         ({"max_attempts": 3}, "max_attempts needs attempts_column"),
         ({"requeue": {"task": "t"}}, "requeue needs celery"),
@@ -412,9 +411,17 @@ def test_wrong_options_are_refused_before_any_database_is_opened(mistake, messag
 # Time
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), (30, 1800), ("90s", 90), ("2h", 7200), ("1d", 86400)])
-def test_thresholds(text, seconds):
-    assert parse_threshold(text) == seconds
+@pytest.mark.parametrize(
+    ("threshold", "seconds"), [("30m", 1800), (30, 30), ("90s", 90), ("1h 30min", 5400), ("1d", 86400), ("1w", 604800)]
+)
+@pytest.mark.parametrize("option", ["threshold", "thresholds"])
+def test_a_threshold_is_a_duration_and_a_bare_number_is_seconds(path, option, threshold, seconds):
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE batches SET updated_at = ? WHERE id = 'old'", (iso(seconds - 1),))
+        db.execute("UPDATE batches SET updated_at = ? WHERE id = 'young'", (iso(seconds + 1),))
+        db.commit()
+    threshold = {"processing": threshold} if option == "thresholds" else threshold
+    assert [row["id"] for row in told(run(path, dry_run=True, **{option: threshold}))][:1] == ["young"]
 
 
 @pytest.mark.parametrize(
@@ -537,7 +544,7 @@ def test_random_databases_end_as_the_model_says(tmp_path_factory, jobs, links, a
         "status_column": names[1],
         "time_column": "at",
         "action": action,
-        "threshold": threshold,
+        "threshold": f"{threshold}min",
     }
     asked["stuck_statuses"] = ["processing", "running"]
     asked["children"] = [{"table": "links", "foreign_key": "the job"}]

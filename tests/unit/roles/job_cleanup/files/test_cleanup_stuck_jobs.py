@@ -118,7 +118,8 @@ def test_it_names_what_is_wrong(script):
     assert (unknown := script("--job", "nobody")).returncode == 4
     assert unknown.stderr == "No job begins with 'nobody'.\n"
     assert "has no database 'x'. It has: jobs." in script("--database", "x").stderr
-    assert "--threshold: 'soon' is not an age" in script("--threshold", "soon").stderr
+    for age in ("soon", "", "-5", "1.2.3"):
+        assert f"--threshold: '{age}' is not an age. Write 30m" in script(f"--threshold={age}").stderr
     assert script("--action", "kill").returncode == 2
     script.config.write_text('{"databases": [{"name": "jobs", "tabel": "jobs"}]}')
     assert (wrong := script()).returncode == 1
@@ -134,3 +135,43 @@ def test_it_deletes_as_json_and_restores(script, jobs):
     assert statuses(jobs) == ["completed"]
     assert script("--undo", told["databases"][0]["record"]).returncode == 0
     assert statuses(jobs) == ["processing", "processing", "completed"]
+
+
+@pytest.mark.parametrize(
+    ("age", "returncode"), [("20", 0), ("20.5", 0), ("4", 3), ("5min", 3), ("300s", 3), ("1h 30min", 0)]
+)
+def test_a_bare_number_of_the_threshold_is_minutes(script, jobs, age, returncode):
+    with closing(sqlite3.connect(jobs["path"])) as db:
+        db.execute("UPDATE jobs SET updated_at = datetime('now', '-10 minutes')")
+        db.commit()
+    assert script("--dry-run", "--threshold", age).returncode == returncode
+
+
+def test_a_bare_number_of_the_configuration_is_seconds(script, jobs):
+    with closing(sqlite3.connect(jobs["path"])) as db:
+        db.execute("UPDATE jobs SET updated_at = datetime('now', '-10 minutes')")
+        db.commit()
+    for threshold, returncode in ((300, 3), ("300", 3), (1200, 0)):
+        script.config.write_text(json.dumps({"databases": [{**jobs, "threshold": threshold}]}))
+        assert script("--dry-run").returncode == returncode
+
+
+def test_null_is_null_for_the_status_that_is_set(script, jobs):
+    script.config.write_text(json.dumps({"databases": [{**jobs, "reset_to": None}]}))
+    told = script()
+    assert told.returncode == 0
+    assert told.stdout.splitlines()[0].startswith("jobs  77cfa3cd-1  processing -> NULL  processing for ")
+    assert "2 in jobs reset to NULL" in told.stdout
+    assert statuses(jobs) == [None, None, "completed"]
+    assert "it is NULL, which is not stuck" in script("--job", "77cf").stdout
+    record = told.stdout.split("--undo ")[1].strip().rstrip(".")
+    assert script("--undo", record).returncode == 0
+    assert statuses(jobs) == ["processing", "processing", "completed"]
+
+
+@pytest.mark.parametrize("option", ["threshold", "stuck_statuses", "reset_set", "error_column", "id_column"])
+def test_null_is_refused_where_it_is_no_value(script, jobs, option):
+    script.config.write_text(json.dumps({"databases": [{**jobs, option: None}]}))
+    told = script()
+    assert told.returncode == 1
+    assert told.stderr == f"jobs: `{option}` is null. Give it a value, or leave it out.\n"
