@@ -69,7 +69,7 @@ options:
         elements: raw
         default: [processing]
       threshold:
-        description: The age from which a job counts as stuck. V(30m), V(2h), V(1d) or a plain number of minutes.
+        description: The age from which a job counts as stuck, such as V(30m), V(2h), V(1d) or V(1h 30min). A bare number is seconds.
         type: str
         default: 30m
       thresholds:
@@ -86,7 +86,7 @@ options:
         choices: [reset, fail, delete]
         default: reset
       reset_to:
-        description: The status that V(reset) sets.
+        description: The status that V(reset) sets. Null is NULL.
         type: raw
         default: pending
       reset_set:
@@ -94,7 +94,7 @@ options:
         type: dict
         default: {}
       fail_to:
-        description: The status that V(fail) sets.
+        description: The status that V(fail) sets. Null is NULL.
         type: raw
         default: failed
       fail_set:
@@ -173,14 +173,14 @@ options:
             type: list
             elements: raw
           reset_to:
-            description: By default that of the job.
+            description: By default that of the job. Null is NULL.
             type: raw
           reset_set:
             description: Other columns of the child that V(reset) sets.
             type: dict
             default: {}
           fail_to:
-            description: By default that of the job.
+            description: By default that of the job. Null is NULL.
             type: raw
           fail_set:
             description: Other columns of the child that V(fail) sets.
@@ -205,8 +205,12 @@ options:
             default: []
       celery:
         description:
-          - The application whose workers are asked what they do. A job that one of them is executing, has reserved or
-            has scheduled is not stuck, whatever its age.
+          - The application whose workers are asked what they are doing. A job that one of them is executing, has
+            reserved or has scheduled is not stuck, whatever its age.
+          - Databases that have the same application, but for O(databases[].celery.task_id_column) and
+            O(databases[].celery.unreachable), are served by one answer.
+          - Each worker needs a node name of its own (C(celery worker -n)). Where several share one it is only known what
+            they are doing if all of them answer every question.
         type: dict
         suboptions:
           app:
@@ -229,8 +233,10 @@ options:
             default: ""
           workers:
             description:
-              - The nodes that all have to answer. Once they have, there is no waiting.
-              - If none is named, one answer is enough; others have O(databases[].celery.timeout) to give theirs.
+              - The nodes that all have to answer. Once they have, others of their names are waited for as long again,
+                at least for a second.
+              - If none is named, all have O(databases[].celery.timeout) to answer, and the answer of one of this
+                application's is enough.
             type: list
             elements: str
             default: []
@@ -246,7 +252,7 @@ options:
             default: ""
           unreachable:
             description:
-              - What to do when the workers can't be asked. V(abort) changes nothing, V(ignore) trusts the age alone.
+              - What to do when it is not known what the workers are doing. V(abort) changes nothing, V(ignore) trusts the age alone.
               - If empty, it is V(abort) for V(reset) and V(delete), V(ignore) for V(fail).
             type: str
             choices: ["", abort, ignore]

@@ -1,0 +1,130 @@
+"""A fourth action: one entry, and everything knows it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
+    StuckJobsError,
+    clean_up,
+    read_options,
+    undo,
+)
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import ACTIONS, RESET, Action
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.report import metrics
+from ansible_collections.evenkeel.celery.plugins.modules import sqlite_stuck_jobs
+
+
+@pytest.fixture
+def archive(monkeypatch):
+    """An action that sets a status and the error, and goes on whatever the workers do."""
+    action = Action("archive", "archived as {status}", status="archived", writes_error=True, unreachable="ignore")
+    monkeypatch.setitem(ACTIONS, action.name, action)
+    return action
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    path = tmp_path / "jobs.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, status, updated_at, error, shelf, tries DEFAULT 0)")
+        db.execute("CREATE TABLE links (id INTEGER PRIMARY KEY, job, status)")
+        db.execute("INSERT INTO jobs (status, updated_at) VALUES ('processing', '2026-01-18 12:00'), ('completed', '')")
+        db.execute("INSERT INTO links SELECT id, id, status FROM jobs")
+        db.commit()
+    return {
+        "name": "jobs",
+        "path": str(path),
+        "table": "jobs",
+        "action": "archive",
+        "archive_to": "shelved",
+        "archive_set": {"shelf": 7},
+        "error_column": "error",
+        "error_message": "put away",
+        "children": [{"table": "links", "foreign_key": ["job"]}],
+        "record_directory": str(tmp_path / "records"),
+    }
+
+
+def rows(jobs, columns="status, error, shelf", table="jobs"):
+    with closing(sqlite3.connect(jobs["path"])) as db:
+        return db.execute(f"SELECT {columns} FROM {table}").fetchall()
+
+
+@pytest.mark.usefixtures("archive")
+def test_it_is_planned_written_reported_and_undone(jobs):
+    (planned,) = clean_up(SQLite, [read_options(jobs)], dry_run=True)
+    assert [row.as_data()["to"] for row in planned.rows] == ["shelved", "shelved"]
+    assert planned.sentence().startswith(
+        "jobs: 1 in jobs would be archived as shelved and 1 in links would be archived"
+    )
+    assert rows(jobs)[0] == ("processing", None, None)
+
+    (report,) = clean_up(SQLite, [read_options(jobs)])
+    assert report.counts == {"jobs": {"archive": 1}, "links": {"archive": 1}}
+    assert rows(jobs) == [("shelved", "put away", 7), ("completed", None, None)]
+    assert rows(jobs, "status", "links") == [("shelved",), ("completed",)]
+    assert 'stuck_jobs_rows{database="jobs",table="jobs",action="archive"} 1' in metrics([report])
+
+    assert undo(SQLite, report.record).back == 2
+    assert rows(jobs)[0] == ("processing", None, None)
+
+
+@pytest.mark.usefixtures("archive")
+def test_its_default_policy_holds_where_the_workers_are_unreachable(jobs):
+    jobs["celery"] = {"app": "shop", "directory": "/nowhere", "python": "/nowhere/python"}
+    (report,) = clean_up(SQLite, [read_options(jobs)])
+    assert report.counts["jobs"] == {"archive": 1}
+    assert "it is not known what the workers are doing" in report.sentence()
+
+
+@pytest.mark.usefixtures("archive")
+def test_its_options_are_checked(jobs):
+    with pytest.raises(StuckJobsError, match="archive_to of jobs is itself one of its stuck_statuses"):
+        read_options({**jobs, "archive_to": "processing"})
+    with pytest.raises(StuckJobsError, match="Did you mean 'archive_to'"):
+        read_options({**jobs, "archve_to": "x"})
+    (report,) = clean_up(SQLite, [read_options({**jobs, "archive_set": {"shelv": 1}})])
+    assert "archive_set: table jobs has no column 'shelv'. Did you mean 'shelf'?" in report.error
+
+
+@pytest.mark.usefixtures("archive")
+def test_it_can_be_anothers_last_resort(jobs, monkeypatch):
+    monkeypatch.setitem(ACTIONS, "retry", Action("retry", "sent again", "pending", in_the_end="archive"))
+    (report,) = clean_up(
+        SQLite, [read_options({**jobs, "action": "retry", "attempts_column": "tries", "max_attempts": 1})]
+    )
+    assert report.counts["jobs"] == {"retry": 1}
+    with closing(sqlite3.connect(jobs["path"])) as db:
+        db.execute("UPDATE jobs SET status = 'processing', tries = 1 WHERE id = 1")
+        db.commit()
+    (report,) = clean_up(
+        SQLite, [read_options({**jobs, "action": "retry", "attempts_column": "tries", "max_attempts": 1})]
+    )
+    assert report.counts["jobs"] == {"archive": 1}
+
+
+@pytest.mark.usefixtures("archive")
+def test_the_module_takes_it(jobs, capsys):
+    importlib.reload(sqlite_stuck_jobs)  # its arguments are made of the actions that there are
+    try:
+        with patch_module_args({"databases": [jobs]}), pytest.raises(SystemExit):
+            sqlite_stuck_jobs.main()
+    finally:
+        del ACTIONS["archive"]
+        importlib.reload(sqlite_stuck_jobs)
+    told = json.loads(capsys.readouterr().out)
+    assert told["databases"][0]["counts"]["jobs"] == {"archive": 1}
+    assert "jobs 1: shelved, shelf 7, error put away (" in told["diff"][0]["after"]
+
+
+def test_the_options_of_an_action_go_with_it(jobs):
+    with pytest.raises(StuckJobsError, match="there is no option `archive_to`"):
+        read_options(jobs)
+    assert read_options({"name": "jobs", "path": "/srv/jobs.db", "table": "jobs"}).action is RESET
