@@ -69,7 +69,9 @@ options:
         elements: raw
         default: [processing]
       threshold:
-        description: The age from which a job counts as stuck, such as V(30m), V(2h), V(1d) or V(1h 30min). A bare number is seconds.
+        description:
+          - The age from which a job counts as stuck, such as V(30m), V(2h), V(1d) or V(1h 30min).
+          - A bare number is seconds.
         type: str
         default: 30m
       thresholds:
@@ -209,8 +211,8 @@ options:
             reserved or has scheduled is not stuck, whatever its age.
           - Databases that have the same application, but for O(databases[].celery.task_id_column) and
             O(databases[].celery.unreachable), are served by one answer.
-          - Each worker needs a node name of its own (C(celery worker -n)). Where several share one it is only known what
-            they are doing if all of them answer every question.
+          - Each worker needs a node name of its own (C(celery worker -n)). Where several share one, it is only known
+            what they are doing if all of them answer every question.
         type: dict
         suboptions:
           app:
@@ -252,7 +254,8 @@ options:
             default: ""
           unreachable:
             description:
-              - What to do when it is not known what the workers are doing. V(abort) changes nothing, V(ignore) trusts the age alone.
+              - What to do when it is not known what the workers are doing.
+              - V(abort) changes nothing, V(ignore) trusts the age alone.
               - If empty, it is V(abort) for V(reset) and V(delete), V(ignore) for V(fail).
             type: str
             choices: ["", abort, ignore]

@@ -8,7 +8,6 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
     StuckJobsError,
     clean_up,
@@ -19,6 +18,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.action
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.report import metrics
 from ansible_collections.evenkeel.celery.plugins.modules import sqlite_stuck_jobs
+from module_args import patch_module_args
 
 
 @pytest.fixture
