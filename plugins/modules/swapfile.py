@@ -20,36 +20,8 @@ description:
   - Only a swap file is ever replaced or removed. Anything else at O(path) is an error.
   - What an interrupted run left is finished or cleaned up by the next one.
   - A line for it that C(/etc/fstab) already has keeps its options, such as C(nofail) or C(pri=10). Only C(noauto) goes.
-options:
-  path:
-    description:
-      - The swap file, on ext4, xfs, btrfs, ext3 or ext2. Its directory must exist.
-      - While a file is made or replaced, its name with C(.evenkeel-new) at the end is used as well.
-    type: path
-    default: /swapfile
-  size:
-    description: Its size, such as V(512M) or V(2G), in powers of 1024.
-    type: str
-    default: 2G
-  swappiness:
-    description:
-      - How readily the kernel swaps, from 0 to 200, now and at boot. By default it is left as it is.
-      - With O(state=absent) it is no longer set at boot. The running kernel keeps its swappiness until then.
-    type: int
-  state:
-    description: Whether the file is there, in use and named in C(/etc/fstab), or none of it.
-    type: str
-    choices: [present, absent]
-    default: present
-  reserve:
-    description: The disk space that has to stay free beside a new file, at each moment.
-    type: str
-    default: 1G
-  unsupported:
-    description: Whether a file system that carries no swap files, such as overlayfs or tmpfs, is an error.
-    type: str
-    choices: [fail, skip]
-    default: fail
+extends_documentation_fragment:
+  - evenkeel.celery.swapfile
 attributes:
   check_mode:
     support: full
@@ -89,9 +61,11 @@ import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import format_size, parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import settings
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import PAGE, Runner, apply, look
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.options import SWAP
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import (
     MIB,
     File,
@@ -177,14 +151,7 @@ def ensure(module: AnsibleModule) -> dict:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "default": "/swapfile"},
-            "size": {"type": "str", "default": "2G"},
-            "swappiness": {"type": "int"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "reserve": {"type": "str", "default": "1G"},
-            "unsupported": {"type": "str", "choices": ["fail", "skip"], "default": "fail"},
-        },
+        argument_spec=argument_spec(SWAP),
         supports_check_mode=True,
     )
     try:

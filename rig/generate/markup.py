@@ -19,9 +19,12 @@ def for_ansible(option: Option, siblings: Iterable[str], prefix: str) -> str | l
     texts = sentences(option)
     if option.type in GRAMMAR:
         texts[-1] += f" {GRAMMAR[option.type]}"
-    sibling = re.compile(rf"\bO\((?=(?:{'|'.join(siblings)})\b)")
-    texts = [sibling.sub(f"O({prefix}", text) for text in texts]
+    texts = [with_prefix(text, siblings, prefix) for text in texts]
     return texts if len(texts) > 1 else texts[0]
+
+
+def with_prefix(text: str, names: Iterable[str], prefix: str) -> str:
+    return re.sub(rf"\bO\((?=(?:{'|'.join(names)})\b)", f"O({prefix}", text)
 
 
 def plain(text: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import markup
 from for_people import code, table
 from module_utils._celery.options import MEMORY, SANDBOX, WORKER
 from module_utils._common.options import Option
+from module_utils._swap.options import SWAP
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,16 @@ def common(options: tuple[Option, ...]) -> tuple[Option, ...]:
 
 
 def prefixed(prefix: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
-    return tuple(replace(option, name=prefix + option.name) for option in options)
+    """A module's options as variables of a role."""
+    names = [option.name for option in options]
+    return tuple(
+        replace(
+            option,
+            name=prefix + option.name,
+            description=tuple(markup.with_prefix(text, names, prefix) for text in markup.sentences(option)),
+        )
+        for option in options
+    )
 
 
 CELERY_WORKER = (
@@ -69,6 +80,9 @@ CELERY_WORKER = (
     ),
     *prefixed("celery_worker_", MEMORY),
 )
+SWAP_VARIABLES = tuple(
+    replace(option, default=10) if option.name == "swap_swappiness" else option for option in prefixed("swap_", SWAP)
+)
 ROLES = (
     Role(
         name="celery_worker",
@@ -95,5 +109,22 @@ ROLES = (
             "options": table(WORKER),
             "sandbox": code({"sandbox": SANDBOX}),
         },
+    ),
+    Role(
+        name="swap",
+        source="plugins/module_utils/_swap/options.py and rig/generate/role_variables.py",
+        options=SWAP_VARIABLES,
+        entry_points={
+            "main": {
+                "short_description": "Have a swap file",
+                "description": "Makes or resizes a swap file, uses it now and at boot, and sets how readily the kernel"
+                " swaps.",
+            },
+            "preflight": {
+                "short_description": "Check that the host can have this swap file",
+                "description": "Fails where the real run would fail, and changes nothing.",
+            },
+        },
+        readme={"variables": table(SWAP_VARIABLES)},
     ),
 )

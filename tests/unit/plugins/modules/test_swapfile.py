@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import settings
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import Runner
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.options import SWAP
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import File, Host, Step
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.settings import Settings
 from ansible_collections.evenkeel.celery.plugins.modules import swapfile as module
@@ -94,3 +95,21 @@ def test_an_unsupported_file_system_fails_or_skips(monkeypatch, capsys):
 def test_wrong_options_are_named(monkeypatch, capsys, params, words):
     result, _taken = run(monkeypatch, capsys, EMPTY, **params)
     assert words in result["msg"]
+
+
+# For each option a value that makes a difference on one of the hosts below.
+SAMPLES = {
+    "state": "absent",
+    "path": "/another",
+    "size": "3G",
+    "swappiness": 20,
+    "reserve": "100G",
+    "unsupported": "skip",
+}
+
+
+@pytest.mark.parametrize("name", [option.name for option in SWAP])
+def test_every_option_makes_a_difference(monkeypatch, capsys, name):
+    hosts = (EMPTY, replace(EMPTY, filesystem="tmpfs"))
+    default = [run(monkeypatch, capsys, host) for host in hosts]
+    assert [run(monkeypatch, capsys, host, **{name: SAMPLES[name]}) for host in hosts] != default
