@@ -37,8 +37,8 @@ UPDATE = (
 OURS = r"""
 import json, re, sys
 sys.path.insert(0, sys.argv[1])
-from module_utils._stuck_jobs import clean_up, read_options
-from module_utils._stuck_jobs.engines.sqlite import SQLite
+from module_utils._stuck_jobs.api import clean_up, read_options
+from module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 (report,) = clean_up(SQLite, [read_options(json.loads(sys.argv[2]))])
 assert not report.error, report.error
 print(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])

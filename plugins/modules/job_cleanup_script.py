@@ -113,8 +113,8 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.plan 
     Wanted,
     wanted,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import StuckJobsError, read_options
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import StuckJobsError, read_options
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
 
 def read(params: dict) -> Wanted:

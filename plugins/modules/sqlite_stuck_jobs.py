@@ -459,7 +459,8 @@ databases:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import RESET, that_set
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     ACTIONS,
     ERROR_MODES,
     POLICIES,
@@ -470,8 +471,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import
     in_words,
     read_options,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import RESET, that_set
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
 
 class Unsaid(str):

@@ -57,4 +57,8 @@ def make_directory(path: str | Path, mode: int = 0o755) -> None:
         return
     make_directory(path.parent)
     path.mkdir(mode, exist_ok=True)  # another run may have made it by now
-    path.chmod(mode)
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)  # nobody's link in its place
+    try:
+        os.fchmod(directory, mode)
+    finally:
+        os.close(directory)

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any, Callable, Collection, Iterator, Mapping, Sequence
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import service_identity
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     Database,
     StuckJobsError,
     clean_up,

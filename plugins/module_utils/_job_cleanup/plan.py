@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.evenkeel.celery.plugins.module_utils import _stuck_jobs
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import (
     CONFIGURATION,
@@ -20,6 +19,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths impo
     STATE,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import Identity
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import api
 
 SCRIPT = f"{PROGRAMS}/cleanup_stuck_jobs.py"
 ENGINE = f"{PROGRAMS}/engine"  # the package that holds the engine's packages, as module_utils does here
@@ -29,7 +29,7 @@ RECORDS = f"{STATE}/job_cleanup"
 CRON = "/etc/cron.d/evenkeel-job-cleanup"
 
 TIMES = ("minute", "hour", "day", "month", "weekday")
-MODULE_UTILS = _stuck_jobs.__name__.rpartition(".")[0]
+MODULE_UTILS = api.__name__.rpartition("._stuck_jobs")[0]
 
 
 @dataclass(frozen=True)

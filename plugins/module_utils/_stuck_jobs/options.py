@@ -160,8 +160,8 @@ _OPTIONAL = ("celery", "requeue")  # null means without it
 def read_options(options: Mapping[str, Any]) -> Database:
     """The Database that a dictionary of options describes.
 
-    Null is NULL for the status that an action sets; elsewhere it is refused, as it may be a mistake.
-    Raises StuckJobsError for the first mistake.
+    Null is NULL for the status that an action sets, and "without" for celery and requeue; elsewhere it is refused.
+    Raises StuckJobsError for the first error found.
     """
     name = str(options.get("name") or "a database without a name")
     named = [option for option in ("status_column", "time_column") if option in options]

@@ -19,7 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any, Iterator, Sequence
 
-from .._common import locks
+from .._common import files, locks
 from .._common.users import user_name
 from .actions import ACTIONS
 from .change import Change, Recorded, Shape
@@ -40,11 +40,7 @@ def make_directory(engine: Engine) -> None:
     if directory.is_dir():
         return
     try:
-        missing = [parent for parent in directory.parents if not parent.exists()]
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        for parent in missing:
-            parent.chmod(0o755)  # whatever our umask: the owner has to come through
-        directory.mkdir(mode=0o700, exist_ok=True)  # another clean-up may have made it by now
+        files.make_directory(directory, 0o700)
     except PermissionError:
         raise StuckJobsError(
             f"{engine.database}: {directory}, where the records of runs are kept, can't be made. Run this once as root,"

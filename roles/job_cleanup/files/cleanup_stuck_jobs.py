@@ -38,7 +38,7 @@ from typing import Any, Iterable
 sys.dont_write_bytecode = True
 
 from engine._common.quantities import parse_duration  # noqa: E402
-from engine._stuck_jobs import (  # noqa: E402
+from engine._stuck_jobs.api import (  # noqa: E402
     ACTIONS,
     Database,
     Report,
@@ -48,7 +48,7 @@ from engine._stuck_jobs import (  # noqa: E402
     undo,
     write_metrics,
 )
-from engine._stuck_jobs.engines.sqlite import SQLite  # noqa: E402
+from engine._stuck_jobs.engines.sqlite.engine import SQLite  # noqa: E402
 
 CONFIG = "/etc/evenkeel/job_cleanup.json"
 ROWS = 20  # that the table shows

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import check
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
 ME = getpass.getuser()
 

@@ -8,14 +8,14 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import ACTIONS, RESET, Action
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     StuckJobsError,
     clean_up,
     read_options,
     undo,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import ACTIONS, RESET, Action
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.report import metrics
 from ansible_collections.evenkeel.celery.plugins.modules import sqlite_stuck_jobs
 from module_args import patch_module_args

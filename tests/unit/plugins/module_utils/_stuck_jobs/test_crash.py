@@ -13,8 +13,8 @@ import time
 from contextlib import closing
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import clean_up, read_options, undo
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, read_options, undo
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
 from project import PROJECT
 
@@ -23,8 +23,8 @@ JOBS = 30_000
 RUN = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from module_utils._stuck_jobs import clean_up, read_options
-from module_utils._stuck_jobs.engines.sqlite import SQLite
+from module_utils._stuck_jobs.api import clean_up, read_options
+from module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 (report,) = clean_up(SQLite, [read_options(json.loads(sys.argv[2]))])
 print(report.sentence())
 sys.exit(bool(report.error))

@@ -8,14 +8,10 @@ from datetime import datetime, timedelta, timezone
 from unittest import mock
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
-    clean_up,
-    pace,
-    plan,
-    read_options,
-    undo,
-)
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite, rows
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import pace, plan
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, read_options, undo
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import rows
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
 from hypothesis import given, settings
 from hypothesis import strategies as st

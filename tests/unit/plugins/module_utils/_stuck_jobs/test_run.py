@@ -15,13 +15,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     StuckJobsError,
     clean_up,
     read_options,
     undo,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.times import parse_time
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record

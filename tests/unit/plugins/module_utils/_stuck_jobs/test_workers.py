@@ -7,14 +7,10 @@ import time
 from contextlib import closing
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
-    applications,
-    clean_up,
-    read_options,
-    run,
-)
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import applications, run
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, read_options
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.celery_client import ActiveTasks
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
 
 class Workers:

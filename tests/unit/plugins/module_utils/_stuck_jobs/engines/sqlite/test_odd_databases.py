@@ -10,13 +10,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import (
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     StuckJobsError,
     clean_up,
     read_options,
     undo,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite, rows
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import rows
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.pace import Pace
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.times import Clock

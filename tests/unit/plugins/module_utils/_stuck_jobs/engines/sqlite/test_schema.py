@@ -6,9 +6,9 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import clean_up, read_options, undo
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, read_options, undo
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import rows as engine_rows
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.times import Clock

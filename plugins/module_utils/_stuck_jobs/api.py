@@ -1,0 +1,44 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds the jobs that a crash left stuck in an application's database, and resets, fails or deletes them.
+
+Plans page by page, as data, and writes that very plan in short, fenced batches. It needs nothing but Python's standard
+library and _common: the module sqlite_stuck_jobs imports it, and the role job_cleanup copies it to the host for
+cleanup_stuck_jobs.py.
+
+options  what to look for                     actions        what can be done with a stuck job
+                                              engines        what knows one kind of database
+plan     what is stuck, and what is to be     change         the plan's elements
+times    timestamps and ages                  pace           short transactions, of as many rows as fit
+record   what was there before, on disk       celery_client  asks Celery, sends tasks, by celery_helper
+report   what was done                        run, undo      all of it, in order; and the way back
+"""
+
+from __future__ import annotations
+
+from .actions import ACTIONS
+from .change import Change, Note, in_words, plain, show
+from .options import ERROR_MODES, POLICIES, Database, StuckJobsError, Table, read_options
+from .report import Report, write_metrics
+from .run import clean_up
+from .undo import undo
+
+__all__ = [
+    "ACTIONS",
+    "ERROR_MODES",
+    "POLICIES",
+    "Change",
+    "Database",
+    "Note",
+    "Report",
+    "StuckJobsError",
+    "Table",
+    "clean_up",
+    "in_words",
+    "plain",
+    "read_options",
+    "show",
+    "undo",
+    "write_metrics",
+]

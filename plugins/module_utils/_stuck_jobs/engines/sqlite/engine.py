@@ -1,0 +1,39 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SQLite, by Python's own sqlite3.
+
+access   as the owner, never creating   rows    reads the jobs, page by page
+schema   what the database is like      write   transactions, paced and fenced; and the way back
+times    Julian days
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import ContextManager, Iterator
+
+from ...._common.users import Identity
+from .. import base
+from . import access, times
+from .write import Session
+
+
+class SQLite(base.Engine):
+    """A database file of SQLite."""
+
+    name = "SQLite"
+
+    @property
+    def owner(self) -> Identity:
+        return access.owner_of(self.database)
+
+    def acting_as_owner(self) -> ContextManager[None]:
+        return access.as_owner(self.database)
+
+    @contextlib.contextmanager
+    def connect(self, write: bool) -> Iterator[base.Session]:
+        with access.connect(self.database, write) as connection:
+            yield Session(connection, self.database)
+
+    parse_time = staticmethod(times.parse_time)
