@@ -14,6 +14,8 @@ author:
 description:
   - Checks the options against the databases themselves, and whether cron's user may write them. Changes nothing.
   - All errors are listed at once.
+extends_documentation_fragment:
+  - evenkeel.celery.job_cleanup.cron
 options:
   databases:
     description: The databases, as in M(evenkeel.celery.sqlite_stuck_jobs).
@@ -25,15 +27,6 @@ options:
     type: list
     elements: dict
     default: []
-  cron_state:
-    description: Whether cron is to run the script.
-    type: str
-    choices: [present, absent]
-    default: absent
-  cron_user:
-    description: As whom cron is to run the script. By default the databases' owner.
-    type: str
-    default: ""
 attributes:
   check_mode:
     support: full
@@ -63,7 +56,9 @@ errors:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import check
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
 
@@ -72,8 +67,7 @@ def main() -> None:
         argument_spec={
             "databases": {"type": "list", "elements": "dict", "required": True},
             "once": {"type": "list", "elements": "dict", "default": []},
-            "cron_state": {"type": "str", "choices": ["present", "absent"], "default": "absent"},
-            "cron_user": {"type": "str", "default": ""},
+            **argument_spec(CRON_OPTIONS),
         },
         supports_check_mode=True,
     )

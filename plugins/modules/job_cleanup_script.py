@@ -16,12 +16,10 @@ description:
     database, and the file that lets cron run it. All of it in one call, where built-in modules take one for each file.
   - What is no longer wanted is removed, such as cron's file or what older versions had. Records stay.
   - The package that brings cron is not installed. RV(cron_missing) says whether it has to be.
+extends_documentation_fragment:
+  - evenkeel.celery.job_cleanup.cron
+  - evenkeel.celery.job_cleanup.script
 options:
-  state:
-    description: Whether all of this is there, or none of it.
-    type: str
-    choices: [present, absent]
-    default: present
   script:
     description: The text of the script. Required with O(state=present).
     type: str
@@ -30,41 +28,6 @@ options:
     type: list
     elements: dict
     default: []
-  metrics_file:
-    description: A file for node_exporter's textfile collector. By default none is written.
-    type: str
-    default: ""
-  cron_state:
-    description: Whether cron runs the script.
-    type: str
-    choices: [present, absent]
-    default: absent
-  cron_schedule:
-    description: When, as cron has it. What is not given is every one; minutes are every tenth.
-    type: dict
-    default: {}
-    suboptions:
-      minute:
-        description: The minutes.
-        type: str
-      hour:
-        description: The hours.
-        type: str
-      day:
-        description: The days of the month.
-        type: str
-      month:
-        description: The months.
-        type: str
-      weekday:
-        description: The days of the week.
-        type: str
-  cron_user:
-    description:
-      - As whom cron runs the script. By default the databases' owner, or V(root) without databases.
-      - V(root) works as each owner in turn.
-    type: str
-    default: ""
 attributes:
   check_mode:
     support: full
@@ -102,13 +65,14 @@ cron_missing:
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import service_identity
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.apply import apply, look
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.check import cron_user_errors
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.plan import (
     CONFIG,
     CRON,
-    TIMES,
     Cron,
     Wanted,
     wanted,
@@ -149,17 +113,9 @@ def diff(before: dict, after: Wanted) -> list[dict]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "script": {"type": "str"},
             "databases": {"type": "list", "elements": "dict", "default": []},
-            "metrics_file": {"type": "str", "default": ""},
-            "cron_state": {"type": "str", "choices": ["present", "absent"], "default": "absent"},
-            "cron_schedule": {
-                "type": "dict",
-                "default": {},
-                "options": {name: {"type": "str"} for name in TIMES},
-            },
-            "cron_user": {"type": "str", "default": ""},
+            **argument_spec((*SCRIPT_OPTIONS, *CRON_OPTIONS)),
         },
         required_if=[("state", "present", ["script"])],
         supports_check_mode=True,

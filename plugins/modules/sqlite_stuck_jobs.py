@@ -21,276 +21,9 @@ description:
     future is skipped and reported.
   - Timestamps may be ISO 8601 with C(T) or a space, with a fraction, with C(Z) or an offset; epochs in s, ms or µs; or
     a Julian day.
+extends_documentation_fragment:
+  - evenkeel.celery.databases
 options:
-  databases:
-    description: The databases to look into. One file with two kinds of jobs is two entries.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      name:
-        description: What this database is called in messages and in the names of records.
-        type: str
-        required: true
-      path:
-        description: The database file. It must exist; it is never created.
-        type: path
-        required: true
-      table:
-        description: The table of the jobs.
-        type: str
-        required: true
-      id_column:
-        description: The column that names one job, the primary key or one that is unique; several for a composite key.
-        type: list
-        elements: str
-        default: [id]
-      status_column:
-        description: The column of the status.
-        type: str
-        default: status
-      time_column:
-        description:
-          - The column that says since when a job has its status, or when it last took a step.
-          - A time of creation would make a job that waited long look stuck as soon as it starts.
-        type: str
-        default: updated_at
-      fallback_time_column:
-        description: The column to look at where O(databases[].time_column) is NULL, such as V(created_at).
-        type: str
-        default: ""
-      time_zone:
-        description: The zone of timestamps without an offset, by its name in the tz database.
-        type: str
-        default: UTC
-      stuck_statuses:
-        description: The statuses in which a job can be stuck.
-        type: list
-        elements: raw
-        default: [processing]
-      threshold:
-        description:
-          - The age from which a job counts as stuck, such as V(30m), V(2h), V(1d) or V(1h 30min).
-          - A bare number is seconds.
-        type: str
-        default: 30m
-      thresholds:
-        description: Other thresholds, by the value of O(databases[].threshold_column).
-        type: dict
-        default: {}
-      threshold_column:
-        description: A column such as that of the queue; the status column if empty.
-        type: str
-        default: ""
-      action:
-        description: What is done with a stuck job. All of it can be undone from the record of the run.
-        type: str
-        choices: [reset, fail, delete]
-        default: reset
-      reset_to:
-        description: The status that V(reset) sets. Null is NULL.
-        type: raw
-        default: pending
-      reset_set:
-        description: "Other columns that V(reset) sets, such as C({started_at: null, worker: null})."
-        type: dict
-        default: {}
-      fail_to:
-        description: The status that V(fail) sets. Null is NULL.
-        type: raw
-        default: failed
-      fail_set:
-        description: Other columns that V(fail) sets.
-        type: dict
-        default: {}
-      error_column:
-        description: A column that gets O(databases[].error_message) when a job is failed; none if empty.
-        type: str
-        default: ""
-      error_mode:
-        description: Whether the message takes the place of what stands there, or follows it on a line of its own.
-        type: str
-        choices: [replace, append]
-        default: replace
-      error_message:
-        description:
-          - What stands in O(databases[].error_column) then.
-          - It may hold C({id}), C({status}), C({age}) and C({attempts}).
-        type: str
-        default: Stuck in {status} for {age}, and set to failed by job_cleanup
-      attempts_column:
-        description: A column that counts the attempts.
-        type: str
-        default: ""
-      count_attempts:
-        description: Whether a reset adds one to O(databases[].attempts_column); V(false) where the application counts.
-        type: bool
-        default: true
-      max_attempts:
-        description:
-          - Fail a job instead of resetting it once it was attempted as often. V(0) is no cap.
-          - Without a cap a job that kills its worker comes back for ever.
-        type: int
-        default: 0
-      jobs:
-        description:
-          - Only these jobs, by their ids or unambiguous beginnings of them, whatever their age. They still have to
-            be stuck.
-          - A binary id is written in hex, a composite one with V(/) between its parts.
-        type: list
-        elements: str
-        default: []
-      respect_age:
-        description: Whether given jobs, too, have to be older than O(databases[].threshold).
-        type: bool
-        default: false
-      children:
-        description:
-          - Tables whose rows belong to a job and go the same way with it.
-          - Each may have C(children) of its own, with the same options.
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          table:
-            description: The table of the children.
-            type: str
-            required: true
-          foreign_key:
-            description: The column that holds the id of the job; as many as the id has.
-            type: list
-            elements: str
-            required: true
-          id_column:
-            description: The column that names one child; several for a composite key.
-            type: list
-            elements: str
-            default: [id]
-          status_column:
-            description: The column of the status. Empty means that there is none, and only V(delete) touches the child.
-            type: str
-            default: status
-          stuck_statuses:
-            description: The statuses in which a child is reset or failed with its job; by default those of the job.
-            type: list
-            elements: raw
-          reset_to:
-            description: By default that of the job. Null is NULL.
-            type: raw
-          reset_set:
-            description: Other columns of the child that V(reset) sets.
-            type: dict
-            default: {}
-          fail_to:
-            description: By default that of the job. Null is NULL.
-            type: raw
-          fail_set:
-            description: Other columns of the child that V(fail) sets.
-            type: dict
-            default: {}
-          error_column:
-            description: A column of the child that gets the message; none if empty.
-            type: str
-            default: ""
-          error_mode:
-            description: As O(databases[].error_mode).
-            type: str
-            choices: [replace, append]
-            default: replace
-          error_message:
-            description: By default that of the job.
-            type: str
-          children:
-            description: The children's children, with the same options.
-            type: list
-            elements: dict
-            default: []
-      celery:
-        description:
-          - The application whose workers are asked what they are doing. A job that one of them is executing, has
-            reserved or has scheduled is not stuck, whatever its age.
-          - Databases that have the same application, but for O(databases[].celery.task_id_column) and
-            O(databases[].celery.unreachable), are served by one answer.
-          - Each worker needs a node name of its own (C(celery worker -n)). Where several share one, it is only known
-            what they are doing if all of them answer every question.
-        type: dict
-        suboptions:
-          app:
-            description: As for C(celery --app).
-            type: str
-            required: true
-          directory:
-            description: The directory from which the application is imported.
-            type: path
-            required: true
-          python:
-            description: The interpreter of its virtual environment.
-            type: path
-            required: true
-          environment_file:
-            description:
-              - A file with its environment, such as C(/etc/evenkeel/celery-worker.env).
-              - The database's owner can read it, or it is root's in directories of root's.
-            type: path
-            default: ""
-          workers:
-            description:
-              - The nodes that all have to answer. Once they have, others of their names are waited for as long again,
-                at least for a second.
-              - If none is named, all have O(databases[].celery.timeout) to answer, and the answer of one of this
-                application's is enough.
-            type: list
-            elements: str
-            default: []
-          timeout:
-            description: For how many seconds to wait for answers at most.
-            type: float
-            default: 5
-          task_id_column:
-            description:
-              - The column that holds the id of the job's task.
-              - Without one, the job's id among the arguments of a task tells.
-            type: str
-            default: ""
-          unreachable:
-            description:
-              - What to do when it is not known what the workers are doing.
-              - V(abort) changes nothing, V(ignore) trusts the age alone.
-              - If empty, it is V(abort) for V(reset) and V(delete), V(ignore) for V(fail).
-            type: str
-            choices: ["", abort, ignore]
-            default: ""
-      requeue:
-        description:
-          - The task to send, through O(databases[].celery), for each job that was reset, once the reset is committed.
-          - If it can't be sent, the rows are put back as they were, for the next run to find.
-        type: dict
-        suboptions:
-          task:
-            description: The task's name.
-            type: str
-            required: true
-          args:
-            description: Its arguments. C({id}) is the job's id.
-            type: list
-            elements: raw
-            default: ["{id}"]
-          kwargs:
-            description: Its keyword arguments.
-            type: dict
-            default: {}
-          queue:
-            description: Its queue; where the application routes it, if empty.
-            type: str
-            default: ""
-      busy_timeout:
-        description: For how many seconds to wait for another process that holds the database, or for another clean-up.
-        type: float
-        default: 30
-      record_directory:
-        description: Where the record of each run is kept, in a directory of the database's owner.
-        type: path
-        default: /var/lib/evenkeel/job_cleanup
   ask_workers:
     description:
       - V(false) looks at options and databases alone, whatever O(databases[].celery) says. There may be no worker yet.
@@ -459,11 +192,8 @@ databases:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import RESET, that_set
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import that_set
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
-    ACTIONS,
-    ERROR_MODES,
-    POLICIES,
     Change,
     Report,
     StuckJobsError,
@@ -472,6 +202,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api im
     read_options,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
 
 
 class Unsaid(str):
@@ -482,68 +213,12 @@ def unsaid() -> Unsaid:
     return Unsaid("as for the job")
 
 
-CHILD = {
-    "table": {"type": "str", "required": True},
-    "foreign_key": {"type": "list", "elements": "str", "required": True, "no_log": False},
-    "id_column": {"type": "list", "elements": "str", "default": ["id"]},
-    "status_column": {"type": "str", "default": "status"},
-    "stuck_statuses": {"type": "list", "elements": "raw"},
-    **{action.to_option: {"type": "raw", "fallback": (unsaid,)} for action in that_set()},
-    **{action.set_option: {"type": "dict", "default": {}} for action in that_set()},
-    "error_column": {"type": "str", "default": ""},
-    "error_mode": {"type": "str", "choices": list(ERROR_MODES), "default": "replace"},
-    "error_message": {"type": "str"},
-    "children": {"type": "list", "elements": "dict", "default": []},
-}
-CELERY = {
-    "app": {"type": "str", "required": True},
-    "directory": {"type": "path", "required": True},
-    "python": {"type": "path", "required": True},
-    "environment_file": {"type": "path", "default": ""},
-    "workers": {"type": "list", "elements": "str", "default": []},
-    "timeout": {"type": "float", "default": 5},
-    "task_id_column": {"type": "str", "default": ""},
-    "unreachable": {"type": "str", "choices": list(POLICIES), "default": ""},
-}
-REQUEUE = {
-    "task": {"type": "str", "required": True},
-    "args": {"type": "list", "elements": "raw", "default": ["{id}"]},
-    "kwargs": {"type": "dict", "default": {}},
-    "queue": {"type": "str", "default": ""},
-}
-DATABASE = {
-    "name": {"type": "str", "required": True},
-    "path": {"type": "path", "required": True},
-    "table": {"type": "str", "required": True},
-    "id_column": {"type": "list", "elements": "str", "default": ["id"]},
-    "status_column": {"type": "str", "default": "status"},
-    "time_column": {"type": "str", "default": "updated_at"},
-    "fallback_time_column": {"type": "str", "default": ""},
-    "time_zone": {"type": "str", "default": "UTC"},
-    "stuck_statuses": {"type": "list", "elements": "raw", "default": ["processing"]},
-    "threshold": {"type": "str", "default": "30m"},
-    "thresholds": {"type": "dict", "default": {}},
-    "threshold_column": {"type": "str", "default": ""},
-    "action": {"type": "str", "choices": list(ACTIONS), "default": RESET.name},
-    **{action.to_option: {"type": "raw", "default": action.status} for action in that_set()},
-    **{action.set_option: {"type": "dict", "default": {}} for action in that_set()},
-    "error_column": {"type": "str", "default": ""},
-    "error_mode": {"type": "str", "choices": list(ERROR_MODES), "default": "replace"},
-    "error_message": {
-        "type": "str",
-        "default": "Stuck in {status} for {age}, and set to failed by job_cleanup",
-    },
-    "attempts_column": {"type": "str", "default": ""},
-    "count_attempts": {"type": "bool", "default": True},
-    "max_attempts": {"type": "int", "default": 0},
-    "jobs": {"type": "list", "elements": "str", "default": []},
-    "respect_age": {"type": "bool", "default": False},
-    "children": {"type": "list", "elements": "dict", "default": [], "options": CHILD},
-    "celery": {"type": "dict", "options": CELERY},
-    "requeue": {"type": "dict", "options": REQUEUE},
-    "busy_timeout": {"type": "float", "default": 30},
-    "record_directory": {"type": "path", "default": "/var/lib/evenkeel/job_cleanup"},
-}
+def databases_spec() -> dict:
+    spec = DATABASES.argument()
+    of_child = spec["options"]["children"]["options"]
+    for action in that_set():
+        of_child[action.to_option]["fallback"] = (unsaid,)
+    return spec
 
 
 def given(options: dict) -> dict:
@@ -594,7 +269,7 @@ def _line(row: Change, status: object, values: tuple, why: str = "") -> str:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "databases": {"type": "list", "elements": "dict", "required": True, "options": DATABASE},
+            "databases": databases_spec(),
             "ask_workers": {"type": "bool", "default": True},
         },
         supports_check_mode=True,

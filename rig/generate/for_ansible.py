@@ -9,6 +9,8 @@ import markup
 import yaml_text
 from module_utils._celery.options import MEMORY, WORKER, for_modules
 from module_utils._common.options import Option
+from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
+from module_utils._stuck_jobs.option_table import DATABASES
 from module_utils._swap.options import SWAP
 from role_variables import Role
 
@@ -23,6 +25,11 @@ FRAGMENTS = {
     "workers": (
         "plugins/module_utils/_celery/options.py",
         {"DOCUMENTATION": (for_modules(WORKER),), "MEMORY": MEMORY},
+    ),
+    "databases": ("plugins/module_utils/_stuck_jobs/option_table.py", {"DOCUMENTATION": (DATABASES,)}),
+    "job_cleanup": (
+        "plugins/module_utils/_job_cleanup/options.py",
+        {"CRON": CRON_OPTIONS, "SCRIPT": SCRIPT_OPTIONS},
     ),
     "swapfile": ("plugins/module_utils/_swap/options.py", {"DOCUMENTATION": SWAP}),
 }

@@ -8,6 +8,8 @@ import markup
 from for_people import code, table
 from module_utils._celery.options import MEMORY, SANDBOX, WORKER
 from module_utils._common.options import Option
+from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
+from module_utils._stuck_jobs.option_table import DATABASE
 from module_utils._swap.options import SWAP
 
 
@@ -23,8 +25,20 @@ class Role:
 
 
 def common(options: tuple[Option, ...]) -> tuple[Option, ...]:
-    """The options that several services can have in common; what is not said there is left to each."""
-    return tuple(replace(option, default=None) for option in options if not option.required)
+    """The options that several entries can have in common. What is not set there is left to each."""
+    return _optional(tuple(option for option in options if not option.required))
+
+
+def _optional(options: tuple[Option, ...]) -> tuple[Option, ...]:
+    return tuple(
+        replace(
+            option,
+            required=False,
+            default=None,
+            options=_optional(option.options) if option.type == "dict" else option.options,
+        )
+        for option in options
+    )
 
 
 def prefixed(prefix: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
@@ -83,6 +97,43 @@ CELERY_WORKER = (
 SWAP_VARIABLES = tuple(
     replace(option, default=10) if option.name == "swap_swappiness" else option for option in prefixed("swap_", SWAP)
 )
+OF_ONE_RUN = ("jobs", "respect_age")  # asked for once, never configured
+CONFIGURED = tuple(option for option in DATABASE if option.name not in OF_ONE_RUN)
+JOB_CLEANUP = (
+    *prefixed("job_cleanup_", SCRIPT_OPTIONS[:1]),
+    Option(
+        "job_cleanup_databases",
+        "list",
+        "The databases. One file with two kinds of jobs is two entries. Options that are not set are taken from"
+        " O(job_cleanup_defaults).",
+        (),
+        elements="dict",
+        options=CONFIGURED,
+    ),
+    Option(
+        "job_cleanup_defaults",
+        "dict",
+        "What the databases have in common: any option of O(job_cleanup_databases) but name, path and table.",
+        {},
+        options=common(CONFIGURED),
+    ),
+    Option(
+        "job_cleanup_once",
+        "list",
+        (
+            "Clean-ups that this play does itself, before it sets up the schedule. Each has the name of a database, and"
+            " what is different this time: V(action), V(threshold), V(jobs), V(respect_age).",
+            "Without V(jobs), all that are stuck are cleaned up.",
+        ),
+        (),
+        elements="dict",
+        options=(
+            Option("name", "str", "The name of one of the databases.", required=True),
+            *common(tuple(option for option in DATABASE if option.name in ("action", "threshold", *OF_ONE_RUN))),
+        ),
+    ),
+    *prefixed("job_cleanup_", (*CRON_OPTIONS, *SCRIPT_OPTIONS[1:])),
+)
 ROLES = (
     Role(
         name="celery_worker",
@@ -109,6 +160,23 @@ ROLES = (
             "options": table(WORKER),
             "sandbox": code({"sandbox": SANDBOX}),
         },
+    ),
+    Role(
+        name="job_cleanup",
+        source="plugins/module_utils/_stuck_jobs/option_table.py and rig/generate/role_variables.py",
+        options=JOB_CLEANUP,
+        entry_points={
+            "main": {
+                "short_description": "Deal with the jobs that a crash left stuck in SQLite",
+                "description": "Installs C(cleanup_stuck_jobs.py) with its configuration and, if asked, its schedule."
+                " Can also do a clean-up once, within the play.",
+            },
+            "preflight": {
+                "short_description": "Check the configuration of the clean-up against the databases",
+                "description": "Lists all that would keep the clean-up from working, and changes nothing.",
+            },
+        },
+        readme={"variables": table(JOB_CLEANUP, nested=False), "options": table(CONFIGURED)},
     ),
     Role(
         name="swap",

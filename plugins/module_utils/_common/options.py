@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
 
@@ -46,7 +47,7 @@ class Option:
         if self.required:
             fields["required"] = True
         if self.default is not None:
-            fields["default"] = list(self.default) if self.type == "list" else self.default
+            fields["default"] = deepcopy(list(self.default) if self.type == "list" else self.default)
         if self.choices:
             fields["choices"] = list(self.choices)
         if self.no_log is not None:

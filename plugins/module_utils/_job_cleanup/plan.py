@@ -16,19 +16,19 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths impo
     CONFIGURATION,
     MARKER,
     PROGRAMS,
-    STATE,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import Identity
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import SCHEDULE
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import api
 
 SCRIPT = f"{PROGRAMS}/cleanup_stuck_jobs.py"
 ENGINE = f"{PROGRAMS}/engine"  # the package that holds the engine's packages, as module_utils does here
 OLD_ENGINES = (f"{PROGRAMS}/stuck_jobs",)  # where older versions had it
 CONFIG = f"{CONFIGURATION}/job_cleanup.json"
-RECORDS = f"{STATE}/job_cleanup"
+RECORDS = api.Database.record_directory
 CRON = "/etc/cron.d/evenkeel-job-cleanup"
 
-TIMES = ("minute", "hour", "day", "month", "weekday")
+TIMES = tuple(option.name for option in SCHEDULE)  # in the order of crontab(5)
 MODULE_UTILS = api.__name__.rpartition("._stuck_jobs")[0]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
+from .._common.paths import STATE
 from .._common.quantities import parse_duration
 from .actions import ACTIONS, RESET, Action, that_set
 from .times import parse_zone
@@ -133,7 +134,7 @@ class Database(Table):
     celery: Celery | None = None
     requeue: Requeue | None = None
     busy_timeout: float = 30  # seconds
-    record_directory: str = "/var/lib/evenkeel/job_cleanup"
+    record_directory: str = f"{STATE}/job_cleanup"
 
     _column_options = (
         *Table._column_options,

@@ -1,7 +1,8 @@
-"""The module that cleans up stuck jobs, and that its defaults and the role's are the engine's."""
+"""The module that cleans up stuck jobs, and that what is documented about its options is true."""
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import sqlite3
@@ -9,8 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import yaml
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import option_table
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import that_set
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import read_options
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.options import (
     Celery,
     Database,
@@ -21,7 +23,14 @@ from ansible_collections.evenkeel.celery.plugins.modules import sqlite_stuck_job
 from module_args import patch_module_args
 from project import PROJECT
 
-ROLE = PROJECT / "roles" / "job_cleanup"
+ENGINE = PROJECT / "plugins" / "module_utils" / "_stuck_jobs"
+# The descriptions of options, and what the engine makes of them.
+OPTIONS = [
+    (option_table.DATABASE, Database),
+    (option_table.CHILD, Table),
+    (option_table.CELERY, Celery),
+    (option_table.REQUEUE, Requeue),
+]
 
 
 @pytest.fixture
@@ -105,39 +114,26 @@ def test_the_diff_says_in_words_and_rows_what_is_set(capsys, jobs):
     }
 
 
-def engine_defaults(kind):
-    found = {}
-    for item in dataclasses.fields(kind):
-        if item.default_factory is not dataclasses.MISSING:
-            found[item.name] = item.default_factory()
-        elif item.default is not dataclasses.MISSING:
-            found[item.name] = list(item.default) if isinstance(item.default, tuple) else item.default
-    return found
+@pytest.mark.parametrize(("table", "kind"), OPTIONS, ids=[kind.__name__ for table, kind in OPTIONS])
+def test_the_documented_options_are_those_that_there_are(table, kind):
+    known = {item.name for item in dataclasses.fields(kind)} - {"outcomes"}
+    if issubclass(kind, Table):
+        known |= {option for action in that_set() for option in (action.to_option, action.set_option)}
+    if kind is Database:
+        known.remove("foreign_key")
+    assert {option.name for option in table} == known
 
 
-def defaults_of(spec):
-    return {key: each["default"] for key, each in spec.items() if "default" in each}
+def test_what_is_documented_as_a_default_is_what_holds_without_the_option(jobs):
+    documented = {option.name: option.default for option in option_table.DATABASE if option.default is not None}
+    assert read_options({**documented, **jobs}) == read_options(jobs)
 
 
-def action_defaults():
-    return {
-        option: default
-        for action in that_set()
-        for option, default in ((action.to_option, action.status), (action.set_option, {}))
-    }
-
-
-def test_the_defaults_of_module_and_role_are_the_engines():
-    of_engine = {**engine_defaults(Database), **action_defaults(), "action": Database.action.name}
-    of_role = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())["__job_cleanup_defaults"]
-    for name in ("name", "path", "foreign_key", "outcomes"):
-        del of_engine[name]
-    assert {**defaults_of(sqlite_stuck_jobs.DATABASE), "celery": None, "requeue": None} == of_engine
-    # A clean-up of given jobs is asked for once, not configured.
-    assert of_role == {key: value for key, value in of_engine.items() if key not in ("jobs", "respect_age")}
-    assert defaults_of(sqlite_stuck_jobs.CHILD).items() <= {**engine_defaults(Table), **action_defaults()}.items()
-    assert defaults_of(sqlite_stuck_jobs.CELERY) == engine_defaults(Celery)
-    assert defaults_of(sqlite_stuck_jobs.REQUEUE) == engine_defaults(Requeue)
+def test_the_engine_uses_every_option():
+    files = [file for file in ENGINE.rglob("*.py") if file.name not in ("option_table.py", "options.py")]
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text())))
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    assert {item.name for table, kind in OPTIONS for item in dataclasses.fields(kind)} <= used
 
 
 def test_null_is_null_where_a_status_is_set_and_nowhere_else(capsys, jobs):

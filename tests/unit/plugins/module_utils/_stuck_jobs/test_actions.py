@@ -12,6 +12,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.action
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     StuckJobsError,
     clean_up,
+    option_table,
     read_options,
     undo,
 )
@@ -112,16 +113,22 @@ def test_it_can_be_anothers_last_resort(jobs, monkeypatch):
 
 @pytest.mark.usefixtures("archive")
 def test_the_module_takes_it(jobs, capsys):
-    importlib.reload(sqlite_stuck_jobs)  # its arguments are made of the actions that there are
+    reload()
     try:
         with patch_module_args({"databases": [jobs]}), pytest.raises(SystemExit):
             sqlite_stuck_jobs.main()
     finally:
         del ACTIONS["archive"]
-        importlib.reload(sqlite_stuck_jobs)
+        reload()
     told = json.loads(capsys.readouterr().out)
     assert told["databases"][0]["counts"]["jobs"] == {"archive": 1}
     assert "jobs 1: shelved, shelf 7, error put away (" in told["diff"][0]["after"]
+
+
+def reload():
+    """The module's arguments are made of the actions that there are when it is imported."""
+    for each in (option_table, sqlite_stuck_jobs):
+        importlib.reload(each)
 
 
 def test_the_options_of_an_action_go_with_it(jobs):

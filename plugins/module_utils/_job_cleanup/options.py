@@ -1,0 +1,53 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of the script and its schedule: each is written here, and nowhere else by hand."""
+
+from __future__ import annotations
+
+from .._common.options import Option
+
+SCHEDULE = (
+    Option("minute", "str", "The minutes. By default every tenth."),
+    Option("hour", "str", "The hours. By default every one."),
+    Option("day", "str", "The days of the month. By default every one."),
+    Option("month", "str", "The months. By default every one."),
+    Option("weekday", "str", "The days of the week. By default every one."),
+)
+# What the checks, too, have to know.
+CRON_OPTIONS = (
+    Option("cron_state", "str", "Whether cron runs the script.", "absent", choices=("present", "absent")),
+    Option(
+        "cron_user",
+        "str",
+        (
+            "The user as whom cron runs the script. Empty for the databases' owner, or V(root) without databases.",
+            "V(root) works as each owner in turn.",
+        ),
+        "",
+    ),
+)
+SCRIPT_OPTIONS = (
+    Option(
+        "state",
+        "str",
+        "V(present) installs the script, its engine, its configuration and its schedule. V(absent) removes all of it."
+        " Records of runs stay.",
+        "present",
+        choices=("present", "absent"),
+    ),
+    Option(
+        "cron_schedule",
+        "dict",
+        "When cron runs the script, as crontab(5) has it. By default every ten minutes.",
+        {},
+        options=SCHEDULE,
+    ),
+    Option(
+        "metrics_file",
+        "path",
+        "A file for node_exporter's textfile collector, in a directory where the script's user may write. Empty for"
+        " none.",
+        "",
+    ),
+)

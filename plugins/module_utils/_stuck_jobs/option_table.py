@@ -1,0 +1,270 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of a database: each is described here, and nowhere else by hand. Their defaults are in options.py."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from .._common.options import Option
+from .actions import ACTIONS, that_set
+from .options import ERROR_MODES, POLICIES, Celery, Database, Requeue, Table
+
+ERROR_MODE = "Whether the message replaces the column's text, or is appended to it on a line of its own."
+
+
+def _of_actions(of_job: bool) -> Iterator[Option]:
+    """The options of the actions that set a status; a child's status is by default that of the job."""
+    for action in that_set():
+        status = f"The status that V({action.name}) sets. Null is NULL."
+        status += "" if of_job else " By default that of the job."
+        columns = f"Other columns that V({action.name}) sets, such as C({{started_at: null, worker: null}})."
+        yield Option(action.to_option, "raw", status, action.status if of_job else None)
+        yield Option(action.set_option, "dict", columns, {})
+
+
+CHILD = (
+    Option("table", "str", "The table of the children.", required=True),
+    Option(
+        "foreign_key",
+        "list",
+        "The column that holds the id of the job. As many as the id has.",
+        required=True,
+        elements="str",
+        no_log=False,
+    ),
+    Option(
+        "id_column",
+        "list",
+        "The column that identifies a child. Several for a composite key.",
+        Table.id_column,
+        elements="str",
+    ),
+    Option(
+        "status_column",
+        "str",
+        "The column of the status. Empty if there is none: then only V(delete) touches the child.",
+        Table.status_column,
+    ),
+    Option(
+        "stuck_statuses",
+        "list",
+        "The statuses in which a child is reset or failed with its job. By default those of the job.",
+        elements="raw",
+    ),
+    *_of_actions(of_job=False),
+    Option("error_column", "str", "A column of the child that gets the message. Empty for none.", Table.error_column),
+    Option("error_mode", "str", ERROR_MODE, Table.error_mode, choices=ERROR_MODES),
+    Option("error_message", "str", "The message in O(error_column). By default that of the job."),
+    Option("children", "list", "The children's children, with the same options.", (), elements="dict"),
+)
+
+CELERY = (
+    Option("app", "str", "The application, as C(celery --app) takes it.", required=True),
+    Option("directory", "path", "The directory from which the application is imported.", required=True),
+    Option("python", "path", "The interpreter of its virtual environment.", required=True),
+    Option(
+        "environment_file",
+        "path",
+        (
+            "A file with its environment, such as C(/etc/evenkeel/celery-worker.env).",
+            "The database's owner can read it, or it is root's in directories of root's.",
+        ),
+        Celery.environment_file,
+    ),
+    Option(
+        "workers",
+        "list",
+        (
+            "The nodes that all have to answer. Once they have, others of their names are waited for as long again, at"
+            " least for a second.",
+            "If none is named, all have O(timeout) to answer, and the answer of one of this application's is enough.",
+        ),
+        Celery.workers,
+        elements="str",
+    ),
+    Option("timeout", "float", "For how many seconds to wait for answers at most.", Celery.timeout),
+    Option(
+        "task_id_column",
+        "str",
+        "The column that holds the id of the job's task. Without one, the job's id is looked for among the arguments of"
+        " tasks.",
+        Celery.task_id_column,
+    ),
+    Option(
+        "unreachable",
+        "str",
+        (
+            "What to do when it is not known what the workers are doing. V(abort) changes nothing, V(ignore) trusts the"
+            " age alone.",
+            "If empty, it is V(abort) for V(reset) and V(delete), V(ignore) for V(fail).",
+        ),
+        Celery.unreachable,
+        choices=POLICIES,
+    ),
+)
+
+REQUEUE = (
+    Option("task", "str", "The name of the task.", required=True),
+    Option("args", "list", "Its arguments. C({id}) is the job's id.", Requeue.args, elements="raw"),
+    Option("kwargs", "dict", "Its keyword arguments.", {}),
+    Option("queue", "str", "Its queue. Empty for where the application routes it.", Requeue.queue),
+)
+
+DATABASE = (
+    Option("name", "str", "The name of the database in messages, and in the names of records.", required=True),
+    Option("path", "path", "The database file. It must exist; it is never created.", required=True),
+    Option("table", "str", "The table of the jobs.", required=True),
+    Option(
+        "id_column",
+        "list",
+        "The column that identifies a job: the primary key, or one that is unique. Several for a composite key.",
+        Database.id_column,
+        elements="str",
+    ),
+    Option("status_column", "str", "The column of the status.", Database.status_column),
+    Option(
+        "time_column",
+        "str",
+        (
+            "The column that says since when a job has had its status, or when it last took a step.",
+            "A time of creation would make a job that waited for long look stuck as soon as it starts.",
+        ),
+        Database.time_column,
+    ),
+    Option(
+        "fallback_time_column",
+        "str",
+        "The column to look at where O(time_column) is NULL, such as V(created_at).",
+        Database.fallback_time_column,
+    ),
+    Option(
+        "time_zone",
+        "str",
+        "The zone of timestamps without an offset, by its name in the tz database.",
+        Database.time_zone,
+    ),
+    Option(
+        "stuck_statuses",
+        "list",
+        "The statuses in which a job can be stuck.",
+        Database.stuck_statuses,
+        elements="raw",
+    ),
+    Option(
+        "threshold",
+        "duration",
+        "The age from which a job is stuck: longer than any job takes from one step to the next.",
+        Database.threshold,
+    ),
+    Option("thresholds", "dict", "Other thresholds, by the value of O(threshold_column).", {}),
+    Option(
+        "threshold_column",
+        "str",
+        "The column whose values O(thresholds) has, such as that of the queue. Empty for the status column.",
+        Database.threshold_column,
+    ),
+    Option(
+        "action",
+        "str",
+        "What is done with a stuck job. All of it can be undone from the record of the run.",
+        Database.action.name,
+        choices=tuple(ACTIONS),
+    ),
+    *_of_actions(of_job=True),
+    Option(
+        "error_column",
+        "str",
+        "A column that gets O(error_message) when a job is failed. Empty for none.",
+        Database.error_column,
+    ),
+    Option("error_mode", "str", ERROR_MODE, Database.error_mode, choices=ERROR_MODES),
+    Option(
+        "error_message",
+        "str",
+        "The message in O(error_column). It may hold C({id}), C({status}), C({age}) and C({attempts}).",
+        Database.error_message,
+    ),
+    Option("attempts_column", "str", "A column that counts the attempts. Empty for none.", Database.attempts_column),
+    Option(
+        "count_attempts",
+        "bool",
+        "Whether a reset adds one to O(attempts_column). V(false) where the application counts.",
+        Database.count_attempts,
+    ),
+    Option(
+        "max_attempts",
+        "int",
+        (
+            "After this many attempts, a job is failed instead of reset. V(0) for no limit.",
+            "Without a limit, a job that kills its worker comes back for ever.",
+        ),
+        Database.max_attempts,
+    ),
+    Option(
+        "jobs",
+        "list",
+        (
+            "Only these jobs, by their ids or unambiguous beginnings of them, whatever their age. They still have to"
+            " be stuck.",
+            "A binary id is written in hex, a composite one with V(/) between its parts.",
+        ),
+        Database.jobs,
+        elements="str",
+    ),
+    Option("respect_age", "bool", "Whether O(jobs), too, have to be older than O(threshold).", Database.respect_age),
+    Option(
+        "children",
+        "list",
+        (
+            "Tables whose rows belong to a job and go the same way with it.",
+            "Each may have C(children) of its own, with the same options.",
+        ),
+        Database.children,
+        elements="dict",
+        options=CHILD,
+    ),
+    Option(
+        "celery",
+        "dict",
+        (
+            "The application whose workers are asked what they are doing. A job that one of them is executing, has"
+            " reserved or has scheduled is not stuck, whatever its age.",
+            "Databases that have the same application, but for O(celery.task_id_column) and O(celery.unreachable), are"
+            " served by one answer.",
+            "Each worker needs a node name of its own (C(celery worker -n)). Where several share one, it is only known"
+            " what they are doing if all of them answer every question.",
+        ),
+        options=CELERY,
+    ),
+    Option(
+        "requeue",
+        "dict",
+        (
+            "The task to send, through O(celery), for each job that was reset, once the reset is committed.",
+            "If it can't be sent, the rows are put back as they were, for the next run to find.",
+        ),
+        options=REQUEUE,
+    ),
+    Option(
+        "busy_timeout",
+        "float",
+        "For how many seconds to wait for another process that holds the database, or for another clean-up.",
+        Database.busy_timeout,
+    ),
+    Option(
+        "record_directory",
+        "path",
+        "Where the record of each run is kept, in a directory of the database's owner.",
+        Database.record_directory,
+    ),
+)
+DATABASES = Option(
+    "databases",
+    "list",
+    "The databases. One file with two kinds of jobs is two entries.",
+    required=True,
+    elements="dict",
+    options=DATABASE,
+)
