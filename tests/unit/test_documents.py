@@ -1,0 +1,49 @@
+"""What the READMEs and the rig say of paths and platforms is what the code has."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import paths
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import store
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import plan as job_cleanup
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap import options, settings
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.systemd_unit import STALE_WORKERS
+from project import PROJECT
+
+# Every path on a managed host, of a service NAME and a user USER.
+ON_THE_HOST = {
+    paths.PROGRAMS,
+    paths.unit_path("NAME"),
+    paths.environment_path("NAME"),
+    paths.program_directory("NAME"),
+    STALE_WORKERS,
+    str(store.directory("NAME")),
+    job_cleanup.SCRIPT,
+    job_cleanup.ENGINE,
+    job_cleanup.CONFIG,
+    job_cleanup.CRON,
+    job_cleanup.RECORDS,
+    f"{job_cleanup.RECORDS}/USER",
+    settings.FSTAB,
+    settings.SYSCTL,
+    *(option.default for option in options.SWAP if option.name == "path"),
+}
+
+
+@pytest.mark.parametrize("readme", ["README.md", *(f"roles/{r.name}/README.md" for r in (PROJECT / "roles").iterdir())])
+def test_each_path_in_a_readmes_table_is_one_of_the_codes(readme):
+    documented = re.findall(r"^\| `(/[^`]+?)/?` \|", (PROJECT / readme).read_text(), re.MULTILINE)
+    assert documented
+    assert set(documented) <= ON_THE_HOST
+
+
+def test_every_scenario_runs_on_every_platform():
+    releases = load("rig/vars/images.yml")["rig_releases"]
+    hosts = load(".config/molecule/config.yml")["platforms"]
+    assert [host["image"] for host in hosts] == [f"evenkeel/server:{release['tag']}" for release in releases]
+
+
+def load(path):
+    return yaml.safe_load(Path(PROJECT, path).read_text())
