@@ -9,6 +9,8 @@ import re
 import time
 from pathlib import Path
 
+COLOURS = re.compile("\x1b\\[[0-9;]*m")
+
 
 def pytest_configure(config):
     # Taken away from the processes that pytest starts: test runners of pytest-xdist report to this one, and what
@@ -48,6 +50,5 @@ def _message(report):
     if not report.failed:
         return ""
     crash = getattr(report.longrepr, "reprcrash", None)
-    if crash is None:
-        return str(report.longrepr)
-    return f"{crash.message}\n{Path(crash.path).name}:{crash.lineno}"
+    words = f"{crash.message}\n{Path(crash.path).name}:{crash.lineno}" if crash else str(report.longrepr)
+    return COLOURS.sub("", words)

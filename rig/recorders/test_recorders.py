@@ -38,11 +38,11 @@ def test_how_each_test_ended_and_why_is_recorded(pytester, monkeypatch):
             raise RuntimeError("no host")
 
         def test_good(): pass
-        def test_bad(): assert 1 == 2, "as promised"
+        def test_bad(): assert '1' == '2', "as promised"
         def test_never_run(broken): pass
         """
     )
-    pytester.runpytest_subprocess("-p", "pytest_record", "-p", "xdist", "-n", "2")
+    pytester.runpytest_subprocess("--color=yes", "-p", "pytest_record", "-p", "xdist", "-n", "2")
     records = [json.loads(line) for line in record.read_text().splitlines()]
     ended = {line["test"].split("::")[1]: line for line in records if "test" in line}
     assert {name: line["outcome"] for name, line in ended.items()} == {
@@ -51,6 +51,7 @@ def test_how_each_test_ended_and_why_is_recorded(pytester, monkeypatch):
         "test_never_run": "failed",
     }
     assert "as promised" in ended["test_bad"]["message"]
+    assert "\x1b" not in ended["test_bad"]["message"]
     assert "no host" in ended["test_never_run"]["message"]
     assert records[-1]["verified"] > 0
 
