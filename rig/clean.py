@@ -2,8 +2,8 @@
 
 .venv stays.
 
-clean.py [keep-swappiness | give-back]: vm.swappiness is the whole machine's, and the hosts in containers change it;
-these two only remember it before, and set it again after.
+clean.py keep-swappiness: vm.swappiness is the whole machine's, and the hosts in containers change it; this only
+remembers it, so that it can be given back.
 """
 
 import shutil
@@ -16,6 +16,7 @@ from docker.errors import DockerException
 SWAPPINESS = Path("/proc/sys/vm/swappiness")
 KEPT = Path(".cache/rig/swappiness")
 IMAGE = "evenkeel/server:debian12"
+HOSTS = ("evenkeel", "owner=molecule")  # labels: the demo's and the benchmark's, and the scenarios'
 CACHES = (".cache", ".pytest_cache", ".hypothesis", ".ruff_cache")
 
 
@@ -35,7 +36,8 @@ def keep_swappiness() -> None:
 
 
 def give_back_swappiness() -> None:
-    if not KEPT.exists():
+    """As it was, unless hosts are running that count on what it is now: the next run, or `make clean`, does it then."""
+    if not KEPT.exists() or running_hosts():
         return
     if KEPT.read_text() != SWAPPINESS.read_text():
         write = f"mount -o remount,rw /proc/sys && echo {int(KEPT.read_text())} > {SWAPPINESS}"
@@ -44,13 +46,18 @@ def give_back_swappiness() -> None:
     KEPT.unlink()
 
 
+def running_hosts() -> list:
+    containers = docker.from_env().containers
+    return [host for label in HOSTS for host in containers.list(filters={"label": label})]
+
+
 def clean() -> None:
     try:
         engine = docker.from_env()
     except DockerException:
         print("No Docker engine answers: only the caches are removed.")
     else:
-        for label in ("evenkeel", "owner=molecule"):
+        for label in HOSTS:
             remove_containers(label)
         give_back_swappiness()
         for image in engine.images.list("evenkeel/server"):
@@ -66,4 +73,4 @@ def bytecode() -> list[Path]:
 
 
 if __name__ == "__main__":
-    {"keep-swappiness": keep_swappiness, "give-back": give_back_swappiness}.get("".join(sys.argv[1:]), clean)()
+    keep_swappiness() if sys.argv[1:] == ["keep-swappiness"] else clean()
