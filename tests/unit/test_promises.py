@@ -41,3 +41,8 @@ def test_every_tool_is_told_the_same_oldest_python_of_managed_hosts():
     assert sanity["modules"]["python_requires"] == f">={python}"
     assert TOX["env"]["oldest-python"]["base_python"] == [RUFF["target-version"]]
     assert f"--target={python}-" in (PROJECT / "Makefile").read_text()
+
+
+def test_the_workflow_tests_every_ansible_core():
+    workflow = yaml.safe_load((PROJECT / ".github/workflows/versions.yml").read_text())
+    assert workflow["jobs"]["ansible-core"]["strategy"]["matrix"]["core"] == CORES
