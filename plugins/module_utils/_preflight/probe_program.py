@@ -64,7 +64,7 @@ def footprint(pool):
 def look_at_broker(app, timeout, answer):
     try:
         connection = app.connection_for_read(connect_timeout=timeout)
-        _ = connection.transport
+        _transport = connection.transport
         answer["uri"] = connection.as_uri()
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=timeout)
         connection.release()
@@ -105,4 +105,4 @@ def look(wish):
 if __name__ == "__main__":
     WISH = json.loads(sys.argv[1])
     sys.path.insert(0, WISH["directory"])
-    print("\n" + WISH["mark"] + json.dumps(look(WISH)))
+    sys.stdout.write("\n" + WISH["mark"] + json.dumps(look(WISH)) + "\n")

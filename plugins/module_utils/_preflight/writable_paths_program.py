@@ -35,4 +35,4 @@ def look(paths):
 
 
 if __name__ == "__main__":
-    print(json.dumps(look(sys.argv[1:])))
+    sys.stdout.write(json.dumps(look(sys.argv[1:])))

@@ -39,7 +39,7 @@ def main():
         app = load(setup["app"])
     except BaseException as error:  # pylint: disable=broad-exception-caught
         answer(error=in_one_line(error))
-        sys.exit(1)
+        raise SystemExit(1) from error
     answer(ready=True)
     for line in sys.stdin:
         request = json.loads(line)

@@ -38,7 +38,7 @@ class Kind:
     def files(self, instance: Instance, programs: Mapping[str, str]) -> Files:
         """The files of a service; `programs` are the texts of ours by their file names."""
         texts = [self.unit(instance), environment(instance), *(programs[program] for program in self.programs)]
-        modes = [0o644, 0o600, *(0o644 for _ in self.programs)]
+        modes = [0o644, 0o600, *[0o644] * len(self.programs)]
         paths = self.paths(instance["name"])
         return {path: File(text.encode(), mode) for path, text, mode in zip(paths, texts, modes)}
 

@@ -7,14 +7,14 @@ from collections import deque
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import celery_helper
 
-OWN, OTHER = ["shop.make"], ["forge.make [rate_limit=1/m]"]
+OWN, OTHER = "shop.make", "forge.make [rate_limit=1/m]"
 
 
-def worker(name, *active, pid=1, registered=OWN, **answers):
+def worker(name, *active, pid=1, **answers):
     """A worker that executes tasks of these ids."""
     return name, {
         "stats": {"pid": pid},
-        "registered": registered,
+        "registered": [OWN],
         "scheduled": [],
         "reserved": [],
         "active": [{"id": task, "args": [f"job-{task}"], "kwargs": {}} for task in active],
@@ -28,7 +28,7 @@ class App:
     shares_mailboxes: on RabbitMQ workers of one name take turns; on Redis each gets every question.
     """
 
-    def __init__(self, *workers, tasks=OWN, shares_mailboxes=False):
+    def __init__(self, *workers, tasks=(OWN,), shares_mailboxes=False):
         self.control, self.tasks = self, {"celery.chord": None, **dict.fromkeys(tasks)}
         self.workers, self.shares_mailboxes = deque(workers), shares_mailboxes
 
@@ -108,18 +108,18 @@ def test_nobody_or_not_everybody_answers():
 
 
 def test_workers_of_another_application_stand_for_none_of_ours():
-    forge = worker("forge", "x", pid=9, registered=OTHER, active=None)
+    forge = worker("forge", "x", pid=9, registered=[OTHER], active=None)
     assert set(ask(App(forge, worker("w1", "a")))["tasks"]) == {"a", "job-a"}
     error = ask(App(forge))["error"]
     assert error == "only workers of other applications answered, which know none of its tasks: forge"
 
 
 def test_a_task_with_a_rate_limit_is_known_by_its_name():
-    assert "a" in ask(App(worker("w1", "a", registered=OTHER), tasks=["forge.make"]))["tasks"]
+    assert "a" in ask(App(worker("w1", "a", registered=[OTHER]), tasks=["forge.make"]))["tasks"]
 
 
 def test_for_an_application_without_tasks_of_its_own_every_worker_counts():
-    assert "a" in ask(App(worker("w1", "a", registered=OTHER), tasks=[]))["tasks"]
+    assert "a" in ask(App(worker("w1", "a", registered=[OTHER]), tasks=[]))["tasks"]
 
 
 def test_a_task_is_known_by_its_id_and_by_its_arguments_at_any_depth():
