@@ -97,8 +97,8 @@ AMID_A_WRITE = """
 import sys
 sys.path.insert(0, "/usr/local/lib/evenkeel")
 from pathlib import Path
-from stuck_jobs import Database
-from stuck_jobs.access import as_owner, connect
+from engine._stuck_jobs import Database
+from engine._stuck_jobs.engines.sqlite.access import as_owner, connect
 for name in ("jobs", "batches"):
     database = Database(table=name, name=name, path=f"/srv/app/{name}.db")
     with as_owner(database), connect(database, write=True) as connection:
