@@ -96,8 +96,7 @@ def test_what_several_workers_of_one_name_execute_is_not_stuck(  # noqa: PLR0913
 ):
     lost, jobs = f"lost-{is_named}", [f"longer-{is_named}-{queue}" for queue in namesakes]
     stick(lost, *jobs)
-    server.send(f"longer-{is_named}-", 600, *namesakes)
-    server.wait_for(lambda: server.done(*(f"begun-{job}" for job in jobs)), 60, "the tasks to begin")
+    server.hold(f"longer-{is_named}-", *namesakes)
 
     name = f"celery@{server.check_output('hostname')}"
     celery = {"workers": ["shop@orders", name] if is_named else [], "timeout": 20}
