@@ -77,9 +77,9 @@ def done_once(server, wait_for):
 
 
 @pytest.fixture
-def namesakes(server):
+def namesakes(server, is_named):
     """Two workers of two queues without -n, as most tutorials have them: both are celery@HOST."""
-    queues = ["alike-1", "alike-2"]
+    queues = [f"alike-{number}-{is_named}" for number in (1, 2)]
     for queue in queues:
         server.check_output(
             f"systemd-run --unit {queue} --uid shop -p WorkingDirectory=/opt/shop -p KillMode=mixed"
@@ -94,9 +94,9 @@ def namesakes(server):
 def test_what_several_workers_of_one_name_execute_is_not_stuck(  # noqa: PLR0913, PLR0917
     server, stick, statuses, clean_up, done_once, namesakes, is_named
 ):
-    lost, jobs = f"lost-{is_named}", [f"longer-{is_named}-{queue}" for queue in namesakes]
+    lost, jobs = f"lost-{is_named}", [f"longer-{queue}" for queue in namesakes]
     stick(lost, *jobs)
-    server.hold(f"longer-{is_named}-", *namesakes)
+    server.hold("longer-", *namesakes)
 
     name = f"celery@{server.check_output('hostname')}"
     celery = {"workers": ["shop@orders", name] if is_named else [], "timeout": 20}
