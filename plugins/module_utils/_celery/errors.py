@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from .._common.quantities import parse_duration, parse_size
 from .options import WORKER, Instance, node_name, time_limit

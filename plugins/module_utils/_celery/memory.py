@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from .._common.quantities import parse_size
 from .options import Instance

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Dict, Mapping
+from typing import Any
 
 from .._common.options import Option, with_defaults
 from .._common.quantities import parse_duration
 
-Instance = Dict[str, Any]  # a service's options by their names, complete: see complete()
+Instance = dict[str, Any]  # a service's options by their names, complete: see complete()
 
 # Directives of systemd.exec(5) that let a worker do its work and little else. docs/sandbox.md says what each forbids.
 SANDBOX = {

@@ -9,8 +9,8 @@ import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 LOOK_EVERY = 0.1  # seconds
 

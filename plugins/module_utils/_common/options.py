@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from typing import Any
 
 # Types of ours, with their grammar (quantities.py) in a sentence; to Ansible they are strings.
 GRAMMAR = {

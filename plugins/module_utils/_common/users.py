@@ -9,8 +9,9 @@ import contextlib
 import grp
 import os
 import pwd
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import Any
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, Mapping, Sequence
 
 from .._common import files, locks, systemd
 from .._common.paths import program_directory, unit_path

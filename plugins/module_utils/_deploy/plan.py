@@ -10,8 +10,8 @@ set of files, one of them a systemd unit; what else it is made of is its kind's 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Iterable, Mapping
 
 from .._common.files import File
 from .._common.paths import MARKER, unit_path

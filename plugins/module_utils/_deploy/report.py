@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from .._common.files import File
 from .plan import Change, Found

@@ -15,8 +15,9 @@ import base64
 import dataclasses
 import json
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Iterable, Mapping
+from typing import Any
 
 from .._common import files, paths
 from .._common.files import File

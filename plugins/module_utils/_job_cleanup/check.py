@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Callable
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import service_identity
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import (

@@ -9,8 +9,8 @@ import grp
 import os
 import pwd
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 from .._celery.memory import NOTHING_KNOWN, Footprint, memory_errors, memory_warnings
 from .._celery.options import Instance

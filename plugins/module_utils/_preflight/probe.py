@@ -13,14 +13,15 @@ import inspect
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any
 
 from .._celery.options import Instance
 from .._common import users
 from . import probe_program
 
-Answer = Dict[str, Any]
+Answer = dict[str, Any]
 
 TIMEOUT = 60  # seconds for an application to be imported, and for its broker to answer
 BROKER_TIMEOUT = 5

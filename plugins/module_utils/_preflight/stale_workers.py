@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from typing import Iterator
+from collections.abc import Iterator
 
 from .._celery.options import Instance
 from .._targets.systemd_unit import stale_workers_command

@@ -10,8 +10,9 @@ import inspect
 import json
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from .._celery.options import Instance
 from .._common import users

@@ -18,8 +18,9 @@ import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, NamedTuple
 
 from .._common.users import Identity, acting_as, child_of
 from . import celery_helper

@@ -8,9 +8,10 @@ from __future__ import annotations
 import difflib
 import re
 import string
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Iterable, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, NamedTuple
 
 from .._common.paths import STATE
 from .._common.quantities import parse_duration

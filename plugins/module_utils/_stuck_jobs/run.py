@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import Any, Callable
 
 from . import record
 from .applications import Application, Applications

@@ -9,9 +9,10 @@ import os
 import re
 import stat
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import format_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import (

@@ -10,9 +10,10 @@ old one's name in one rename and is switched on under it. At each moment, a rebo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import format_size
 

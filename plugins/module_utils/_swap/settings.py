@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import files
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import MARKER

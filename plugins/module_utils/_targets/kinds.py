@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Callable, Dict, Iterator, Mapping
+from typing import Callable
 
 from .._celery.command import WATCHDOG
 from .._celery.errors import errors
@@ -16,7 +17,7 @@ from .._common.options import Option
 from .._common.paths import PROGRAMS, environment_path, program_directory, unit_path
 from .systemd_unit import STALE_WORKERS, environment, unit
 
-Files = Dict[str, File]  # by their paths
+Files = dict[str, File]  # by their paths
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ Pure: an instance, which is a dictionary of the options in _celery/options.py, g
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 from .._celery.command import command, hand_back, stop_timeout
 from .._celery.options import Instance, node_name

@@ -27,9 +27,9 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
 
 PROC = Path("/proc")
 NO_UNIT, CONTAINER = "no unit", "a container"

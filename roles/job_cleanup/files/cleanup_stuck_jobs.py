@@ -30,9 +30,10 @@ import json
 import re
 import sys
 import syslog
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any
 
 # Leave no compiled copy of the engine behind in /usr/local/lib/evenkeel.
 sys.dont_write_bytecode = True

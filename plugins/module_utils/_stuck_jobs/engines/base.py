@@ -10,9 +10,11 @@ stuck, what becomes of it, the record and the report are not its business.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any, Callable, ContextManager, Iterator, Mapping, Sequence
+from typing import Any, Callable
 
 from ..._common.users import Identity
 from ..actions import that_set
@@ -54,11 +56,11 @@ class Engine(ABC):
         """The user as whom everything is done. Raises StuckJobsError where the database can't be used."""
 
     @abstractmethod
-    def acting_as_owner(self) -> ContextManager[None]:
+    def acting_as_owner(self) -> AbstractContextManager[None]:
         """Root acts as the owner meanwhile; anybody else but the owner gets a StuckJobsError."""
 
     @abstractmethod
-    def connect(self, write: bool) -> ContextManager[Session]:
+    def connect(self, write: bool) -> AbstractContextManager[Session]:
         """Opens the database and never creates it. What it has to complain of is raised as StuckJobsError."""
 
     @staticmethod

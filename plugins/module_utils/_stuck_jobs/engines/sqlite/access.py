@@ -9,8 +9,8 @@ import contextlib
 import os
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 from urllib.parse import quote
 
 from ...._common.users import Identity, acting_as, user_name

@@ -11,7 +11,8 @@ times    Julian days
 from __future__ import annotations
 
 import contextlib
-from typing import ContextManager, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from ...._common.users import Identity
 from .. import base
@@ -28,7 +29,7 @@ class SQLite(base.Engine):
     def owner(self) -> Identity:
         return access.owner_of(self.database)
 
-    def acting_as_owner(self) -> ContextManager[None]:
+    def acting_as_owner(self) -> AbstractContextManager[None]:
         return access.as_owner(self.database)
 
     @contextlib.contextmanager

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ...change import show
 from ...options import Database, StuckJobsError, Table

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Iterator, Sequence
 
 from ... import change
 from ...options import Database, StuckJobsError, Table, nearest

@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Callable
 
 from ...change import Change, Recorded, Shape
 from ...options import Database
