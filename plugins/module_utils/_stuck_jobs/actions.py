@@ -46,7 +46,7 @@ class Action:
 
 
 RESET = Action("reset", "reset to {status}", status="pending", counts_attempts=True, in_the_end="fail", requeues=True)
-# A job that is marked as failed although a worker executes it ends as that worker says.
+# A job that is marked as failed although a worker executes it still ends with that worker's result.
 FAIL = Action("fail", "set to {status}", status="failed", writes_error=True, unreachable="ignore")
 DELETE = Action("delete", "deleted", removes=True)
 

@@ -73,7 +73,7 @@ class CeleryClient:
     def start(self) -> None:
         """Starts the helper. Root has to call this before it acts as somebody else: the helper must not become root.
 
-        Raises StuckJobsError where the environment file can't be read; all else is told by ready().
+        Raises StuckJobsError where the environment file can't be read; ready() returns every other error.
         """
         celery = self._celery
         with contextlib.suppress(OSError, subprocess.SubprocessError):
@@ -140,7 +140,7 @@ class CeleryClient:
         self._broken = f"no answer from {self._celery.app} within {seconds:g} s"
         line = self._line(seconds)
         if line == b"":
-            self._broken = self._last_words()
+            self._broken = self._last_line()
         elif line:
             self._broken = f"{self._celery.app} gave no answer that makes sense"
             with contextlib.suppress(ValueError):
@@ -163,11 +163,11 @@ class CeleryClient:
             line += some
         return bytes(line)
 
-    def _last_words(self) -> str:
+    def _last_line(self) -> str:
         # Not by seeking: the place in the file is the helper's too.
         log = self._log.fileno()
-        said = os.pread(log, TAIL, max(0, os.fstat(log).st_size - TAIL)).decode(errors="replace").strip().splitlines()
-        return said[-1] if said else f"{self._celery.python} ended with {self._process.wait()}"
+        lines = os.pread(log, TAIL, max(0, os.fstat(log).st_size - TAIL)).decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"{self._celery.python} ended with {self._process.wait()}"
 
 
 def _environment(file: str, owner: Identity) -> dict[str, str]:

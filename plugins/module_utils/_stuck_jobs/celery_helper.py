@@ -147,7 +147,7 @@ class Workers:
         for node, reply in replies:
             if not isinstance(reply, list):
                 error = reply.get("error", reply) if isinstance(reply, dict) else reply
-                raise Unsure(f"{node} can't say what it knows ({question}): {error}")
+                raise Unsure(f"{node} answered with an error when it was asked for more ({question}): {error}")
         return replies
 
     def _replies(self, question, nodes, limit, timeout):

@@ -30,7 +30,7 @@ class Shape:
 
     schema: Schema
     action: Action
-    read: tuple[str, ...]  # the columns that were read: a row that differs in one of them has moved on
+    read: tuple[str, ...]  # the columns that were read: a row that differs in one of them has changed since
     set: tuple[str, ...]  # the columns that are written
     values: tuple[Any, ...]  # what is written there, but for
     message_at: int | None  # the place of the error message, and

@@ -24,7 +24,7 @@ PLACEHOLDERS = ("id", "status", "age", "attempts")
 
 
 class StuckJobsError(Exception):
-    """What is wrong and what to do next, in words for the operator."""
+    """What is wrong and what to do next, as sentences for the operator."""
 
 
 class Outcome(NamedTuple):

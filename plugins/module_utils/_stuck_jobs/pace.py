@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many rows a transaction writes, for how long it may hold the database, and what becomes of a refusal."""
+"""How many rows a transaction writes and how long it may hold the database; and batches that are refused."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Pace:
         took = time.monotonic() - begun
         self.locked += took
         self.longest = max(self.longest, took)
-        # Towards as many rows as may be held; small batches say little about it.
+        # Approaches the number of rows that can be written in that time. A small batch is no measure of it.
         if rows >= self._size / 2:
             self._size = min(max(self._size * min(2.0, self._session.hold / max(took, 1e-4)), LEAST), self._most)
 

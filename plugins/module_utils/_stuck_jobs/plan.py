@@ -62,7 +62,7 @@ class Plan:
         return _without(families, kept)
 
     def _given(self) -> list[Row]:
-        """The rows of the given ids; those that aren't stuck, or aren't there, are told."""
+        """The rows of the given ids; those that are not stuck or not there are reported."""
         found = {}
         for job in self.database.jobs:
             row = self.rows.find(str(job))
@@ -100,17 +100,17 @@ class Plan:
                     self._leave(row, f"{row[self._at[self.database.status_column]]} for only {span(age or 0)}")
                 return None
         attempts = 0 if self._attempts_at is None else _count(row[self._attempts_at])
-        why_not = self._why_not(row, attempts, since)
-        if why_not:
-            return self._leave(row, why_not)
+        reason = self._reason_to_leave(row, attempts, since)
+        if reason:
+            return self._leave(row, reason)
         return self._make(self._shape(self.database, self._action(attempts)), row, age, age)
 
     def _threshold_of(self, row: Row) -> float:
         value = row[self._at[self.database.threshold_column or self.database.status_column]]
         return self._thresholds.get(str(value), self._threshold)
 
-    def _why_not(self, row: Row, attempts: int | None, since: float | None) -> str:
-        """What keeps a job as it is that is old enough, or asked for."""
+    def _reason_to_leave(self, row: Row, attempts: int | None, since: float | None) -> str:
+        """Why a job is left alone although it is old enough or given by its id; empty if it is not."""
         if None in self.rows.key(row):
             return "it has no id"
         if attempts is None:
@@ -227,10 +227,10 @@ class Plan:
             ]
             for number, place in self.rows.referring(referrer, places):
                 if (referrer.table, place) not in families[number]:
-                    why.setdefault(number, self._told(referrer))
+                    why.setdefault(number, self._describe(referrer))
         return why
 
-    def _told(self, referrer: Referrer) -> str:
+    def _describe(self, referrer: Referrer) -> str:
         it = "it" if referrer.parent == self.database.table else f"its {referrer.parent}"
         refer = f"rows of {referrer.table} refer to {it} by {', '.join(referrer.columns)}"
         return (
@@ -238,7 +238,7 @@ class Plan:
         )
 
     def unharmed(self, changes: Sequence[Change]) -> list[Change]:
-        """Those whose children are still as planned: within a transaction nobody can add one behind our back."""
+        """Those whose children are still as planned: within a transaction nobody else can add one."""
         if not self.database.children and not self.rows.referrers:
             return list(changes)
         now = self.with_children(changes)

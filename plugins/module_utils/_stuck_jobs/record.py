@@ -53,7 +53,7 @@ def make_directory(engine: Engine) -> None:
 
 @contextlib.contextmanager
 def only_one_run(engine: Engine) -> Iterator[None]:
-    """Two at once would both find the same jobs: the second waits for the first, or leaves."""
+    """Two runs at once would find the same jobs: the second waits for the first, and gives up after busy_timeout."""
     database = engine.database
     try:
         with locks.hold(directory_of(engine) / f"{database.name}.lock", database.busy_timeout):
@@ -157,7 +157,7 @@ def cut_short(engine: Engine) -> Iterator[Path]:
 
 
 def check_author(path: str, head: dict[str, Any], engine: Engine) -> None:
-    """Root must not do what somebody else than the database's owner has written."""
+    """Root must not carry out what anybody but the database's owner has written."""
     author = head["author"]
     if author not in (0, engine.owner.uid):
         raise StuckJobsError(
@@ -168,7 +168,7 @@ def check_author(path: str, head: dict[str, Any], engine: Engine) -> None:
 class Batch:
     """The jobs of a batch, each as its rows, the job's own first.
 
-    Where the run ended before it could say that they are done, they may be, or not: only the database knows.
+    Where the run ended before it recorded that they are done, only the database shows whether they are.
     """
 
     def __init__(self, jobs: list[list[Recorded]], is_sent: bool) -> None:

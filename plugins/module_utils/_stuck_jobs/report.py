@@ -74,14 +74,14 @@ class Report:
             self.moved_on.append(note)
 
     def sentence(self) -> str:
-        """One sentence that says it all."""
-        said = list(self._said())
+        """All of it in one sentence."""
+        parts = list(self._parts())
         if self.error:
-            before = f" Before that: {'; '.join(said)}." if self.counts else " Nothing was changed."
+            before = f" Before that: {'; '.join(parts)}." if self.counts else " Nothing was changed."
             return self.error + ("" if self.error.endswith("Nothing was changed.") else before)
-        return f"{self.database.name}: {'; '.join(said)}."
+        return f"{self.database.name}: {'; '.join(parts)}."
 
-    def _said(self) -> Iterator[str]:
+    def _parts(self) -> Iterator[str]:
         would_be = "would be " if self.dry_run else ""
         parts = [
             f"{count} in {table} {would_be}{self._done(table, action)}"

@@ -32,7 +32,7 @@ def clean_up(  # noqa: PLR0913
     now: float | None = None,
     shown: int = SHOWN,
 ) -> list[Report]:
-    """Deals with each database for itself: what is wrong with one stands in its report and stops no other.
+    """Cleans up each database by itself: what is wrong with one stands in its report and stops no other.
 
     engine: makes the engine of a database.
     ask_workers: False in a dry run that is to look at the options and the databases alone.
@@ -84,7 +84,7 @@ def _start(applications: Applications | None, engine: Engine) -> Application | N
 
 
 def _by_value(active: ActiveTasks, report: Report) -> Mapping[str, str]:
-    """What the workers are doing, or nothing where the database's options say to go on without knowing."""
+    """What the workers are doing, or nothing where the options allow to go on without knowing it."""
     database = report.database
     report.warnings += active.warnings
     if not active.error:
@@ -158,9 +158,9 @@ class _Run:
     def _send(self, done: Sequence[Change]) -> None:
         """A task for each job that was reset, once its row is committed. Those that can't be sent are stuck again."""
         reset = [change for change in done if change.shape.action.requeues]
-        sent, why_not = _send(self.database, self.application, [change.key for change in reset])
+        sent, error = _send(self.database, self.application, [change.key for change in reset])
         self.report.sent += sent
-        if not why_not:
+        if not error:
             self.record.sent()
             self.report.add(done)
             return
@@ -168,30 +168,30 @@ class _Run:
         try:
             with self.pace.transaction(sum(map(_rows_of, unsent))):
                 back = [[self.session.put_back(record.as_recorded(row)) for row in change.flat()] for change in unsent]
-        except (Refused, StuckJobsError) as error:
+        except (Refused, StuckJobsError) as refusal:
             self.report.add(done)
-            told = f"{self.database}: tasks can't be sent: {why_not}. Nor can their rows be put back: {error}"
-            raise StuckJobsError(f"{told.rstrip('.')}. The next run will send the tasks.") from error
+            message = f"{self.database}: tasks can't be sent: {error}. Nor can their rows be put back: {refusal}"
+            raise StuckJobsError(f"{message.rstrip('.')}. The next run will send the tasks.") from refusal
         are_back = {change.place for change, rows in zip(unsent, back) if rows[0]}
         self.report.add([change for change in done if change.place not in are_back])
         rows = list(chain.from_iterable(back))
-        told = f"{self.database}: tasks can't be sent: {why_not}. {sum(rows)} rows are as they were for the next run"
+        message = f"{self.database}: tasks can't be sent: {error}. {sum(rows)} rows are as they were for the next run"
         if not all(rows):  # such as by a trigger of the database's
-            raise StuckJobsError(f"{told}; it will send the tasks of the other {rows.count(False)}.")
+            raise StuckJobsError(f"{message}; it will send the tasks of the other {rows.count(False)}.")
         self.record.sent()
-        raise StuckJobsError(f"{told}.")
+        raise StuckJobsError(f"{message}.")
 
     def _finish_what_was_cut_short(self) -> None:
-        """A run that crashed between commit and sending left jobs that nobody would ever do."""
+        """A run that crashed between commit and sending left jobs whose tasks nobody has sent."""
         for part in record.cut_short(self.engine):
             if self.database.requeue:
                 for batch in record.read(part)[1]:
                     jobs = [job[0] for job in batch.jobs if not batch.is_sent and job[0].action.requeues]
                     waiting = [job for job in jobs if self.session.is_there(job, job.after)]
-                    sent, why_not = _send(self.database, self.application, [tuple(job.key.values()) for job in waiting])
+                    sent, error = _send(self.database, self.application, [tuple(job.key.values()) for job in waiting])
                     self.report.sent += sent
-                    if why_not:
-                        raise StuckJobsError(f"{self.database}: the tasks of {part} can't be sent: {why_not}.")
+                    if error:
+                        raise StuckJobsError(f"{self.database}: the tasks of {part} can't be sent: {error}.")
             record.finish(part)
 
 
@@ -208,7 +208,7 @@ def _left(batch: Sequence[Change], done: Sequence[Change]) -> list[int]:
 
 
 def _send(database: Database, application: Application | None, keys: Sequence[tuple[Any, ...]]) -> tuple[int, str]:
-    """How many tasks were sent, and why no more."""
+    """Sends a task for each of these jobs; how many were sent, and an error if not all were."""
     requeue = database.requeue
     if not keys or not requeue or not application:
         return 0, ""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When: the timestamps of applications, and ages in words."""
+"""The timestamps of applications, and how ages are written."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def parse_zone(name: str) -> tzinfo:
 def parse_time(value: Any, zone: tzinfo = timezone.utc) -> float | None:
     """Epoch seconds of a timestamp as applications store them, or None where we can't be sure what it says.
 
-    ISO 8601 with T or space, fraction, Z or offset (without one it is of the zone); epochs in s, ms or µs, told apart
+    ISO 8601 with T or space, fraction, Z or offset (without one it is in the zone); epochs in s, ms or µs, told apart
     by their 10, 13 or 16 digits. Other numbers, such as 202601181030, may be dates in disguise
-    and are nobody's age.
+    and tell no age.
     """
     if isinstance(value, str):
         text = value.strip()

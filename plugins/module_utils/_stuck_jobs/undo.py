@@ -51,9 +51,9 @@ def undo(engine: Callable[[Database], Engine], path: str, dry_run: bool = False)
                     left += len(part) - len(done)
     counted = "1 row" if back == 1 else f"{back} rows"
     verb = "would be" if dry_run else "is" if back == 1 else "are"
-    told = f"{database.name}: {counted} {verb} as before in {database.path}"
+    message = f"{database.name}: {counted} {verb} as before in {database.path}"
     jobs = "1 job" if left == 1 else f"{left} jobs"
-    return Undone(back, left, f"{told}; {jobs} changed since and left alone." if left else f"{told}.")
+    return Undone(back, left, f"{message}; {jobs} changed since and left alone." if left else f"{message}.")
 
 
 def _can_be_put_back(session: Session, job: Sequence[Recorded]) -> bool:

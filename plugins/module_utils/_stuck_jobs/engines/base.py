@@ -61,12 +61,12 @@ class Engine(ABC):
 
     @abstractmethod
     def connect(self, write: bool) -> AbstractContextManager[Session]:
-        """Opens the database and never creates it. What it has to complain of is raised as StuckJobsError."""
+        """Opens the database and never creates it. Raises StuckJobsError."""
 
     @staticmethod
     @abstractmethod
     def parse_time(value: Any, zone: tzinfo) -> float | None:
-        """Epoch seconds of a value of a time column, or None where there is any doubt what it says."""
+        """Epoch seconds of a value of a time column, or None where there is any doubt about it."""
 
 
 class Session(ABC):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way to somebody else's database: as its owner, never creating it, and with what SQLite says in words."""
+"""Opens an application's database: as its owner, never creating it, with SQLite's errors explained."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def as_owner(database: Database) -> Iterator[None]:
 
 
 def owner_of(database: Database) -> Identity:
-    """The owner of the file. Raises StuckJobsError where there is none, or somebody else leads us to it."""
+    """The owner of the file. Raises StuckJobsError where there is none, or where another user's link leads to it."""
     path = Path(database.path)
     try:
         if path.is_file():
@@ -61,8 +61,8 @@ def _links(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def connect(database: Database, write: bool) -> Iterator[sqlite3.Connection]:
-    """Opens what is there, never creates it, and puts what SQLite has to say into words."""
-    with spoken(database), contextlib.closing(_open(database, write)) as connection:
+    """Opens what is there and never creates it. Raises StuckJobsError for what SQLite complains of."""
+    with explained(database), contextlib.closing(_open(database, write)) as connection:
         connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
         connection.execute("PRAGMA foreign_keys = ON")
         # All pages of a batch: where they don't fit, SQLite locks out the readers too, long before the commit.
@@ -76,8 +76,8 @@ def connect(database: Database, write: bool) -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
-def spoken(database: Database) -> Iterator[None]:
-    """What SQLite says, in words for the operator. Raises Refused for a constraint, else StuckJobsError."""
+def explained(database: Database) -> Iterator[None]:
+    """Explains SQLite's errors to the operator: raises Refused for a constraint, else StuckJobsError."""
     try:
         yield
     except sqlite3.IntegrityError as error:
@@ -112,7 +112,7 @@ def _is_frozen(database: Database) -> bool:
 
 
 def _is_hot(database: Database) -> bool:
-    """After a crash in a transaction: who reads first takes it back, and has to write for that."""
+    """After a crash within a transaction: the first reader rolls it back, and has to write for that."""
     return Path(f"{database.path}-journal").exists()
 
 

@@ -140,8 +140,8 @@ def _referrers(connection: sqlite3.Connection, parent: str) -> Iterator[Referrer
     ).fetchall()
     real = {name.lower(): name for name in _types(connection, parent)}
     for (table, _number), columns in groupby(found, key=lambda row: row[:2]):
-        own, said = zip(*(row[2:] for row in columns))
-        to = _primary_key(connection, parent) if None in said else [real.get(name.lower()) for name in said]
+        own, named = zip(*(row[2:] for row in columns))
+        to = _primary_key(connection, parent) if None in named else [real.get(name.lower()) for name in named]
         # Where that doesn't fit, SQLite itself refuses the delete.
         if len(to) == len(own) and None not in to:
             yield Referrer(table, own, parent, tuple(to))

@@ -17,7 +17,7 @@ from ...change import Change, Recorded, Shape
 from ...options import Database
 from .. import base
 from ..base import Refused
-from .access import in_wal_mode, spoken
+from .access import explained, in_wal_mode
 from .rows import Rows
 from .schema import marks, or_abort, q
 
@@ -49,12 +49,12 @@ class Session(base.Session):
     # Transactions
 
     def begin(self) -> None:
-        with spoken(self._database):
+        with explained(self._database):
             self._wait()
             self._connection.execute("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        with spoken(self._database):
+        with explained(self._database):
             self._connection.execute("COMMIT")
         self._let_go = time.monotonic()
 
@@ -86,7 +86,7 @@ class Session(base.Session):
     def write(
         self, changes: Sequence[Change], unharmed: Callable[[Sequence[Change]], list[Change]]
     ) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
-        with spoken(self._database):
+        with explained(self._database):
             kept = unharmed(changes)
             with contextlib.suppress(sqlite3.IntegrityError):
                 if self._write_all(kept):
@@ -135,7 +135,7 @@ class Session(base.Session):
         return True
 
     def _is_kept(self, row: Change) -> bool:
-        """By RAISE(IGNORE) of a trigger: then a write does nothing, and says nothing."""
+        """By RAISE(IGNORE) of a trigger: then a write does nothing, without an error."""
         statements = self._of(row.shape)
         if row.shape.action.removes:
             return self._fetch(statements.look_at_place, row.place) is not None
@@ -153,7 +153,7 @@ class Session(base.Session):
     # The way back
 
     def put_back_whole(self, job: Sequence[Recorded]) -> bool:
-        with spoken(self._database):
+        with explained(self._database):
             try:
                 with savepoint(self._connection):
                     for row in job:
@@ -166,7 +166,7 @@ class Session(base.Session):
             return True
 
     def put_back(self, row: Recorded) -> bool:
-        with spoken(self._database):
+        with explained(self._database):
             table, abort = q(row.table), or_abort(self._connection, row.table)
             if row.action.removes:
                 if self.is_there(row, {}):
@@ -193,14 +193,14 @@ class Statements:
         at_place = " AND ".join(f"{column} = ?" for column in shape.schema.locator)
         as_read = " AND ".join(f"{q(column)} IS ?" for column in shape.read)
         if shape.action.removes:
-            deed = f"DELETE FROM {table}"
+            statement = f"DELETE FROM {table}"
         else:
             settings = ", ".join(f"{q(column)} = ?" for column in shape.set)
-            deed = f"UPDATE {shape.schema.or_abort} {table} SET {settings}"
+            statement = f"UPDATE {shape.schema.or_abort} {table} SET {settings}"
         # Writes the row if it is as it was read. Takes what is set, then the row.
-        self.write = f"{deed} WHERE {at_place} AND {as_read}"
+        self.write = f"{statement} WHERE {at_place} AND {as_read}"
         # Writes the row, however it is. Takes what is set, then the place.
-        self.write_at_place = f"{deed} WHERE {at_place}"
+        self.write_at_place = f"{statement} WHERE {at_place}"
         # Is there the row, as it was read? Takes the row.
         self.look = f"SELECT 1 FROM {table} WHERE {at_place} AND {as_read}"
         # Is there the row, however it is? Takes the place.

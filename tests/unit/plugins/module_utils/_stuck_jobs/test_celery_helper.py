@@ -93,7 +93,10 @@ def test_a_worker_that_is_restarted_meanwhile_tells_too_little():
 
 @pytest.mark.parametrize("reply", [{"error": "KeyError('x')"}, "KeyError('x')"])
 def test_an_error_is_no_answer(reply):
-    assert ask(App(worker("w1", reserved=reply)))["error"] == "w1 can't say what it knows (reserved): KeyError('x')"
+    assert (
+        ask(App(worker("w1", reserved=reply)))["error"]
+        == "w1 answered with an error when it was asked for more (reserved): KeyError('x')"
+    )
 
 
 def test_a_worker_that_appears_meanwhile_takes_no_others_place():
