@@ -8,11 +8,11 @@ import sqlite3
 from contextlib import closing
 
 import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import option_table
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import ACTIONS, RESET, Action
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     StuckJobsError,
     clean_up,
-    option_table,
     read_options,
     undo,
 )
