@@ -174,8 +174,8 @@ options:
             type: list
             elements: raw
           reset_to:
-            description: The status that V(reset) sets. Null is NULL. By default that of the
-              job.
+            description: The status that V(reset) sets. By default that of the job. Null is
+              NULL.
             type: raw
           reset_set:
             description: 'Other columns that V(reset) sets, such as C({started_at: null, worker:
@@ -183,8 +183,7 @@ options:
             type: dict
             default: {}
           fail_to:
-            description: The status that V(fail) sets. Null is NULL. By default that of the
-              job.
+            description: The status that V(fail) sets. By default that of the job. Null is NULL.
             type: raw
           fail_set:
             description: 'Other columns that V(fail) sets, such as C({started_at: null, worker:

@@ -23,7 +23,7 @@ def generated() -> dict[Path, str]:
         texts[home / "meta/argument_specs.yml"] = for_ansible.argument_specs(role)
         texts[home / "defaults/main.yml"] = for_ansible.defaults(role)
         blocks[home / "README.md"] = role.readme
-    return {**texts, **{path: for_people.with_blocks(path.read_text(), each) for path, each in blocks.items()}}
+    return {**texts, **{path: for_people.with_blocks(path, each) for path, each in blocks.items()}}
 
 
 def main(check: bool) -> int:

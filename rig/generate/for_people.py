@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import markup
@@ -45,12 +46,15 @@ def code(value: Any) -> str:
     return f"```yaml\n{yaml_text.block(value)}```\n"
 
 
-def with_blocks(text: str, blocks: dict[str, str]) -> str:
-    """The text with each block between its two marks, lines with `NAME: by make generate` and `end of NAME`."""
+def with_blocks(path: Path, blocks: dict[str, str]) -> str:
+    """The file's text with each block between its two marks, lines with `NAME: by make generate` and `end of NAME`."""
+    text = path.read_text()
     for name, block in blocks.items():
         marks = rf"(^[^\n]*\b{name}: by make generate\b[^\n]*\n).*?(^[^\n]*\bend of {name}\b)"
         found = list(re.finditer(marks, text, re.DOTALL | re.MULTILINE))
         if len(found) != 1:
-            raise SystemExit(f"'{name}: by make generate' and 'end of {name}' mark {len(found)} places instead of one.")
+            raise SystemExit(
+                f"{path}: '{name}: by make generate' and 'end of {name}' mark {len(found)} places, not one."
+            )
         text = text[: found[0].end(1)] + block + text[found[0].start(2) :]
     return text

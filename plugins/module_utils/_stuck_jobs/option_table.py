@@ -17,8 +17,9 @@ ERROR_MODE = "Whether the message replaces the column's text, or is appended to 
 def _of_actions(of_job: bool) -> Iterator[Option]:
     """The options of the actions that set a status; a child's status is by default that of the job."""
     for action in that_set():
-        status = f"The status that V({action.name}) sets. Null is NULL."
-        status += "" if of_job else " By default that of the job."
+        status = (
+            f"The status that V({action.name}) sets. {'' if of_job else 'By default that of the job. '}Null is NULL."
+        )
         columns = f"Other columns that V({action.name}) sets, such as C({{started_at: null, worker: null}})."
         yield Option(action.to_option, "raw", status, action.status if of_job else None)
         yield Option(action.set_option, "dict", columns, {})
