@@ -159,7 +159,7 @@ class Server:
 
     def now(self):
         """By the host's clock."""
-        return float(self.check_output("date +%%s.%%N"))
+        return float(self.check_output("date +%s.%N"))
 
     def children(self, main):
         """The processes that this one has started."""

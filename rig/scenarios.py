@@ -97,7 +97,9 @@ def run(scenario: str, live: bool = False, log: str = "") -> results.Result:
 
 
 def molecule(scenario: str, output: Path, record: Path, live: bool) -> bool:
-    command = ["molecule", "test", "--no-command-borders", "--scenario-name", scenario]
+    # Named, as not every Molecule finds it in a Git worktree; without it, it would converge no host and be content.
+    shared = ["--base-config", ".config/molecule/config.yml"]
+    command = ["molecule", *shared, "test", "--no-command-borders", "--scenario-name", scenario]
     environment = {
         **os.environ,
         "SCENARIO_RECORD": str(record.resolve()),

@@ -91,3 +91,7 @@ def test_the_soak_report_counts_the_rounds_in_which_something_failed(log):
     told = results.soak_report(rounds).splitlines()
     assert told[:4] == ["what failed   times", "───────────  ──────", "a            2 of 3", "b            1 of 3"]
     assert told[-3:] == ["swap: seconds of each round: 61, 61, 61", "", "1 passed, 2 failed"]
+
+
+def test_a_run_without_a_test_has_failed(log):
+    assert read(log).failures == {"swap: Molecule": "first\nlast words"}
