@@ -79,26 +79,29 @@ def _unit(block: str) -> Unit:
 
 def verify(units: Mapping[str, str]) -> dict[str, str]:
     """What `systemd-analyze verify` finds wrong in these texts, by name, before any of them is in place."""
-    complaints = {}
+    if not units:
+        return {}
     with tempfile.TemporaryDirectory(prefix="evenkeel-") as directory:
-        for name, text in units.items():
-            path = Path(directory, f"{name}.service")
-            path.write_text(text, encoding="utf-8")
-            result = subprocess.run(
-                ["systemd-analyze", "verify", "--man=no", str(path)],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            # An option that it does not know is a warning to systemd, and lost.
-            about = [
-                line
-                for line in result.stdout.splitlines()
-                if line.startswith((f"{path}:", f"{path.name}:")) and "is marked executable" not in line
-            ]
-            if about:
-                complaints[name] = "\n".join(line.replace(str(path), path.name) for line in about)
+        paths = {name: Path(directory, f"{name}.service") for name in units}
+        for name, path in paths.items():
+            path.write_text(units[name], encoding="utf-8")
+        result = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", *map(str, paths.values())],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    complaints = {}
+    for name, path in paths.items():
+        # An option that it does not know is a warning to systemd, and lost.
+        about = [
+            line.replace(str(path), path.name)
+            for line in result.stdout.splitlines()
+            if line.startswith((f"{path}:", f"{path.name}:")) and "is marked executable" not in line
+        ]
+        if about:
+            complaints[name] = "\n".join(about)
     return complaints
 
 

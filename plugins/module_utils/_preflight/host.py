@@ -32,14 +32,20 @@ def look(instances: list[Instance]) -> tuple[list[str], list[str]]:
         return ["systemd does not run this host: evenkeel.celery needs it as the first process."], []
     units = systemd.look(instance["name"] for instance in instances)
     errors, warnings = [], []
+    answers: dict[str, probe.Answer] = {}
+    complaints = systemd.verify({instance["name"]: unit(instance) for instance in instances})
     for instance in instances:
         unit_there = units[instance["name"]]
         wrong, doubtful = list(_unit_errors(unit_there)), list(_unit_warnings(unit_there))
         missing = [*_user_errors(instance), *_path_errors(instance)]
         if not missing:
-            answer = probe.ask(instance)
+            question = probe.question(instance)
+            answer = answers[question] = answers.get(question) or probe.ask(instance)
             footprint = Footprint(*answer.get("footprint", NOTHING_KNOWN))
-            wrong += [*_systemd_errors(instance), *writable_paths.errors(instance)]
+            wrong += [*_sandbox_errors(instance), *writable_paths.errors(instance)]
+            if instance["name"] in complaints:
+                about = complaints[instance["name"]]
+                wrong.append(f"systemd would not take its unit. Mend the option that it names:\n{about}")
             wrong += [*probe.errors(instance, answer), *memory_errors(instance, footprint)]
             doubtful += [*probe.warnings(instance, answer), *memory_warnings(instance, footprint)]
             doubtful += _cgroup_warnings(instance)
@@ -92,9 +98,7 @@ def _path_errors(instance: Instance) -> Iterator[str]:
             yield f"writable_paths {path!r} does not exist on this host. Create it, or leave it out."
 
 
-def _systemd_errors(instance: Instance) -> Iterator[str]:
+def _sandbox_errors(instance: Instance) -> Iterator[str]:
     off = [directive for directive, value in instance["sandbox"].items() if value is False]
     for directive in systemd.unknown(off):
         yield f"sandbox: systemd knows no directive {directive!r}, so it can't be turned off. Look at its spelling."
-    for complaint in systemd.verify({instance["name"]: unit(instance)}).values():
-        yield f"systemd would not take its unit. Mend the option that it names:\n{complaint}"

@@ -39,6 +39,12 @@ def interpreter(executable: str) -> str | None:
     return (found[1] or found[2]) if found else None
 
 
+def question(instance: Instance) -> str:
+    """Workers with the same question get the same answer: an import of an application takes a second."""
+    seen = ("executable", "app", "directory", "pool", "user", "group", "environment")
+    return json.dumps([*(instance[option] for option in seen), sorted(instance["settings"])], sort_keys=True)
+
+
 def ask(instance: Instance) -> Answer:
     """What the probe found; nothing where only a start can tell, because the command is a wrapper of the operator's."""
     python = interpreter(instance["executable"])

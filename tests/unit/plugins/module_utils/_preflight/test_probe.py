@@ -1,7 +1,7 @@
 """Which Python runs the command that an operator names, and what the probe's answers mean."""
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._preflight.probe import interpreter, warnings
+from ansible_collections.evenkeel.celery.plugins.module_utils._preflight.probe import interpreter, question, warnings
 from workers import worker
 
 
@@ -35,3 +35,20 @@ def test_the_interpreter_of_a_console_script(tmp_path, head, python):
 def test_tasks_that_all_come_back_are_warned_of(settings, of_the_application, warned):
     found = list(warnings(worker(settings=settings), {"requeues": of_the_application}))
     assert [warning.split()[0] for warning in found] == ["task_reject_on_worker_lost"] * warned
+
+
+@pytest.mark.parametrize(
+    ("options", "same"),
+    [
+        ({"name": "other", "queues": ["other"], "concurrency": 4, "memory_max": "1G"}, True),
+        ({"settings": {"task_acks_late": False}}, True),
+        ({"settings": {"task_acks_lat": True}}, False),
+        ({"environment": {"CELERY_BROKER_URL": "redis://other"}}, False),
+        ({"user": "other"}, False),
+        ({"pool": "threads"}, False),
+        ({"app": "other"}, False),
+    ],
+)
+def test_workers_that_the_probe_would_see_alike_are_asked_about_once(options, same):
+    first = worker(settings={"task_acks_late": True})
+    assert (question({**first, **options}) == question(first)) is same
