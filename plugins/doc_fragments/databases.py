@@ -247,9 +247,10 @@ options:
             elements: str
             default: []
           timeout:
-            description: For how many seconds to wait for answers at most.
-            type: float
-            default: 5
+            description: How long to wait for answers at most. A duration such as V(30s), V(5min)
+              or V(1h 30min). A bare number is seconds.
+            type: str
+            default: 5s
           task_id_column:
             description: The column that holds the id of the job's task. Without one, the job's
               id is looked for among the arguments of tasks.
@@ -288,10 +289,10 @@ options:
             type: str
             default: ""
       busy_timeout:
-        description: For how many seconds to wait for another process that holds the database,
-          or for another clean-up.
-        type: float
-        default: 30
+        description: How long to wait for another process that holds the database, or for another
+          clean-up. A duration such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.
+        type: str
+        default: 30s
       record_directory:
         description: Where the record of each run is kept, in a directory of the database's
           owner.

@@ -85,7 +85,7 @@ CELERY = (
         Celery.workers,
         elements="str",
     ),
-    Option("timeout", "float", "For how many seconds to wait for answers at most.", Celery.timeout),
+    Option("timeout", "duration", "How long to wait for answers at most.", f"{Celery.timeout:g}s"),
     Option(
         "task_id_column",
         "str",
@@ -250,9 +250,9 @@ DATABASE = (
     ),
     Option(
         "busy_timeout",
-        "float",
-        "For how many seconds to wait for another process that holds the database, or for another clean-up.",
-        Database.busy_timeout,
+        "duration",
+        "How long to wait for another process that holds the database, or for another clean-up.",
+        f"{Database.busy_timeout:g}s",
     ),
     Option(
         "record_directory",

@@ -155,6 +155,7 @@ class Database(Table):
         return f"{self.name} ({self.path})"
 
 
+_TIMEOUTS = ("busy_timeout", "timeout")  # durations, kept as seconds
 _LISTS = ("id_column", "foreign_key", "stuck_statuses", "jobs", "children", "workers", "args")
 _OPTIONAL = ("celery", "requeue")  # null means without it
 
@@ -221,9 +222,18 @@ def _given(options: Mapping[str, Any], where: str, kind: type, *required: str) -
                 raise StuckJobsError(f"{where}: `{option}` is null. Give it a value, or leave it out.")
         elif option in _LISTS:
             given[option] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+        elif option in _TIMEOUTS:
+            given[option] = _seconds(value, f"{where}: {option}:")
         elif option not in of_actions:
             given[option] = value
     return given
+
+
+def _seconds(duration: Any, where: str) -> float:
+    try:
+        return parse_duration(duration)
+    except ValueError as error:
+        raise StuckJobsError(f"{where} {error}.") from None
 
 
 def _read_outcomes(given: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Outcome]:

@@ -360,6 +360,7 @@ def test_a_view_is_refused_and_a_missing_database_is_never_made(path, tmp_path):
     [
         ({"treshold": "30m"}, "there is no option `treshold`. Did you mean 'threshold'?"),
         ({"threshold": "soon"}, "threshold: 'soon' is not a duration"),
+        ({"busy_timeout": "soon"}, "busy_timeout: 'soon' is not a duration"),
         ({"action": "kill"}, "action 'kill' is not one of reset, fail, delete"),
         ({"path": "jobs.db"}, "is not absolute"),
         ({"name": "a/b"}, "a name is made of"),
@@ -422,6 +423,12 @@ def test_a_threshold_is_a_duration_and_a_bare_number_is_seconds(path, option, th
         db.commit()
     threshold = {"processing": threshold} if option == "thresholds" else threshold
     assert [row["id"] for row in told(run(path, dry_run=True, **{option: threshold}))][:1] == ["young"]
+
+
+def test_timeouts_are_durations_and_a_bare_number_is_seconds():
+    celery = {"app": "shop", "directory": "/srv/shop", "python": "/srv/shop/venv/bin/python", "timeout": 3}
+    database = read_options(options("/nowhere/jobs.db", busy_timeout="1min 30s", celery=celery))
+    assert (database.busy_timeout, database.celery.timeout) == (90, 3)
 
 
 @pytest.mark.parametrize(
