@@ -62,4 +62,4 @@ def test_preflight_warns_of_files_that_root_left_behind_and_of_tasks_that_run_as
     host.check_output("rm /opt/slideshow/data/of-roots.db")
     assert "failed=0" in output, output
     assert "If the worker needs them: chown slideshow /opt/slideshow/data/of-roots.db" in output, output
-    assert "careless: its tasks run as root," in output, output
+    assert "careless: user is root, so its tasks run as root" in output, output

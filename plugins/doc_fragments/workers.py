@@ -67,42 +67,41 @@ options:
         default: info
         choices: [debug, info, warning, error, critical]
       max_memory_per_child:
-        description: A child that has grown to this size is replaced after its task, Celery's
-          C(worker_max_memory_per_child). Only in the prefork pool. A size such as V(500M) or
-          V(2G).
+        description: The size above which a child is replaced after its task, Celery's C(worker_max_memory_per_child).
+          Only in the prefork pool. A size such as V(500M) or V(2G).
         type: str
       max_tasks_per_child:
-        description: A child is replaced after this many tasks, Celery's C(worker_max_tasks_per_child).
+        description: The number of tasks after which a child is replaced, Celery's C(worker_max_tasks_per_child).
           Only in the prefork pool.
         type: int
       prefetch_multiplier:
         description: How many messages are reserved for each child, Celery's C(worker_prefetch_multiplier).
         type: int
       soft_time_limit:
-        description: A task that runs for this long gets C(SoftTimeLimitExceeded), Celery's
-          C(task_soft_time_limit). A duration such as V(30s), V(5min) or V(1h 30min). A bare
-          number is seconds.
+        description: After this time, C(SoftTimeLimitExceeded) is raised in a running task,
+          Celery's C(task_soft_time_limit). A duration such as V(30s), V(5min) or V(1h 30min).
+          A bare number is seconds.
         type: str
       time_limit:
-        description: A task that runs for this long is killed, Celery's C(task_time_limit).
+        description: After this time, a running task is killed, Celery's C(task_time_limit).
           A duration such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.
         type: str
       settings:
         description:
           - Any other Celery setting by its lower-case name, such as C(task_acks_late).
-          - Settings stand on the command line, where everybody on the host can read them. Put
-            secrets into O(instances[].environment).
+          - Settings are passed on the command line, where every user of the host can read them.
+            Put secrets into O(instances[].environment).
         type: dict
         default: {}
       environment:
         description:
           - Environment variables. They are kept in a file that only root can read, and are
             never shown.
-          - A variable that is null is left out, also where C(celery_worker_defaults) sets it.
+          - A variable that is null is left out, even if C(celery_worker_defaults) sets it.
         type: json
       memory_high:
-        description: 'C(MemoryHigh=): above this, the kernel slows the worker down, maybe to
-          a crawl. A size such as V(500M) or V(2G).'
+        description: 'C(MemoryHigh=): above this, the kernel throttles the worker and reclaims
+          its memory. A size such as V(500M) or V(2G).'
         type: str
       memory_max:
         description: 'C(MemoryMax=): above this, the kernel kills one of the worker''s processes.
@@ -113,14 +112,15 @@ options:
           as V(500M) or V(2G).'
         type: str
       oom_policy:
-        description: 'C(OOMPolicy=): what happens to the service when the kernel has killed
-          one of its processes for want of memory. V(continue) costs a task, and not the service.'
+        description: 'C(OOMPolicy=): what systemd does with the service after the kernel''s
+          OOM killer has killed one of its processes. With V(continue), only that process''s
+          task is lost.'
         type: str
         default: continue
         choices: [continue, stop, kill]
       oom_score_adj:
-        description: 'C(OOMScoreAdjust=), from -1000 to 1000: which processes the kernel kills
-          first. A child has 200 more than its main process.'
+        description: 'C(OOMScoreAdjust=), from -1000 to 1000: the kernel''s OOM killer prefers
+          processes with a higher value. A child has 200 more than its main process.'
         type: int
       restart:
         description: 'C(Restart=): after which kinds of exit systemd starts the worker again.'
@@ -128,7 +128,7 @@ options:
         default: always
         choices: ['no', on-success, on-failure, on-abnormal, on-watchdog, on-abort, always]
       restart_sec:
-        description: 'C(RestartSec=): how long systemd waits before it does. A duration such
+        description: 'C(RestartSec=): how long systemd waits before a restart. A duration such
           as V(30s), V(5min) or V(1h 30min). A bare number is seconds.'
         type: str
         default: 5s
@@ -138,9 +138,9 @@ options:
         type: int
         default: 5
       start_limit_interval:
-        description: 'C(StartLimitIntervalSec=): the time in which systemd counts starts. V(0)
-          lets it never give up. A duration such as V(30s), V(5min) or V(1h 30min). A bare number
-          is seconds.'
+        description: 'C(StartLimitIntervalSec=): the interval in which systemd counts starts.
+          With V(0) it never gives up. A duration such as V(30s), V(5min) or V(1h 30min). A
+          bare number is seconds.'
         type: str
         default: 5min
       watchdog:
@@ -150,15 +150,15 @@ options:
         type: str
         default: 30s
       start_timeout:
-        description: How long the worker may take until it is ready, C(TimeoutStartSec=) without
-          the time for stale workers. A duration such as V(30s), V(5min) or V(1h 30min). A bare
-          number is seconds.
+        description: 'How long the worker may take until it is ready: C(TimeoutStartSec=) is
+          this plus O(instances[].stale_workers_timeout). A duration such as V(30s), V(5min)
+          or V(1h 30min). A bare number is seconds.'
         type: str
         default: 90s
       stay_up:
         description:
-          - How long the worker has to run after a change. If it does not, its previous generation
-            comes back.
+          - How long the worker has to run after a change. If it stops earlier, it is rolled
+            back.
           - Workers change one after another, so ten that all change take ten times as long.
             V(0) switches this off. A duration such as V(30s), V(5min) or V(1h 30min). A bare
             number is seconds.
@@ -166,7 +166,7 @@ options:
         default: 10s
       stop_timeout:
         description: 'C(TimeoutStopSec=): how long active tasks may take to finish. By default
-          30 s more than O(instances[].time_limit), or V(5min) where there is none. A duration
+          30 s more than O(instances[].time_limit), or V(5min) without a time limit. A duration
           such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.'
         type: str
       after:
@@ -176,15 +176,15 @@ options:
         default: []
       stale_workers:
         description:
-          - 'What each start does first with stale workers: those of the same application, directory
+          - 'What each start first does with stale workers: those of the same application, directory
             and node that no unit manages.'
-          - V(report) names them. V(stop) asks them to finish their tasks. V(kill) does so too,
-            then kills those that are left after O(instances[].stale_workers_timeout).
+          - V(report) lists them in the journal. V(stop) also asks them to finish their tasks
+            and exit. V(kill) then kills those that still run after O(instances[].stale_workers_timeout).
         type: str
         default: stop
         choices: [report, stop, kill]
       stale_workers_users:
-        description: Users whose stale workers count, besides those of O(instances[].user).
+        description: Further users, besides O(instances[].user), whose stale workers are handled.
         type: list
         elements: str
         default: []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a worker is started and stopped, in Celery's words: the same on every platform."""
+"""A worker's command line and its time-outs for stopping: the same on every platform."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from .options import Instance, node_name, time_limit
 
 WATCHDOG = "evenkeel_watchdog"  # the module that a worker loads
 
-# A worker without a hard time limit of its own gets this long to finish its tasks.
+# Seconds that a worker without a hard time limit gets to finish its tasks.
 STOP_TIMEOUT = 300
-# With one: what the pool needs to end the task and the worker to say goodbye.
+# Seconds after the hard time limit that the pool needs to kill the task, and the worker to shut down.
 STOP_MARGIN = 30
-# Of that, so long before systemd kills what is left, a worker hands unfinished tasks back.
+# How many seconds before systemd kills it a worker returns its unfinished tasks to the broker.
 HAND_BACK_MARGIN = 10
 
 
 def stop_timeout(instance: Instance) -> float:
-    """Seconds that a stopping worker gets: above its hard time limit, so that no task is cut short by systemd."""
+    """Seconds that a worker gets to stop: more than its hard time limit, so that systemd does not interrupt a task."""
     if instance["stop_timeout"] is not None:
         return parse_duration(instance["stop_timeout"])
     limit = time_limit(instance)
@@ -30,13 +30,16 @@ def stop_timeout(instance: Instance) -> float:
 
 
 def hand_back(instance: Instance) -> str | None:
-    """After how many seconds a stopping worker hands unfinished tasks back; only prefork can end a running one."""
+    """Seconds after which a stopping worker returns unfinished tasks to the broker; only prefork can end a running one.
+
+    None if it does not return them.
+    """
     stop = stop_timeout(instance)
     return f"{max(stop - HAND_BACK_MARGIN, stop / 2):g}" if stop and instance["pool"] == "prefork" else None
 
 
 def command(instance: Instance) -> list[str]:
-    """The worker's command line, as Celery's `celery worker --help` names the options."""
+    """The worker's command line, with the options that `celery worker --help` lists."""
     settings = dict(instance["settings"])
     options = [
         ("--hostname", node_name(instance)),
@@ -49,13 +52,13 @@ def command(instance: Instance) -> list[str]:
         ("--time-limit", _seconds(instance["time_limit"])),
         ("--max-tasks-per-child", instance["max_tasks_per_child"]),
         ("--max-memory-per-child", _kib(instance["max_memory_per_child"])),
-        # Of several --include the last one wins: all in one.
+        # Celery uses only the last of several --include, so all modules are in one.
         ("--include", ",".join([*settings.pop("include", []), WATCHDOG])),
     ]
     line = [instance["executable"], "-A", instance["app"], "worker"]
     line += [f"{option}={value}" for option, value in options if value is not None]
     if settings:
-        # (json) keeps the type.
+        # (json) keeps the value's type.
         line += ["--", *(f"{name}=(json){json.dumps(value)}" for name, value in sorted(settings.items()))]
     return line
 

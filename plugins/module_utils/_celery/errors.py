@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors and warnings about workers, as far as their options alone tell: nothing here looks at the host."""
+"""Errors and warnings that follow from the workers' options alone. Nothing here looks at the host."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from .._common.quantities import parse_duration, parse_size
 from .options import WORKER, Instance, node_name, time_limit
 from .secrets import PASSWORD_IN_URL
 
-# What neither Celery nor systemd fills in.
+# Options for which neither Celery nor systemd has a default.
 _REQUIRED = (
     *("app", "directory", "executable", "user", "pool", "watchdog", "start_timeout", "stay_up"),
     *("stale_workers", "stale_workers_timeout"),
 )
 _PARSERS = {"size": parse_size, "duration": parse_duration}
-# Settings without a section: Celery's command line can't name them (include is an option of its own).
+# Settings without a section, which Celery's command line can't set. (include has an option of its own.)
 _NOT_ON_THE_COMMAND_LINE = ("imports", "timezone")
 
 
 def errors(instances: list[Instance]) -> Iterator[str]:
-    """What is wrong with the instances, each in a sentence with the option, its value and what is accepted."""
+    """The errors in the instances, each a sentence with the option, its value and what is accepted."""
     for option, values in (("name", [i["name"] for i in instances]), ("node_name", list(map(node_name, instances)))):
         for value, count in Counter(values).items():
             if count > 1:
-                yield f"{option} {value!r} is given to {count} workers. Give each its own."
+                yield f"{option} {value!r} is used by {count} workers. Set a different one for each."
     for instance in instances:
         for error in _errors_of(instance):
             yield f"{instance['name']}: {error}"
@@ -40,7 +40,10 @@ def _errors_of(instance: Instance) -> Iterator[str]:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,199}", instance["name"]) or instance["name"].endswith(
         ("@", ".service")
     ):
-        yield "name is not a unit's name: use letters, digits, '-', '_', '.' and '@', without '.service'."
+        yield (
+            "name is not a valid unit name. Use up to 200 letters, digits, '-', '_', '.' and '@'. Start it with a letter"
+            " or digit, and leave out '.service'."
+        )
     for option in _REQUIRED:
         if instance[option] in (None, ""):
             yield f"{option} is required. Set it for this worker or in celery_worker_defaults."
@@ -68,12 +71,15 @@ def _wrong_quantities(instance: Instance) -> Iterator[str]:
                 yield f"{option.name} {error}."
     for lower, higher in (("memory_high", "memory_max"), ("soft_time_limit", "time_limit")):
         if quantities.get(lower, 0) >= quantities.get(higher, float("inf")):
-            yield f"{lower} {instance[lower]} must be below {higher} {instance[higher]}."
+            yield f"{lower} {instance[lower]} must be below {higher} {instance[higher]}. Lower it, or raise {higher}."
     if 0 < quantities.get("watchdog", 0) < 1:
-        yield f"watchdog {instance['watchdog']} is shorter than a second. Use 0 to switch it off, or 10s and more."
+        yield f"watchdog {instance['watchdog']} is shorter than one second. Use 10s or more, or 0 to switch it off."
     for option in ("max_memory_per_child", "max_tasks_per_child"):
         if instance[option] is not None and instance["pool"] != "prefork":
-            yield f"{option} works in the prefork pool only, and pool is {instance['pool']}. Remove one of the two."
+            yield (
+                f"{option} {instance[option]} has an effect only in the prefork pool, but pool is {instance['pool']}."
+                f" Remove {option}, or set pool to prefork."
+            )
     if quantities.get("max_memory_per_child", 0) > quantities.get("memory_max", float("inf")):
         yield (
             f"max_memory_per_child {instance['max_memory_per_child']} is above memory_max {instance['memory_max']}."
@@ -84,42 +90,49 @@ def _wrong_quantities(instance: Instance) -> Iterator[str]:
 def _wrong_setting(setting: str, value: Any) -> Iterator[str]:
     if setting == "include":
         if not (isinstance(value, list) and all(isinstance(module, str) for module in value)):
-            yield f"settings: include {value!r} is not a list of modules. Write it as one: include: [shop.reports]."
+            yield f"settings: include {value!r} is not a list of modules. Write a list, such as [shop.reports]."
     elif setting in _NOT_ON_THE_COMMAND_LINE or "_" not in setting:
         yield f"settings: {setting!r} can't be set on Celery's command line. Set it in the application."
     if setting.endswith("_password") or PASSWORD_IN_URL.search(json.dumps(value)):
         yield (
-            f"settings: {setting!r} holds a password, which everybody on the host could read in the process list."
-            " Put it in environment, such as CELERY_BROKER_URL or CELERY_RESULT_BACKEND."
+            f"settings: {setting!r} contains a password, which every user of the host could read in the process list."
+            " Set it in environment instead, such as by CELERY_BROKER_URL or CELERY_RESULT_BACKEND."
         )
 
 
 def _wrong_variable(variable: str, value: Any) -> Iterator[str]:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
-        yield f"environment: {variable!r} is not a variable's name: use letters, digits and '_'."
+        yield f"environment: {variable!r} is not a valid variable name. Use letters, digits and '_', no digit first."
     if isinstance(value, (bool, list, dict)):
-        yield f"environment: {variable} is not a string. Put its value in quotes, as the application reads it."
+        yield (
+            f"environment: {variable} is a {type(value).__name__}, not a string. Put its value in quotes, in the form"
+            " that the application reads."
+        )
     if variable == "CELERY_WORKER_INCLUDE":
-        yield "environment: CELERY_WORKER_INCLUDE would be overridden. Use settings: {include: […]}."
+        yield (
+            "environment: CELERY_WORKER_INCLUDE has no effect, as the command line overrides it."
+            " Use settings: {include: […]} instead."
+        )
 
 
 def _not_absolute(option: str, paths: list[str]) -> Iterator[str]:
     for path in paths:
         if not str(path).startswith("/"):
-            yield f"{option} {path!r} is not an absolute path. Begin it with '/'."
+            yield f"{option} {path!r} is not an absolute path. Start it with '/'."
 
 
 def warnings(instances: list[Instance]) -> Iterator[str]:
-    """What may do harm although it is allowed, each in a sentence."""
+    """What is allowed but may do harm, each in a sentence."""
     unlimited = [instance["name"] for instance in instances if instance["memory_max"] is None]
     if unlimited:
-        yield f"{', '.join(unlimited)}: memory_max is not set. A task may use up all of the machine's memory."
+        names = ", ".join(unlimited)
+        yield f"{names}: memory_max is not set. Set it, or a task may use up all of the machine's memory."
     for instance in instances:
         if instance["user"] == "root":
-            yield f"{instance['name']}: its tasks run as root. Give it an ordinary user."
+            yield f"{instance['name']}: user is root, so its tasks run as root. Set an unprivileged user."
         limit = time_limit(instance)
         if instance["stop_timeout"] and limit and parse_duration(instance["stop_timeout"]) < limit:
             yield (
                 f"{instance['name']}: stop_timeout {instance['stop_timeout']} is below time_limit"
-                f" {instance['time_limit'] or f'{limit:g}'}. A restart may cut a long task short."
+                f" {instance['time_limit'] or f'{limit:g}'}. A restart may interrupt a long task. Raise stop_timeout."
             )

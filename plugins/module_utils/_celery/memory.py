@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether memory limits fit an application, and the machine."""
+"""Whether memory limits fit the application and the machine."""
 
 from __future__ import annotations
 
@@ -15,55 +15,60 @@ _LIMITS = ("max_memory_per_child", "memory_max")
 
 
 class Footprint(NamedTuple):
-    """The bytes that an application has in memory before its first task."""
+    """The memory that an application uses before its first task, in bytes."""
 
-    main: int  # the main process
-    child: int  # what each child adds, besides what it shares with the main process
-    peak: int  # of a child, shared or not: what Celery holds against max_memory_per_child
+    main: int  # of the main process
+    child: int  # what each child adds to it, without the pages that both share
+    peak: int  # of a child, shared pages included: what Celery compares with max_memory_per_child
 
     def with_children(self, count: int) -> int:
         return self.main + self.child * count
 
 
 NOTHING_KNOWN = Footprint(0, 0, 0)
-AT_LEAST = 1  # child, where Celery takes as many as there are processors
+AT_LEAST = 1  # child, if concurrency is not set: Celery then starts one for each processor
 
 
 def memory_errors(instance: Instance, footprint: Footprint) -> Iterator[str]:
-    """Limits that this application can't keep."""
+    """Limits that are too low for this application."""
     child, limit = (instance[option] and parse_size(instance[option]) for option in _LIMITS)
     concurrency = instance["concurrency"] or AT_LEAST
     if child and child <= footprint.peak:
         yield (
             f"max_memory_per_child {instance['max_memory_per_child']} is not above the {_mebi(footprint.peak)} that a"
-            " child has once the application is imported: each would be replaced after its first task. Raise it well"
-            " above, or import less."
+            " child uses once the application is imported: each child would be replaced after its first task. Raise it"
+            " well above that, or import less."
         )
     if limit and limit < footprint.with_children(concurrency):
         children = f", {_mebi(footprint.child)} more for each of {concurrency} children" if footprint.child else ""
         yield (
             f"memory_max {instance['memory_max']} is below the {_mebi(footprint.with_children(concurrency))} that the"
-            f" worker has once the application is imported ({_mebi(footprint.main)} for the main process{children})."
+            f" worker uses once the application is imported ({_mebi(footprint.main)} for the main process{children})."
             " Raise it, or import less."
         )
 
 
 def memory_warnings(instance: Instance, footprint: Footprint) -> Iterator[str]:
-    """Limits that may be reached in the wrong order."""
+    """Limits of which the kernel's may be reached before Celery's."""
     child, limit = (instance[option] and parse_size(instance[option]) for option in _LIMITS)
     if child and limit:
         concurrency = instance["concurrency"] or AT_LEAST
         grown = footprint.main + (child - footprint.peak + footprint.child) * concurrency
         if grown > limit:
             yield (
-                f"memory_max {instance['memory_max']} is below the {_mebi(grown)} that the worker has when each of its"
-                f" {concurrency} children is as large as max_memory_per_child"
-                f" {instance['max_memory_per_child']}. The kernel may kill a child before Celery replaces it."
+                f"memory_max {instance['memory_max']} is below the {_mebi(grown)} that the worker uses when each of its"
+                f" {concurrency} children has grown to max_memory_per_child {instance['max_memory_per_child']}."
+                " The kernel may kill a child before Celery replaces it. Raise memory_max, or lower"
+                " max_memory_per_child or concurrency."
             )
 
 
 def memory_budget(instances: list[Instance], reserved: int, total: int) -> str | None:
-    """The table of who may use how much, if that is more than the machine has; None if all fits."""
+    """A table of how much memory each worker may use, if their sum is more than the machine has; None if it fits.
+
+    reserved: bytes for everything else on the machine.
+    total: bytes that the machine has.
+    """
     limits = {i["name"]: i["memory_max"] and parse_size(i["memory_max"]) for i in instances}
     needed = sum(size or 0 for size in limits.values()) + reserved
     if needed <= total or not any(limits.values()):
@@ -74,7 +79,7 @@ def memory_budget(instances: list[Instance], reserved: int, total: int) -> str |
     rows = [*workers, *rest, ("", ""), *((name, _mebi(size)) for name, size in sums)]
     width = max(len(name) for name, size in rows)
     table = [f"  {name:<{width}}  {size:>8}" if name else "  " + "-" * (width + 10) for name, size in rows]
-    return "The workers' memory_max and what is reserved are more than the machine's memory:\n" + "\n".join(table)
+    return "The workers' memory_max and the reserve are together more than the machine's memory:\n" + "\n".join(table)
 
 
 def _mebi(size: int) -> str:

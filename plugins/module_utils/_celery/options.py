@@ -15,7 +15,7 @@ from .._common.quantities import parse_duration
 
 Instance = dict[str, Any]  # a service's options by their names, complete: see complete()
 
-# Directives of systemd.exec(5) that let a worker do its work and little else. docs/sandbox.md says what each forbids.
+# Directives of systemd.exec(5) that let a worker do its work and little else. docs/sandbox.md explains each.
 SANDBOX = {
     "CapabilityBoundingSet": "",
     "LockPersonality": True,
@@ -73,13 +73,14 @@ WORKER = (
     Option(
         "max_memory_per_child",
         "size",
-        "A child that has grown to this size is replaced after its task, Celery's C(worker_max_memory_per_child)."
+        "The size above which a child is replaced after its task, Celery's C(worker_max_memory_per_child)."
         " Only in the prefork pool.",
     ),
     Option(
         "max_tasks_per_child",
         "int",
-        "A child is replaced after this many tasks, Celery's C(worker_max_tasks_per_child). Only in the prefork pool.",
+        "The number of tasks after which a child is replaced, Celery's C(worker_max_tasks_per_child). Only in the"
+        " prefork pool.",
     ),
     Option(
         "prefetch_multiplier",
@@ -89,15 +90,15 @@ WORKER = (
     Option(
         "soft_time_limit",
         "duration",
-        "A task that runs for this long gets C(SoftTimeLimitExceeded), Celery's C(task_soft_time_limit).",
+        "After this time, C(SoftTimeLimitExceeded) is raised in a running task, Celery's C(task_soft_time_limit).",
     ),
-    Option("time_limit", "duration", "A task that runs for this long is killed, Celery's C(task_time_limit)."),
+    Option("time_limit", "duration", "After this time, a running task is killed, Celery's C(task_time_limit)."),
     Option(
         "settings",
         "dict",
         (
             "Any other Celery setting by its lower-case name, such as C(task_acks_late).",
-            "Settings stand on the command line, where everybody on the host can read them. Put secrets into"
+            "Settings are passed on the command line, where every user of the host can read them. Put secrets into"
             " O(environment).",
         ),
         {},
@@ -107,7 +108,7 @@ WORKER = (
         "dict",
         (
             "Environment variables. They are kept in a file that only root can read, and are never shown.",
-            "A variable that is null is left out, also where C(celery_worker_defaults) sets it.",
+            "A variable that is null is left out, even if C(celery_worker_defaults) sets it.",
         ),
         {},
         no_log=True,
@@ -115,7 +116,7 @@ WORKER = (
     Option(
         "memory_high",
         "size",
-        "C(MemoryHigh=): above this, the kernel slows the worker down, maybe to a crawl.",
+        "C(MemoryHigh=): above this, the kernel throttles the worker and reclaims its memory.",
     ),
     Option(
         "memory_max",
@@ -126,16 +127,16 @@ WORKER = (
     Option(
         "oom_policy",
         "str",
-        "C(OOMPolicy=): what happens to the service when the kernel has killed one of its processes for want of"
-        " memory. V(continue) costs a task, and not the service.",
+        "C(OOMPolicy=): what systemd does with the service after the kernel's OOM killer has killed one of its"
+        " processes. With V(continue), only that process's task is lost.",
         "continue",
         choices=("continue", "stop", "kill"),
     ),
     Option(
         "oom_score_adj",
         "int",
-        "C(OOMScoreAdjust=), from -1000 to 1000: which processes the kernel kills first. A child has 200 more than"
-        " its main process.",
+        "C(OOMScoreAdjust=), from -1000 to 1000: the kernel's OOM killer prefers processes with a higher value. A"
+        " child has 200 more than its main process.",
     ),
     Option(
         "restart",
@@ -144,7 +145,7 @@ WORKER = (
         "always",
         choices=("no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always"),
     ),
-    Option("restart_sec", "duration", "C(RestartSec=): how long systemd waits before it does.", "5s"),
+    Option("restart_sec", "duration", "C(RestartSec=): how long systemd waits before a restart.", "5s"),
     Option(
         "start_limit_burst",
         "int",
@@ -154,7 +155,7 @@ WORKER = (
     Option(
         "start_limit_interval",
         "duration",
-        "C(StartLimitIntervalSec=): the time in which systemd counts starts. V(0) lets it never give up.",
+        "C(StartLimitIntervalSec=): the interval in which systemd counts starts. With V(0) it never gives up.",
         "5min",
     ),
     Option(
@@ -166,14 +167,14 @@ WORKER = (
     Option(
         "start_timeout",
         "duration",
-        "How long the worker may take until it is ready, C(TimeoutStartSec=) without the time for stale workers.",
+        "How long the worker may take until it is ready: C(TimeoutStartSec=) is this plus O(stale_workers_timeout).",
         "90s",
     ),
     Option(
         "stay_up",
         "duration",
         (
-            "How long the worker has to run after a change. If it does not, its previous generation comes back.",
+            "How long the worker has to run after a change. If it stops earlier, it is rolled back.",
             "Workers change one after another, so ten that all change take ten times as long. V(0) switches this off.",
         ),
         "10s",
@@ -182,7 +183,7 @@ WORKER = (
         "stop_timeout",
         "duration",
         "C(TimeoutStopSec=): how long active tasks may take to finish. By default 30 s more than O(time_limit), or"
-        " V(5min) where there is none.",
+        " V(5min) without a time limit.",
     ),
     Option(
         "after",
@@ -195,10 +196,10 @@ WORKER = (
         "stale_workers",
         "str",
         (
-            "What each start does first with stale workers: those of the same application, directory and node that"
+            "What each start first does with stale workers: those of the same application, directory and node that"
             " no unit manages.",
-            "V(report) names them. V(stop) asks them to finish their tasks. V(kill) does so too, then kills those"
-            " that are left after O(stale_workers_timeout).",
+            "V(report) lists them in the journal. V(stop) also asks them to finish their tasks and exit. V(kill) then"
+            " kills those that still run after O(stale_workers_timeout).",
         ),
         "stop",
         choices=("report", "stop", "kill"),
@@ -206,7 +207,7 @@ WORKER = (
     Option(
         "stale_workers_users",
         "list",
-        "Users whose stale workers count, besides those of O(user).",
+        "Further users, besides O(user), whose stale workers are handled.",
         (),
         elements="str",
     ),
@@ -227,7 +228,7 @@ WORKER = (
     ),
 )
 
-# What preflight holds the workers' memory limits against.
+# What the preflight compares the workers' memory limits with.
 MEMORY = (
     Option("memory_reserved", "size", "The memory that the rest of the machine needs.", "512M"),
     Option(
@@ -242,7 +243,8 @@ MEMORY = (
 def for_modules(options: tuple[Option, ...]) -> Option:
     """The argument `instances` of the modules, with these options for each.
 
-    The environment is one text: Ansible strikes each value of a secret dictionary out of all output, a 3 in a size too.
+    The environment is passed as one JSON text. Of a dictionary, Ansible would mask each value wherever it occurs in the
+    output, such as the 3 in a size.
     """
     as_text = {"environment": {"type": "json", "default": None}}
     options = tuple(replace(option, **as_text.get(option.name, {})) for option in options)
@@ -252,17 +254,17 @@ def for_modules(options: tuple[Option, ...]) -> Option:
 
 
 def complete(instance: Mapping[str, Any], options: tuple[Option, ...] = WORKER) -> Instance:
-    """An instance with a value for each option, from what a module got for it."""
+    """An instance with a value for each option, from a module's argument."""
     return with_defaults(options, {**instance, "environment": json.loads(instance.get("environment") or "{}")})
 
 
 def node_name(instance: Instance) -> str:
-    """Celery expands %h to the host's name; what stands before the first @ is the node's."""
+    """The node's name for `celery worker -n`; Celery expands %h to the host's name and splits at the first @."""
     return instance["node_name"] or f"{instance['name'].replace('@', '-')}@%h"
 
 
 def time_limit(instance: Instance) -> float | None:
-    """Seconds after which Celery kills a task, as far as the option or the setting says it."""
+    """Seconds after which Celery kills a task; None if neither the option nor the setting gives them."""
     if instance["time_limit"] is not None:
         return parse_duration(instance["time_limit"])
     setting = instance["settings"].get("task_time_limit")

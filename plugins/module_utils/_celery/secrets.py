@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must not be seen of a service's environment, in whatever we print."""
+"""Masks the secrets of a service's environment in whatever we print."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import re
 
 from .options import Instance
 
-SHORTEST = 8  # characters; what is shorter is no secret, and stands in too many words to be struck out
+SHORTEST = 8  # characters; a shorter value is unlikely to be a secret, and occurs in too many other words
 PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:([^/@\s]+)@")
 
 
 def without_secrets(text: str, instances: list[Instance]) -> str:
-    """The text without the values of the instances' environments, and without the passwords in them."""
+    """The text with the values of the instances' environments, and the passwords in them, replaced by asterisks."""
     values = {str(value) for instance in instances for value in instance["environment"].values()}
     values |= {password for value in values for password in PASSWORD_IN_URL.findall(value)}
     for value in sorted(values, key=len, reverse=True):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that are read and written whole: whoever looks meanwhile sees the old content or the new one, never half."""
+"""Reads and replaces files as a whole: other processes see the old content or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class File:
 
     content: bytes
     mode: int = 0o644
-    link: str | None = None  # where it points, if it is a symbolic link, as `systemctl link` makes one
+    link: str | None = None  # its target, if it is a symbolic link, such as `systemctl link` makes
 
 
 def read(path: str | Path) -> File | None:
-    """The file as it is; None if there is none. A link's content is its target's."""
+    """The file as it is; None if it does not exist. A link has the content of its target."""
     path = Path(path)
-    link = os.readlink(path) if path.is_symlink() else None  # noqa: PTH115 -- its very text
+    link = os.readlink(path) if path.is_symlink() else None  # noqa: PTH115 -- exactly as it is written
     try:
         return File(path.read_bytes(), path.stat().st_mode & 0o7777, link)
     except FileNotFoundError:
@@ -31,7 +31,7 @@ def read(path: str | Path) -> File | None:
 
 
 def write(path: str | Path, file: File | None) -> None:
-    """Puts the file in place, safe on the disk; None removes it. Makes missing directories, with mode 0755."""
+    """Puts the file in place, synced to the disk; None removes it. Makes missing directories with mode 0755."""
     target = Path(path)
     if file is None:
         target.unlink(missing_ok=True)
@@ -51,13 +51,13 @@ def write(path: str | Path, file: File | None) -> None:
 
 
 def make_directory(path: str | Path, mode: int = 0o755) -> None:
-    """Makes the directory, with this mode whatever the umask, and what is missing above it with mode 0755."""
+    """Makes the directory with this mode, whatever the umask, and missing parents with mode 0755."""
     path = Path(path)
     if path.is_dir():
         return
     make_directory(path.parent)
     path.mkdir(mode, exist_ok=True)  # another run may have made it by now
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)  # nobody's link in its place
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)  # refuses a link in its place
     try:
         os.fchmod(directory, mode)
     finally:

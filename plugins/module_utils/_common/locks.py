@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lock that ends with its process, however that ends."""
+"""A lock that is released when its process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Busy(Exception):
 
 @contextlib.contextmanager
 def hold(path: str | Path, timeout: float = 0) -> Iterator[None]:
-    """Holds the lock on this file, which is made if it is missing; waits for it for `timeout` seconds. Raises Busy."""
+    """Holds the lock on this file, which is made if it is missing. Raises Busy if that takes more than `timeout` seconds.
+    """
     end = time.monotonic() + timeout
     with Path(path).open("a+", encoding="utf-8") as lock:
         while True:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an option is: written by hand in one table; `make generate` writes it wherever else Ansible wants it."""
+"""What an option is: written by hand in one table, from which `make generate` writes everything that Ansible reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-# Types of ours, with their grammar (quantities.py) in a sentence; to Ansible they are strings.
+# Our own types, each with its grammar (quantities.py) in a sentence. To Ansible they are strings.
 GRAMMAR = {
     "size": "A size such as V(500M) or V(2G).",
     "duration": "A duration such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.",
@@ -23,7 +23,7 @@ class Option:
 
     type: one of Ansible's types, or one of GRAMMAR.
     description: whole sentences in Ansible's markup. O(name) is the option of that name beside this one.
-    default: what holds where nothing is said; None: left to Celery, systemd or the program that it is for.
+    default: the value of an option that is not set; None leaves it to Celery, systemd or whichever program reads it.
     """
 
     name: str
@@ -59,18 +59,18 @@ class Option:
 
 
 def argument_spec(options: Iterable[Option]) -> dict[str, dict[str, Any]]:
-    """The options as AnsibleModule wants them."""
+    """The options as AnsibleModule wants them, by their names."""
     return {option.name: option.argument() for option in options}
 
 
-def with_defaults(options: Iterable[Option], said: Mapping[str, Any]) -> dict[str, Any]:
-    """A value for each option: what is said, else its default.
+def with_defaults(options: Iterable[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A value for each option: the given one, else its default.
 
     A dictionary is merged into its default; a list or a dictionary that is null is empty.
     """
     merged = {}
     for option in options:
-        value = said.get(option.name, option.default)
+        value = given.get(option.name, option.default)
         if option.type == "dict":
             value = {**(option.default or {}), **(value or {})}
         elif option.type == "list":

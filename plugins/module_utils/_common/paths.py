@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where our files lie on a managed host, and how they are marked. Root owns all of these directories."""
+"""Where our files are on a managed host, and the line that marks them. Root owns all of these directories."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def environment_path(service: str) -> str:
 
 
 def program_directory(service: str) -> str:
-    """The service's own: one service's programs can go back to an earlier state without the others'."""
+    """Each service has its own programs, so that one can be rolled back without the others."""
     return f"{PROGRAMS}/{service}"

@@ -25,7 +25,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
 
 
 def parse_size(text: object) -> int:
-    """Bytes of a size such as 500M, 2G, 1.5GiB or 1048576: powers of 1024, as systemd and mkswap count."""
+    """Bytes of a size such as 500M, 2G, 1.5GiB or 1048576, in powers of 1024 as in systemd. Raises ValueError."""
     found = _SIZE.fullmatch(str(text).strip())
     if not found:
         raise ValueError(f"{text!r} is not a size: write a number with K, M, G or T, such as 500M or 2G")
@@ -34,7 +34,7 @@ def parse_size(text: object) -> int:
 
 
 def parse_duration(text: object) -> float:
-    """Seconds of a duration such as 30m, 5min, '1h 30min' or 300, in the grammar of systemd.time(7)."""
+    """Seconds of a duration such as 30m, 5min, '1h 30min' or 300, as in systemd.time(7). Raises ValueError."""
     rest = str(text).strip()
     parts = _DURATION.findall(rest)
     if not parts or _DURATION.sub("", rest) or any(unit not in _SECONDS for number, unit in parts):

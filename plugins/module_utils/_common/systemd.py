@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What we ask systemd for, and tell it to do."""
+"""Queries systemd, and runs its commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class SystemdError(Exception):
-    """What systemd refused, in its own words."""
+    """A command of systemd failed; the message is its output."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Unit:
     active_state: str
     unit_file_state: str  # enabled, disabled, static, … or empty
     fragment: str  # the unit file's path, or empty
-    invocation: str  # the ID of the service's current run, another for each start
+    invocation: str  # the ID of the service's current run, a new one for each start
     drop_ins: tuple[str, ...]
 
     @property
@@ -43,7 +43,7 @@ class Unit:
 
     @property
     def enabled(self) -> bool:
-        """Starts at boot. Of a SysV script, systemd says only that its unit was generated."""
+        """Starts at boot. The unit of a SysV script is always reported as generated."""
         return self.unit_file_state in ("enabled", "generated")
 
 
@@ -56,7 +56,7 @@ def run(*command: str) -> str:
 
 
 def look(names: Iterable[str]) -> dict[str, Unit]:
-    """The services of these names, asked for in one call."""
+    """The services of these names, by one call."""
     names = list(names)
     if not names:
         return {}
@@ -78,7 +78,7 @@ def _unit(block: str) -> Unit:
 
 
 def verify(units: Mapping[str, str]) -> dict[str, str]:
-    """What `systemd-analyze verify` finds wrong in these texts, by name, before any of them is in place."""
+    """What `systemd-analyze verify` reports about these unit texts, by name, before any of them is in place."""
     if not units:
         return {}
     with tempfile.TemporaryDirectory(prefix="evenkeel-") as directory:
@@ -94,7 +94,7 @@ def verify(units: Mapping[str, str]) -> dict[str, str]:
         )
     complaints = {}
     for name, path in paths.items():
-        # An option that it does not know is a warning to systemd, and lost.
+        # All its lines are errors to us, also warnings: an option that systemd does not know would have no effect.
         about = [
             line.replace(str(path), path.name)
             for line in result.stdout.splitlines()
@@ -106,7 +106,7 @@ def verify(units: Mapping[str, str]) -> dict[str, str]:
 
 
 def unknown(directives: list[str]) -> list[str]:
-    """Those of the directives that systemd does not know in a service."""
+    """Those of the directives that systemd does not know in the [Service] section."""
     if not directives:
         return []
     text = "[Service]\nExecStart=/bin/true\n" + "".join(f"{directive}=\n" for directive in directives)
@@ -115,9 +115,9 @@ def unknown(directives: list[str]) -> list[str]:
 
 
 def journal(invocation: str, lines: int = 20) -> str:
-    """The last lines of one run of a service: its own, and systemd's about it."""
+    """The journal's last lines of one run of a service: its own output, and systemd's messages about it."""
     if not invocation:
-        return "There is none, as systemd did not start it."
+        return "It has no entries, as systemd did not start the service."
     matches = (f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}")
     try:
         return run("journalctl", "--lines", str(lines), "--no-pager", "-o", "cat", *matches)

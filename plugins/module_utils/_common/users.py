@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How root becomes another user: for good in a child process, or, where it must come back, effectively."""
+"""How root becomes another user: for good in a child process, or by the effective user where it must change back."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Identity:
 
 
 def service_identity(user: str, group: str = "") -> Identity:
-    """Whom systemd makes of a service with User= and Group=. Raises KeyError if there is no such user or group."""
+    """As whom systemd runs a service with this User= and Group=. Raises KeyError if there is no such user or group."""
     entry = pwd.getpwnam(user)
     gid = grp.getgrnam(group).gr_gid if group else entry.pw_gid
     return Identity(entry.pw_uid, gid, tuple(os.getgrouplist(user, gid)))
 
 
 def user_name(uid: int) -> str:
-    """The user's name, or the number of one that has no name."""
+    """The user's name; the UID of one without a name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -50,9 +50,9 @@ def user_name(uid: int) -> str:
 
 
 def child_of(identity: Identity) -> dict[str, Any]:
-    """Arguments for subprocess with which root's child is this user for good, before it executes anything.
+    """Arguments for subprocess with which a child of root's becomes this user for good, before it executes anything.
 
-    In a session of its own, it can't type into root's terminal. Where we are not root, the child is who we are.
+    It runs in a session of its own, so that it can't type into root's terminal. If we are not root, it stays our user.
     """
     session: dict[str, Any] = {"start_new_session": True}
     if os.geteuid() != 0:
@@ -62,7 +62,7 @@ def child_of(identity: Identity) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def acting_as(identity: Identity) -> Iterator[None]:
-    """Root acts as this user and comes back. No code of that user may run meanwhile: it could come back as well."""
+    """Root acts as this user, then is root again. No code of that user may run meanwhile: it could become root too."""
     if os.geteuid() == identity.uid:
         yield
         return

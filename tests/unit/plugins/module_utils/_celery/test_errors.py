@@ -1,4 +1,4 @@
-"""What is said of workers by their options alone."""
+"""Errors and warnings that follow from the workers' options alone."""
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
@@ -10,58 +10,64 @@ def test_the_defaults_are_accepted():
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("options", "sentence"),
     [
         ({"memory_max": "much"}, "w: memory_max 'much' is not a size"),
         ({"watchdog": "soon"}, "w: watchdog 'soon' is not a duration"),
         ({"memory_high": "900M", "memory_max": "800M"}, "w: memory_high 900M must be below memory_max 800M"),
         ({"soft_time_limit": "2h", "time_limit": "1h"}, "w: soft_time_limit 2h must be below time_limit 1h"),
         ({"max_memory_per_child": "1G", "memory_max": "800M"}, "w: max_memory_per_child 1G is above memory_max 800M"),
-        ({"max_memory_per_child": "1G", "pool": "threads"}, "w: max_memory_per_child works in the prefork pool only"),
-        ({"max_tasks_per_child": 50, "pool": "gevent"}, "w: max_tasks_per_child works in the prefork pool only"),
+        (
+            {"max_memory_per_child": "1G", "pool": "threads"},
+            "w: max_memory_per_child 1G has an effect only in the prefork pool, but pool is threads",
+        ),
+        (
+            {"max_tasks_per_child": 50, "pool": "gevent"},
+            "w: max_tasks_per_child 50 has an effect only in the prefork pool, but pool is gevent",
+        ),
         ({"directory": "srv"}, "w: directory 'srv' is not an absolute path"),
         ({"concurrency": 0}, "w: concurrency 0 is too small"),
-        ({"name": "w.service"}, "w.service: name is not a unit's name"),
+        ({"name": "w.service"}, "w.service: name is not a valid unit name"),
         ({"settings": {"timezone": "UTC"}}, "w: settings: 'timezone' can't be set on Celery's command line"),
-        ({"environment": {"A-B": "1"}}, "w: environment: 'A-B' is not a variable's name"),
-        ({"environment": {"DEBUG": True}}, "w: environment: DEBUG is not a string. Put its value in quotes"),
-        ({"environment": {"CELERY_WORKER_INCLUDE": "x"}}, "w: environment: CELERY_WORKER_INCLUDE would be overridden"),
+        ({"environment": {"A-B": "1"}}, "w: environment: 'A-B' is not a valid variable name"),
+        ({"environment": {"DEBUG": True}}, "w: environment: DEBUG is a bool, not a string. Put its value in quotes"),
+        ({"environment": {"CELERY_WORKER_INCLUDE": "x"}}, "w: environment: CELERY_WORKER_INCLUDE has no effect"),
         ({"settings": {"include": "shop.reports"}}, "w: settings: include 'shop.reports' is not a list of modules"),
-        ({"settings": {"broker_url": "redis://:pw@host/0"}}, "w: settings: 'broker_url' holds a password"),
-        ({"settings": {"security_key_password": "x"}}, "w: settings: 'security_key_password' holds a password"),
+        ({"settings": {"broker_url": "redis://:pw@host/0"}}, "w: settings: 'broker_url' contains a password"),
+        ({"settings": {"security_key_password": "x"}}, "w: settings: 'security_key_password' contains a password"),
         ({"app": None}, "w: app is required. Set it for this worker or in celery_worker_defaults"),
-        ({"watchdog": "100ms"}, "w: watchdog 100ms is shorter than a second"),
+        ({"watchdog": "100ms"}, "w: watchdog 100ms is shorter than one second"),
     ],
 )
-def test_an_error_names_option_value_and_what_is_accepted(said, sentence):
-    (found,) = errors([worker(**said)])
+def test_an_error_names_option_value_and_what_is_accepted(options, sentence):
+    (found,) = errors([worker(**options)])
     assert found.startswith(sentence)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "-x", "a/b", "a:b", "template@", ""])
-def test_a_name_makes_a_unit_and_a_directory_of_its_own(name):
-    assert any("name is not a unit's name" in error for error in errors([worker(name=name)]))
+def test_a_name_that_is_no_unit_name_is_an_error(name):
+    assert any("name is not a valid unit name" in error for error in errors([worker(name=name)]))
 
 
 @pytest.mark.parametrize(
-    ("said", "limit"), [({"time_limit": "2min"}, "2min"), ({"settings": {"task_time_limit": 90}}, "90")]
+    ("options", "limit"), [({"time_limit": "2min"}, "2min"), ({"settings": {"task_time_limit": 90}}, "90")]
 )
-def test_a_stop_timeout_below_the_time_limit_is_warned_of(said, limit):
-    (found,) = warnings([worker(memory_max="1G", stop_timeout="1min", **said)])
+def test_a_stop_timeout_below_the_time_limit_gets_a_warning(options, limit):
+    (found,) = warnings([worker(memory_max="1G", stop_timeout="1min", **options)])
     assert f"stop_timeout 1min is below time_limit {limit}" in found
 
 
-def test_a_worker_of_root_is_warned_of():
+def test_a_worker_that_runs_as_root_gets_a_warning():
     (found,) = warnings([worker(memory_max="1G", user="root")])
-    assert found.startswith("w: its tasks run as root")
+    assert found.startswith("w: user is root, so its tasks run as root")
 
 
-def test_workers_without_a_memory_limit_are_warned_of_together():
+def test_workers_without_a_memory_limit_share_one_warning():
     (found,) = warnings([worker(name="mail"), worker(name="scraping"), worker(name="limited", memory_max="1G")])
     assert found.startswith("mail, scraping: memory_max is not set")
 
 
-def test_two_workers_need_two_names_and_two_nodes():
-    twice = "is given to 2 workers. Give each its own."
+def test_names_and_node_names_have_to_be_unique():
+    twice = "is used by 2 workers. Set a different one for each."
     found = list(errors([worker(node_name="n@%h"), worker(node_name="n@%h")]))
     assert found == [f"name 'w' {twice}", f"node_name 'n@%h' {twice}"]

@@ -1,4 +1,4 @@
-"""Every option of a worker is used: what is documented does something."""
+"""Every documented option of a worker has an effect."""
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import WORKER

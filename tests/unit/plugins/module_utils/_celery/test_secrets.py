@@ -1,4 +1,4 @@
-"""What is left of the environment's values in a text that people see."""
+"""The values of the environment are masked in what users see."""
 
 import json
 
@@ -7,11 +7,11 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets im
 from workers import worker
 
 
-def test_secrets_are_struck_out():
+def test_secrets_are_masked():
     workers = [complete({**worker(), "environment": json.dumps({"URL": "redis://:pass word@host/0", "HOUR": 3})})]
     assert without_secrets("failed: redis://:pass word@host/0 at 3", workers) == "failed: ******** at 3"
 
 
-def test_a_password_is_struck_out_where_it_stands_alone():
+def test_the_password_of_a_url_is_masked_by_itself_too():
     workers = [complete({**worker(), "environment": json.dumps({"URL": "amqp://me:geheim-geheim@host/0"})})]
     assert without_secrets("geheim-geheim was refused", workers) == "******** was refused"

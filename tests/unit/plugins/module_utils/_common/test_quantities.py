@@ -34,17 +34,17 @@ def test_durations(text, seconds):
 
 
 @pytest.mark.parametrize("text", ["", "M", "-1G", "2X", "1 2", "infinity", None, "2G; rm"])
-def test_bad_sizes_are_named(text):
+def test_what_is_not_a_size_is_an_error(text):
     with pytest.raises(ValueError, match="is not a size"):
         parse_size(text)
 
 
 @pytest.mark.parametrize("text", ["", "s", "-5", "5 parsecs", "1h!", None])
-def test_bad_durations_are_named(text):
+def test_what_is_not_a_duration_is_an_error(text):
     with pytest.raises(ValueError, match="is not a duration"):
         parse_duration(text)
 
 
 @given(st.integers(min_value=0, max_value=2**60))
-def test_formatting_loses_nothing(size):
+def test_a_formatted_size_is_parsed_as_the_same_size(size):
     assert parse_size(format_size(size)) == size
