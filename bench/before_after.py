@@ -25,7 +25,7 @@ IMAGES_PER_JOB = 30
 # The PRD's server, and the smallest on which the role runs this worker: its memory_max, and 512M for the rest.
 ROOMY, SMALL = "3800M", "1312M"
 FLOOR = f"cd /opt/slideshow/backend && /opt/slideshow/venv/bin/python -B - {IMAGES_PER_JOB}"
-LEAVE_WORKERS = PROJECT / "examples/slideshow/playbooks/files/leave_workers.sh"
+START_STALE_WORKERS = PROJECT / "examples/slideshow/playbooks/files/start_stale_workers.sh"
 RESULTS = PROJECT / "docs"
 README, MARK = PROJECT / "README.md", "<!-- make bench -->"
 PAGE = """\
@@ -70,9 +70,9 @@ def main() -> None:
 
     clean.remove_containers("evenkeel=bench")
     play("rig/server.yml", "rig_label=bench")
-    play("examples/slideshow/playbooks/sick.yml")
+    play("examples/slideshow/playbooks/broken.yml")
     before = measure(options, stale=2)
-    play("bench/heal.yml")
+    play("bench/run_worker.yml")
     after = measure(options)
     floor = json.loads(on_server(FLOOR, (HERE / "floor.py").read_text()))
     clean.remove_containers("evenkeel=bench")
@@ -133,9 +133,9 @@ def work(memory: str, options: argparse.Namespace, stale: int) -> list[dict]:
     job = json.dumps({"images": IMAGES_PER_JOB, "variations": 1})
     jobs = images // (2 * IMAGES_PER_JOB) + 10
     on_server(f"for i in $(seq {jobs}); do curl --silent --fail --json '{job}' http://127.0.0.1:8080/api/jobs; done")
-    on_server("cat > /root/leave_workers.sh", LEAVE_WORKERS.read_text())
+    on_server("cat > /root/start_stale_workers.sh", START_STALE_WORKERS.read_text())
     # The sampler starts the workers, so that it sees their first call.
-    start = f"systemctl start --no-block celery-worker; sh /root/leave_workers.sh {stale}"
+    start = f"systemctl start --no-block celery-worker; sh /root/start_stale_workers.sh {stale}"
     limit = 2 * options.quotas * 60 / options.scale + 30
     seen = on_server(f"python3 -B - '{start}' {images + 1} {limit:g}", (HERE / "sample.py").read_text())
     return [json.loads(line) for line in seen.splitlines()]

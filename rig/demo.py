@@ -42,7 +42,7 @@ def main(example: str) -> None:
     say(1, "A small server: a container with Debian 12, systemd and Redis")
     play(inventory, "rig/server.yml")
     say(2, f"Make it sick: {demo['illness']}")
-    play(inventory, directory / "playbooks/sick.yml")
+    play(inventory, directory / "playbooks/broken.yml")
     work(server, demo)
     on_server(server, f"{demo['report_command']} --save /root/before.json")
     say(3, f"Heal it: ansible-playbook site.yml -i {inventory}")

@@ -27,10 +27,10 @@ def test_links_to_pages_headings_and_the_web_stay(checkout, link):
 
 
 @pytest.mark.parametrize("link", ["site.yml", "docs"])
-def test_links_to_what_is_no_page_lead_to_the_repository(checkout, link):
+def test_links_to_other_files_lead_to_the_repository(checkout, link):
     assert laid_out(checkout, f"[text]({link})") == f"[text](https://example.com/blob/main/{link})"
 
 
-def test_a_link_that_leads_nowhere_is_refused(checkout):
+def test_a_broken_link_is_refused(checkout):
     with pytest.raises(SystemExit, match=r"README.md: the link to docs/memry.md leads nowhere"):
         laid_out(checkout, "[text](docs/memry.md)")

@@ -53,7 +53,7 @@ def state(collection):
     return git(collection, "rev-parse", "HEAD"), git(collection, "status", "--porcelain"), git(collection, "tag")
 
 
-def test_a_release_is_a_version_a_changelog_a_tarball_a_commit_and_a_tag(collection):
+def test_a_release_makes_a_version_a_changelog_a_tarball_a_commit_and_a_tag(collection):
     (collection / "notes.tar.gz").write_text("ignored by git, and no part of a release")
     result = release(collection, "0.2.0")
     assert result.returncode == 0, result.stderr
@@ -83,7 +83,7 @@ def test_a_release_is_a_version_a_changelog_a_tarball_a_commit_and_a_tag(collect
         ("0.0.10", "not greater than 0.1.0"),
     ],
 )
-def test_a_version_that_is_none_or_not_greater_than_the_last_is_refused(collection, version, reason):
+def test_a_version_that_is_invalid_or_not_greater_than_the_last_is_refused(collection, version, reason):
     before = state(collection)
     result = release(collection, version)
     assert result.returncode == 1
@@ -99,7 +99,7 @@ def test_versions_are_compared_as_numbers(collection):
 
 
 @pytest.mark.parametrize("name", ["README.md", "a_new_file"])
-def test_a_tree_with_changes_is_refused_and_they_are_named(collection, name):
+def test_a_tree_with_changes_is_refused_and_they_are_listed(collection, name):
     (collection / name).write_text("not committed yet")
     before = state(collection)
     result = release(collection, "0.2.0")

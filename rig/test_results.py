@@ -31,12 +31,12 @@ def test_tests_are_counted_once(log):
     assert (result.passed, list(result.failures)) == (1, ["b"])
 
 
-def test_a_test_that_fails_when_torn_down_has_not_passed(log):
+def test_a_test_that_fails_in_teardown_has_not_passed(log):
     result = read(log, test("a", "passed"), test("a", "failed", "why"), ok=False)
     assert (result.passed, result.failures) == (0, {"a": "why"})
 
 
-def test_a_failed_task_is_told_with_its_step_host_and_message(log):
+def test_a_failed_task_is_reported_with_its_step_host_and_message(log):
     failure = {"task": "Install Celery", "host": "swap-debian12", "message": "No matching distribution"}
     result = read(log, playbook("create"), playbook("prepare", failures=[failure]), ok=False)
     assert result.failures == {"swap: prepare: Install Celery [swap-debian12]": "No matching distribution"}
@@ -55,7 +55,7 @@ def test_the_seconds_of_a_step_that_runs_twice_are_added(log):
     assert result.steps == {"destroy": 7, "verify": 50}
 
 
-def test_a_failure_that_nobody_recorded_is_told_in_the_logs_last_lines(log):
+def test_a_failure_without_a_record_is_reported_with_the_last_lines_of_the_log(log):
     result = read(log, ok=False)
     assert result.failures == {"swap: Molecule": "first\nlast words"}
 

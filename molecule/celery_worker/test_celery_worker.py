@@ -36,7 +36,7 @@ def test_both_take_tasks(host):
     assert nodes == {JOBS: {"celery", "batch"}, LINKS: {"links", "variations"}}
 
 
-def test_no_secret_where_others_look(host):
+def test_no_secret_in_units_process_lists_or_the_journal(host):
     assert SECRET in host.file(f"/etc/evenkeel/{JOBS}.env").content_string
     assert (host.file(f"/etc/evenkeel/{JOBS}.env").user, host.file(f"/etc/evenkeel/{JOBS}.env").mode) == ("root", 0o600)
     for look in (f"systemctl show {JOBS}", f"systemctl cat {JOBS}", "ps -ef", f"journalctl --unit {JOBS}"):
@@ -51,7 +51,7 @@ def test_no_secret_in_ansibles_output(ansible_output):
     assert SECRET not in output.replace(different, "")
 
 
-def test_bad_input_is_refused_with_nothing_touched(converge, runs):
+def test_invalid_input_is_refused_and_changes_nothing(converge, runs):
     before = runs()
     bad = [
         {**BOTH[0], "app": "no_such_app", "memory_max": "100T"},
@@ -76,7 +76,7 @@ def test_a_broker_that_does_not_answer_is_named_without_its_password(converge, r
     assert runs() == before
 
 
-def test_a_worker_that_does_not_come_up_is_undone(host, converge, show):
+def test_a_worker_that_does_not_start_is_rolled_back(host, converge, show):
     unit = host.file(f"/etc/systemd/system/{JOBS}.service").sha256sum
     # The preflight can't know that this sandbox leaves Celery no network.
     with pytest.raises(AssertionError, match=rf"{JOBS} did not start: .* It was rolled back and runs"):
@@ -93,20 +93,20 @@ def test_only_the_changed_worker_restarts(converge, runs):
     assert after[LINKS] == before[LINKS]
 
 
-def test_a_dropped_worker_leaves(host, converge, show):
+def test_a_worker_that_leaves_the_list_is_removed(host, converge, show):
     converge(BOTH[0])
     assert show(LINKS, "LoadState", "ActiveState") == {"LoadState": "not-found", "ActiveState": "inactive"}
     assert not host.file(f"/etc/evenkeel/{LINKS}.env").exists
     assert show(JOBS, "ActiveState") == {"ActiveState": "active"}
 
 
-def test_absent_removes_all_of_ours(host, ansible_playbook, show):
+def test_absent_removes_everything_deployed(host, ansible_playbook, show):
     ansible_playbook(CONVERGE, "--extra-vars", "state=absent")
     assert show(JOBS, "LoadState", "ActiveState") == {"LoadState": "not-found", "ActiveState": "inactive"}
     assert not ansible_playbook(CONVERGE, "--extra-vars", "state=absent")["changed"]
 
 
-def test_original_units_come_back_as_they_were(host, ansible_playbook):
+def test_original_units_are_restored_unchanged(host, ansible_playbook):
     """One of the system's, enabled but stopped; one linked from a checkout; one that is not enabled."""
     by_hand = (
         "[Service]\nExecStart=/opt/slideshow/venv/bin/celery -A celery_app worker -Q none -n %p@%%h\n"

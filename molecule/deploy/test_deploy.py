@@ -52,13 +52,13 @@ def state(server):
     return lambda: json.loads(server.check_output("cat /var/lib/evenkeel/services/shop/state.json"))
 
 
-def test_only_root_reads_what_is_kept(server):
+def test_only_root_can_read_stored_generations(server):
     for_others = server.check_output("find /var/lib/evenkeel/services -perm /077 -name '*.env'")
     assert not for_others
     assert server.host.file("/var/lib/evenkeel/services").mode == 0o700
 
 
-def test_one_that_comes_up_and_falls_over_is_undone(server, converge, files, pid, recovered):
+def test_a_generation_that_starts_and_then_fails_is_rolled_back(server, converge, files, pid, recovered):
     before, neighbour = files(), pid("gifts")
     with pytest.raises(AssertionError) as failed:
         converge(**FALLS_OVER)
@@ -85,14 +85,14 @@ def test_one_that_comes_up_and_falls_over_is_undone(server, converge, files, pid
     ],
     ids=["app", "user", "directive", "size", "broker"],
 )
-def test_a_bad_one_is_refused_with_nothing_touched(converge, files, pid, wish, complaint):
+def test_an_invalid_worker_is_refused_and_nothing_changes(converge, files, pid, wish, complaint):
     before = files(), pid()
     with pytest.raises(AssertionError, match=re.escape(complaint)):
         converge(**wish)
     assert (files(), pid()) == before
 
 
-def test_back_by_one_generation_no_further_and_forward_again(server, converge, rollback, files, children):
+def test_rollback_goes_back_one_generation_and_the_next_run_goes_forward(server, converge, rollback, files, children):
     first = files()
     converge(concurrency=2)
     second = files()
@@ -109,7 +109,7 @@ def test_back_by_one_generation_no_further_and_forward_again(server, converge, r
     assert files() == second
 
 
-def test_check_mode_shows_what_going_back_changes(ansible_output, files, pid):
+def test_check_mode_shows_what_a_rollback_changes(ansible_output, files, pid):
     before = files(), pid()
     lines = ansible_output(ROLLBACK, "--check", "--diff").splitlines()
     assert [line for line in lines if line.startswith("-ExecStart=") and "--concurrency=2" in line]
@@ -132,7 +132,7 @@ def run_that_waits(server, worker, task, *options):
         run.wait()
 
 
-def test_a_run_that_is_killed_leaves_a_worker_and_the_next_run_puts_it_right(
+def test_a_killed_run_leaves_a_worker_running_and_the_next_run_completes_it(
     server, converge, state, children, recovered
 ):
     before = server.run_of("shop").id
@@ -153,7 +153,7 @@ def test_a_run_that_is_killed_leaves_a_worker_and_the_next_run_puts_it_right(
     assert not converge(concurrency=3)["changed"]
 
 
-def test_after_a_power_cut_in_the_middle_the_last_good_one_is_what_a_bad_one_falls_back_to(server, converge, state):
+def test_after_a_power_failure_a_failing_change_is_rolled_back_to_the_last_good_generation(server, converge, state):
     good = state()["current"]
     with run_that_waits(server, "shop", "cut-off-", *wishing(concurrency=4)):
         for words in (("kill",), ("start",)):
@@ -168,7 +168,7 @@ def test_after_a_power_cut_in_the_middle_the_last_good_one_is_what_a_bad_one_fal
     server.serve("shop", "gifts")
 
 
-def test_back_to_the_original_and_forward_again(server, converge, rollback, files):
+def test_rollback_to_the_original_unit_and_deploying_again(server, converge, rollback, files):
     ours = files()
     assert rollback(*TO_THE_ORIGINAL)["changed"]
     assert server.show("shop", "Type", "WatchdogUSec", "ActiveState") == {
@@ -182,7 +182,7 @@ def test_back_to_the_original_and_forward_again(server, converge, rollback, file
     assert files() == ours
 
 
-def test_a_dropped_worker_leaves_its_original_unit_where_that_is_asked_for(server, ansible_playbook):
+def test_a_removed_worker_is_replaced_by_its_original_unit_if_requested(server, ansible_playbook):
     only_shop = json.dumps({"celery_worker_instances": [{"name": "shop", "queues": ["shop"], "concurrency": 3}]})
     options = ("--extra-vars", only_shop, "--extra-vars", "celery_worker_restore_original=true")
     with run_that_waits(server, "gifts", "drained-", *options) as run:

@@ -91,7 +91,7 @@ def namesakes(server, is_named):
 
 
 @pytest.mark.parametrize("is_named", [False, True])
-def test_what_several_workers_of_one_name_execute_is_not_stuck(  # noqa: PLR0913, PLR0917
+def test_jobs_of_workers_that_share_a_node_name_are_not_stuck(  # noqa: PLR0913, PLR0917
     server, stick, statuses, clean_up, done_once, namesakes, is_named
 ):
     lost, jobs = f"lost-{is_named}", [f"longer-{queue}" for queue in namesakes]
@@ -125,7 +125,7 @@ def test_a_job_that_a_worker_executes_is_not_stuck(server, stick, statuses, clea
     done_once("longshop", "nextshop", "lost")
 
 
-def test_a_lost_job_is_sent_again_once_and_given_up_in_the_end(sql, stick, statuses, unnamed, done_once):
+def test_a_lost_job_is_requeued_once_and_fails_after_max_attempts(sql, stick, statuses, unnamed, done_once):
     stick("again-1", "again-2")
     sql("INSERT INTO orders VALUES ('poison', 'processing', datetime('now', '-2 hours'), 3)")
     told = unnamed()
@@ -137,7 +137,7 @@ def test_a_lost_job_is_sent_again_once_and_given_up_in_the_end(sql, stick, statu
     assert sql("SELECT tries FROM orders WHERE id = 'again-1'") == "1"
 
 
-def test_without_an_answer_nothing_is_touched_unless_that_is_asked_for(server, stick, statuses, clean_up, done_once):
+def test_without_an_answer_nothing_is_reset_unless_unreachable_is_ignore(server, stick, statuses, clean_up, done_once):
     stick("unasked")
     server.check_output("systemctl stop shop")
     try:
@@ -161,7 +161,7 @@ def test_a_named_worker_has_to_answer(stick, statuses, clean_up):
     assert statuses() == {"asked": "processing"}
 
 
-def test_what_can_not_be_sent_stays_stuck_for_the_next_run(server, stick, statuses, clean_up, done_once):
+def test_a_job_whose_task_cannot_be_sent_stays_stuck_for_the_next_run(server, stick, statuses, clean_up, done_once):
     stick("unsent-1", "unsent-2")
     server.check_output("systemctl stop broker@6380")
     try:
@@ -178,7 +178,7 @@ def test_what_can_not_be_sent_stays_stuck_for_the_next_run(server, stick, status
     done_once("unsent-1", "unsent-2")
 
 
-def test_an_application_under_load_loses_nothing_and_never_waits_in_vain(server):
+def test_an_application_under_load_loses_no_job_and_gets_no_error(server):
     """The script runs again and again, beside itself, while workers take jobs and leave every third one stuck."""
     work = {"name": "work", "path": "/srv/app/work.db", "table": "work", "attempts_column": "tries", "busy_timeout": 60}
     config = json.dumps({"databases": [work]})

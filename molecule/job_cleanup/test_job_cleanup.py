@@ -38,7 +38,7 @@ def without_cron(host, wait_for):
     host.check_output("systemctl start cron")
 
 
-def test_what_the_play_was_asked_to_delete_is_gone_and_nothing_else(sql):
+def test_job_cleanup_once_deleted_only_the_requested_jobs(sql):
     assert sql("jobs", "SELECT id, status FROM jobs WHERE id LIKE 'c0ffee%' ORDER BY id").split() == [
         "c0ffee00-0001|processing",
         "c0ffee00-0002|completed",
@@ -50,7 +50,7 @@ def test_what_the_play_was_asked_to_delete_is_gone_and_nothing_else(sql):
 
 
 @pytest.mark.usefixtures("without_cron")
-def test_what_was_deleted_is_kept_for_the_owner_alone_and_comes_back(host, sql):
+def test_an_undo_restores_deleted_rows_from_a_record_that_only_the_owner_can_read(host, sql):
     files = host.check_output("stat -c '%%U %%a %%n' %s/batches-*.jsonl", RECORDS).splitlines()
     assert len(files) == 1, "a second run of the play deleted something again"
     owner, mode, record = files[0].split()
@@ -63,7 +63,7 @@ def test_what_was_deleted_is_kept_for_the_owner_alone_and_comes_back(host, sql):
 
 
 @pytest.mark.usefixtures("without_cron")
-def test_a_dry_run_tells_and_touches_nothing(host, stick):
+def test_a_dry_run_reports_changes_and_makes_none(host, stick):
     stick("dead0001")
     look = "ls -l --time-style=full-iso /srv/app; sha256sum /srv/app/*"
     before = host.check_output(look)
@@ -77,7 +77,7 @@ def test_a_dry_run_tells_and_touches_nothing(host, stick):
 
 @pytest.mark.usefixtures("without_cron")
 @pytest.mark.parametrize("database", ["jobs", "batches"])
-def test_a_dry_run_reads_what_lies_on_a_read_only_file_system(host, stick, database):
+def test_a_dry_run_works_on_a_read_only_file_system(host, stick, database):
     stick("dead0003")
     config = {"databases": [{"name": database, "path": f"/mnt/read-only/{database}.db", "table": database}]}
     host.check_output("echo %s > /tmp/read-only.json", json.dumps(config))
@@ -110,7 +110,7 @@ for name in ("jobs", "batches"):
 
 
 @pytest.mark.usefixtures("without_cron")
-def test_root_leaves_every_file_to_the_application(host, sql, stick):
+def test_files_that_root_makes_belong_to_the_application(host, sql, stick):
     assert host.check_output("python3 -B -c %s", AMID_A_WRITE).splitlines() == [
         "jobs.db-shm=app jobs.db-wal=app",
         "batches.db-journal=app",
@@ -121,7 +121,7 @@ def test_root_leaves_every_file_to_the_application(host, sql, stick):
     assert set(host.check_output("stat -c %U /srv/app/*.db*").split()) == {"app"}
 
 
-def test_another_user_is_sent_back(host):
+def test_another_user_is_refused(host):
     refused = host.run("runuser -u nobody -- %s --dry-run --database jobs", SCRIPT)
     assert refused.rc == 1
     assert "Run this as " in refused.stderr
@@ -136,7 +136,7 @@ def test_the_owner_may_run_it(host, sql, stick):
     assert sql("jobs", "SELECT count(*) FROM jobs WHERE id = 'dead0004'") == "0"
 
 
-def test_cron_runs_it_as_the_owner_and_tells_the_journal(host, sql, stick, wait_for):
+def test_cron_runs_it_as_the_owner_and_logs_to_the_journal(host, sql, stick, wait_for):
     begun, owner = host.check_output("date +%s"), host.check_output("id -u app")
     stick("dead0005")
     status = "SELECT status FROM jobs WHERE id = 'dead0005'"
@@ -145,7 +145,7 @@ def test_cron_runs_it_as_the_owner_and_tells_the_journal(host, sql, stick, wait_
     wait_for(lambda: " in jobs reset to pending" in host.check_output(journal), "its word in the journal")
 
 
-def test_removal_takes_all_but_the_records(host, ansible_playbook):
+def test_absent_removes_everything_but_the_records(host, ansible_playbook):
     absent = ("--extra-vars", "job_cleanup_state=absent")
     ansible_playbook(PLAYBOOK, *absent)
     for path in (SCRIPT, "/usr/local/lib/evenkeel/engine", "/etc/evenkeel/job_cleanup.json"):

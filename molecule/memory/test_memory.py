@@ -48,7 +48,7 @@ def story(server):
     return Story(server, **json.loads(server.check_output("/opt/shop/faults.py")))
 
 
-def test_a_task_that_eats_memory_costs_the_child_that_it_runs_in(server, story):
+def test_a_task_above_memory_max_costs_only_the_child_that_runs_it(server, story):
     gluttons = ("glutton", "late-glutton")
     assert {story.failed(task) for task in gluttons} == {"WorkerLostError"}
 
@@ -66,14 +66,14 @@ def test_a_task_that_eats_memory_costs_the_child_that_it_runs_in(server, story):
     assert "Worker exited prematurely: signal 9 (SIGKILL)" in server.journal("limited")
 
 
-def test_the_kernel_takes_the_child_though_the_main_process_is_the_larger_one(server, story, recovered):
+def test_the_kernel_kills_the_child_even_if_the_main_process_is_larger(server, story, recovered):
     server.wait_for(lambda: server.done("mapping-next"), "a task of the new child")
     assert story.failed("mapping-glutton") == "WorkerLostError"
     assert story.unharmed("mapping"), server.journal("mapping")
     recovered("out of memory: child", story.when("mapping", "[mapping-next] succeeded") - story.moment)
 
 
-def test_a_worker_that_is_out_of_memory_itself_is_back(server, story, recovered):
+def test_a_worker_whose_main_process_exceeds_memory_max_is_restarted(server, story, recovered):
     back = server.next_run("hoarder", story.runs["hoarder"])
     recovered("out of memory: main process", back.ready - story.moment)
     assert "code=killed, status=9/KILL" in server.journal("hoarder")
@@ -81,7 +81,7 @@ def test_a_worker_that_is_out_of_memory_itself_is_back(server, story, recovered)
 
 
 @pytest.mark.parametrize(("worker", "tasks"), [("leaky", "leak"), ("counted", "count")])
-def test_a_child_is_replaced_in_time(server, story, recovered, worker, tasks):
+def test_a_child_is_replaced_at_its_limit_and_no_task_is_lost(server, story, recovered, worker, tasks):
     sent, most = {"leak": (12, 5), "count": (6, 2)}[tasks]
     names = [f"{tasks}-{number}" for number in range(sent)]
     server.wait_for(lambda: server.done(*names), f"all tasks of {worker}")
@@ -97,7 +97,7 @@ def test_a_child_is_replaced_in_time(server, story, recovered, worker, tasks):
     recovered(f"a child replaced: {worker}", max(pauses))
 
 
-def test_a_poison_task_ends(server, story, recovered):
+def test_a_poison_task_that_counts_its_deliveries_fails_after_three(server, story, recovered):
     assert story.failed("poison") == "RuntimeError"
     assert server.begun("poison") == 3
     server.serve("poisoned")
@@ -105,14 +105,14 @@ def test_a_poison_task_ends(server, story, recovered):
     recovered("poison: given up", story.when("poisoned", "given up: it was begun 3 times") - story.moment)
 
 
-def test_celery_itself_retries_a_lost_task_so_many_times(server, story):
+def test_celery_retries_a_lost_task_at_most_max_retries_times(server, story):
     """From 5.7 on; those before know no such thing, and the task fails at once."""
     assert story.failed("retried-poison") == "WorkerLostError"
     version = server.check_output("/opt/shop/venv/bin/celery --version")
     assert server.begun("retried-poison") == (3 if version >= "5.7" else 1)
 
 
-def test_a_poison_task_ends_that_takes_the_whole_worker_along(server, story, recovered):
+def test_a_poison_task_that_kills_the_whole_worker_fails_after_three_deliveries(server, story, recovered):
     """At most three times: Redis may hand it over again, after the visibility timeout, while it still runs."""
     assert story.failed("one-process-poison") == "RuntimeError"
     assert 1 <= server.begun("one-process-poison") <= 3
@@ -121,7 +121,7 @@ def test_a_poison_task_ends_that_takes_the_whole_worker_along(server, story, rec
     recovered("poison: given up, threads", story.when("one-process", "given up: it was begun 3 times") - story.moment)
 
 
-def test_a_poison_task_that_nothing_bounds_is_ended_by_revoking_it(server, story):
+def test_an_unlimited_poison_task_ends_when_it_is_revoked(server, story):
     server.call("eat_again", "endless-", "poisoned", arguments=[TOO_MUCH])
     server.wait_for(lambda: server.begun("endless-poisoned") > 5, "a loop")
     # Who is named has all the time of a slow machine, and makes nobody wait for it.
@@ -132,7 +132,7 @@ def test_a_poison_task_that_nothing_bounds_is_ended_by_revoking_it(server, story
     assert story.unharmed("poisoned"), server.journal("poisoned")
 
 
-def test_when_the_machine_is_out_of_memory_the_task_goes_first(server, story):
+def test_when_the_machine_runs_out_of_memory_the_task_is_killed_first(server, story):
     for command in (
         "mkdir -p /run/systemd/system/unlimited.service.d",
         "printf '[Service]\\nSlice=small-machine.slice\\n' > /run/systemd/system/unlimited.service.d/slice.conf",
@@ -152,7 +152,7 @@ def test_when_the_machine_is_out_of_memory_the_task_goes_first(server, story):
     assert [(run.id, run.state) for run in now] == [(run, "active") for run in before]
 
 
-def test_what_was_said_arrives(server, story):
+def test_memory_options_reach_systemd(server, story):
     """On cgroup v1 systemd knows MemoryHigh and MemorySwapMax, but has nothing to give them to."""
     mebi = 2**20
     now = server.show("told", "MemoryHigh", "MemoryMax", "MemorySwapMax", "OOMPolicy", "OOMScoreAdjust", "MainPID")
@@ -168,7 +168,7 @@ def test_what_was_said_arrives(server, story):
     assert [server.check_output(f"cat /proc/{pid}/oom_score_adj") for pid in (main, child)] == ["300", "500"]
 
 
-def test_a_full_garbage_collection_leaves_a_child_the_memory_that_it_shares(server):
+def test_a_garbage_collection_does_not_copy_shared_memory_into_a_child(server):
     (child,) = server.children(server.show("told", "MainPID")["MainPID"])
 
     def shared():
@@ -200,7 +200,7 @@ def refusal(ansible_playbook, server):
     return run
 
 
-def test_limits_below_what_the_application_needs_are_refused_with_figures_of_the_live_worker(server, story, refusal):
+def test_limits_below_what_the_application_needs_are_refused_with_measured_figures(server, story, refusal):
     said = refusal({"name": "leaky", "max_memory_per_child": "20M"}, {"name": "told", "memory_max": "20M"})
     peak = re.search(r"leaky: max_memory_per_child 20M is not above the (\d+)M that a child uses", said)
     needed = re.search(r"told: memory_max 20M is below the (\d+)M that the worker uses once the application", said)
@@ -221,7 +221,7 @@ def test_limits_of_children_are_refused_for_a_pool_without_children(refusal):
         assert re.search(rf"told: {option} \S+ has an effect only in the prefork pool, but pool is threads", said)
 
 
-def test_more_than_the_machine_has_is_refused_with_a_table_unless_that_is_wanted(server, refusal, ansible_playbook):
+def test_limits_above_the_machines_memory_are_refused_unless_overcommit_is_set(server, refusal, ansible_playbook):
     wish = [{"name": "limited", "memory_max": "1T"}, {"name": "leaky"}, {"name": "told", "memory_max": None}]
     said = refusal(*wish, celery_worker_memory_reserved="2G")
     has = int(server.check_output("awk '/MemTotal/ {print $2}' /proc/meminfo")) // 1024
@@ -240,7 +240,7 @@ def test_more_than_the_machine_has_is_refused_with_a_table_unless_that_is_wanted
     assert ansible_playbook(CONVERGE, "--check", "--extra-vars", json.dumps(wanted))["changed"]
 
 
-def test_on_cgroup_v1_preflight_says_what_will_do_nothing(server, ansible_output):
+def test_on_cgroup_v1_preflight_warns_of_limits_without_effect(server, ansible_output):
     cgroup_v1 = not server.host.file("/sys/fs/cgroup/cgroup.controllers").exists
     wish = {"wish": [{"name": "told", "memory_high": "200M", "memory_swap_max": "50M"}]}
     said = ansible_output(CONVERGE, "--check", "--extra-vars", json.dumps(wish))

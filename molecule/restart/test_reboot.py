@@ -18,14 +18,14 @@ def moment(servers):
     return began
 
 
-def test_a_reboot_loses_nothing(server, moment, recovered, all_done):
+def test_a_reboot_loses_no_task(server, moment, recovered, all_done):
     server.wait_for(lambda: server.run("systemctl is-active --quiet restarted").rc == 0, "the worker")
     assert server.show("restarted", "NRestarts") == {"NRestarts": "0"}
     recovered("reboot", server.run_of("restarted").ready - moment)
     assert all_done("reboot") == 0
 
 
-def test_a_worker_without_its_broker_at_boot_waits_and_is_not_given_up(server, moment, recovered):
+def test_a_worker_without_its_broker_at_boot_is_started_again_until_it_is_there(server, moment, recovered):
     """Through more starts than start_limit_burst allows."""
     burst = int(server.show("waiting", "StartLimitBurst")["StartLimitBurst"])
     server.wait_for(lambda: server.journal("waiting").count("start operation timed out") > burst, "enough starts")

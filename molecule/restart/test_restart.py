@@ -24,40 +24,40 @@ def moment(injected, server):
     return injected[server.name]["moment"]
 
 
-def test_a_restart_finishes_what_runs_and_loses_nothing(server, moment, all_done):
+def test_a_restart_finishes_active_tasks_and_loses_none(server, moment, all_done):
     assert all_done("restarted") == 0
     assert server.show("restarted", "ActiveState", "NRestarts") == {"ActiveState": "active", "NRestarts": "0"}
     assert "Warm shutdown" in server.journal("restarted")
 
 
-def test_killed_children_lose_nothing(server, moment, all_done):
+def test_killed_children_lose_no_task(server, moment, all_done):
     all_done("childless")
     assert server.show("childless", "NRestarts") == {"NRestarts": "0"}
     assert "signal 9 (SIGKILL)" in server.journal("childless")
 
 
 @pytest.mark.parametrize(("worker", "result"), [("crashing", "exit-code"), ("dying", "signal")])
-def test_a_crash_loop_ends_and_says_so(server, moment, worker, result):
+def test_a_crash_loop_ends_in_the_failed_state(server, moment, worker, result):
     failed = {"ActiveState": "failed", "Result": result}
     server.wait_for(lambda: server.show(worker, *failed) == failed, f"systemd to give {worker} up")
     assert "Start request repeated too quickly" in server.journal(worker)
     assert "failed" in server.run("systemctl status --no-pager %s", worker).stdout
 
 
-def test_when_the_cause_is_gone_a_worker_that_was_given_up_starts_again(server, moment):
+def test_a_failed_worker_starts_again_after_reset_failed(server, moment):
     server.wait_for(lambda: server.run("systemctl is-failed --quiet crashing").rc == 0, "systemd to give it up")
     server.check_output("rm -r /run/systemd/system/crashing.service.d && systemctl daemon-reload")
     server.check_output("systemctl reset-failed crashing && systemctl start crashing")
     server.serve("crashing")
 
 
-def test_a_killed_worker_loses_nothing(server, moment, all_done):
+def test_a_killed_worker_loses_no_task(server, moment, all_done):
     """What it was busy with comes again after the visibility timeout."""
     assert all_done("killed") <= 10
     assert server.show("killed", "NRestarts") == {"NRestarts": "1"}
 
 
-def test_a_task_longer_than_the_bound_comes_again(server, moment, recovered):
+def test_a_task_longer_than_stop_timeout_is_redelivered(server, moment, recovered):
     """At once where Celery can hand it back; else after the visibility timeout."""
     server.wait_for(lambda: server.begun("long") > 1, "the task to begin again")
     server.release("long")

@@ -95,7 +95,7 @@ def left_out(servers, rollout, failed):
     return run, broken.name, before, {server.name: runs(server) for server in servers}
 
 
-def test_the_fleet_never_goes_dark(server, rolled_out):
+def test_at_most_one_worker_of_the_fleet_is_down_at_a_time(server, rolled_out):
     """Each worker stops only after the one before is ready, on its own host and on the one before."""
     assert len(rolled_out) == 2 * len(WORKERS)
     assert len({host for *_, host, _ in rolled_out[:3]}) == 1
@@ -103,12 +103,12 @@ def test_the_fleet_never_goes_dark(server, rolled_out):
         assert ready <= stopped, rolled_out
 
 
-def test_a_changed_unit_loses_nothing(server, rolled_out, all_done):
+def test_a_changed_unit_loses_no_task(server, rolled_out, all_done):
     assert all_done("rollout") == 0
     assert server.done(*(f"held-{number}-shared" for number in range(len(WORKERS))))
 
 
-def test_a_rollout_ends_at_the_first_host_that_fails(server, failed):
+def test_a_rollout_stops_at_the_first_host_that_fails(server, failed):
     run, before, after = failed
     assert run.returncode != 0
     assert "first did not start" in run.stdout, run.stdout
@@ -118,7 +118,7 @@ def test_a_rollout_ends_at_the_first_host_that_fails(server, failed):
     server.serve("shared")
 
 
-def test_a_host_that_can_not_be_changed_is_left_out_and_named_in_the_end(server, left_out):
+def test_a_host_that_fails_its_checks_is_left_out_and_named_at_the_end(server, left_out):
     run, name, before, after = left_out
     assert run.returncode != 0
     end = run.stdout[run.stdout.index("PLAY [Name the hosts that failed]") :]

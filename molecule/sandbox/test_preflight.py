@@ -47,16 +47,16 @@ def refused(host, check):
         "Install it: /opt/slideshow/venv/bin/python3 -m pip install 'kombu[redis]'",
     ],
 )
-def test_an_error_is_refused_with_its_remedy(refused, complaint):
+def test_each_error_is_reported_with_its_remedy(refused, complaint):
     assert complaint in refused
 
 
-def test_what_is_right_is_not_complained_about(refused):
+def test_valid_options_are_not_reported(refused):
     assert "'/opt/slideshow/data' can't be written" not in refused
     assert "does not answer" not in refused
 
 
-def test_preflight_warns_of_files_that_root_left_behind_and_of_tasks_that_run_as_root(host, check):
+def test_preflight_warns_of_files_of_root_and_of_tasks_that_run_as_root(host, check):
     host.check_output("touch /opt/slideshow/data/of-roots.db")
     output = check(slideshow={}, careless={"user": "root"})
     host.check_output("rm /opt/slideshow/data/of-roots.db")

@@ -74,7 +74,7 @@ def works(host, wait_for):
 
 
 @pytest.mark.parametrize("piece", FORBIDDEN)
-def test_a_piece_keeps_a_task_from_it_until_it_is_turned_off_by_name(works, piece):
+def test_a_directive_restricts_tasks_until_it_is_turned_off(works, piece):
     assert works[FORBIDDEN[piece]] == {f"without-{piece}", "without-any"}
 
 
@@ -88,7 +88,7 @@ def test_a_task_may(works, what):
     assert works[ALLOWED[what]] == set(WORKERS)
 
 
-def test_no_process_of_it_has_a_right_of_roots(host, show):
+def test_no_process_of_a_worker_has_capabilities(host, show):
     """Nor can it gain one: nothing is in the sets of capabilities, and no program that it starts brings any."""
     worker = show("slideshow", "MainPID")["MainPID"]
     family = f"{worker} $(pgrep --parent {worker})"
@@ -100,7 +100,7 @@ def test_no_process_of_it_has_a_right_of_roots(host, show):
     assert status.count("NoNewPrivs") >= 2, "the main process and its child"
 
 
-def test_systemd_finds_the_default_unit_little_exposed(host):
+def test_systemd_rates_the_exposure_of_the_default_unit_as_low(host):
     """0 is a unit that can do nothing, 10 one that can do all."""
 
     def exposure(worker):

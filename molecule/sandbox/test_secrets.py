@@ -50,13 +50,13 @@ def test_only_root_and_the_worker_itself_see_it_in_processes(host, output, show)
 
 
 @pytest.mark.parametrize("look", TOLD)
-def test_nobody_is_told(host, output, look):
+def test_no_other_user_can_read_it_from_systemd_or_ps(host, output, look):
     told = host.check_output(f"sudo -u nobody {look}")
     assert "slideshow" in told
     assert not [secret for secret in SECRETS if secret in told]
 
 
-def test_the_journal_holds_none(host, output):
+def test_the_journal_contains_no_secret(host, output):
     journal = host.check_output("journalctl --no-pager --output=verbose")
     assert "celery_workers" in journal, "what Ansible logs of its modules"
     assert not [secret for secret in SECRETS if secret in journal]

@@ -76,7 +76,7 @@ def left(host, send, done, pid):
     host.run(f"cd {DATA} && rm at-work-* *.begun *.released")
 
 
-def test_check_mode_names_them_and_touches_none(ansible_output, left, pid):
+def test_check_mode_reports_stale_workers_and_leaves_them_alone(ansible_output, left, pid):
     one = json.dumps({"workers": [{"name": "slideshow"}]})
     output = " ".join(ansible_output(CONVERGE, "--check", "--extra-vars", one).split())
     assert "failed=0" in output, output
@@ -92,7 +92,7 @@ def test_check_mode_names_them_and_touches_none(ansible_output, left, pid):
     assert {queue: pid(queue) for queue in left} == left
 
 
-def test_the_next_start_lets_a_stale_worker_finish_and_spares_its_neighbours(server, left, pid, hold):
+def test_the_next_start_lets_a_stale_worker_finish_and_leaves_other_workers_alone(server, left, pid, hold):
     before = server.run_of("slideshow").id
     release = hold("of-the-user", "last-words")
     server.check_output("systemctl restart --no-block slideshow")

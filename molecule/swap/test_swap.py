@@ -53,7 +53,7 @@ def swaps(host):
     return look
 
 
-def test_it_is_private_active_and_named_in_fstab(host, path, swaps):
+def test_it_is_private_active_and_listed_in_fstab(host, path, swaps):
     file = host.file(path)
     assert (file.user, file.group, file.mode, file.size) == ("root", "root", 0o600, 64 * MIB)
     assert swaps() == {path: 64}
@@ -62,7 +62,7 @@ def test_it_is_private_active_and_named_in_fstab(host, path, swaps):
     assert host.check_output("ls /mnt/swap") == path.rpartition("/")[2]
 
 
-def test_it_comes_back_with_what_fstab_says(host, path, swaps):
+def test_swapon_all_enables_it_from_fstab(host, path, swaps):
     host.check_output("swapoff %s", path)
     assert swaps() == {}
     host.run("swapon --all")
@@ -115,14 +115,14 @@ def hoard(host, show, path, wait_for):
 
 
 @pytest.mark.usefixtures("hoard")
-def test_what_is_swapped_out_survives_a_resize(path, swaps, swapfile):
+def test_swapped_out_memory_survives_a_resize(path, swaps, swapfile):
     assert swapfile(path, size="72M")["changed"]
     assert swaps() == {path: 72}
     assert swapfile(path, size="64M")["changed"]
 
 
 @pytest.mark.usefixtures("hoard")
-def test_what_is_swapped_out_needs_memory_to_come_back_to(host, path, swaps, swapfile):
+def test_a_swap_file_is_kept_if_swapped_out_memory_does_not_fit_elsewhere(host, path, swaps, swapfile):
     host.check_output(
         "grep -e Filename -e %s /proc/swaps > /tmp/swaps; echo 'MemAvailable: 4096 kB' > /tmp/meminfo", path
     )
@@ -137,7 +137,7 @@ def test_what_is_swapped_out_needs_memory_to_come_back_to(host, path, swaps, swa
     assert swaps() == {path: 64}
 
 
-def test_a_wrong_mode_and_owner_are_mended_while_it_is_active(host, path, swaps, swapfile):
+def test_a_wrong_mode_and_owner_are_corrected_while_it_is_active(host, path, swaps, swapfile):
     host.check_output("chmod 644 %s && chown nobody %s", path, path)
     assert swapfile(path, size="64M")["steps"] == [f"give {path} to root, mode 0600"]
     file = host.file(path)
@@ -161,7 +161,7 @@ def test_a_file_with_holes_is_replaced(host, path, swaps, swapfile):
         "swapoff $P; fallocate --length 32M $P.evenkeel-new; mkswap $P.evenkeel-new; swapon $P.evenkeel-new",
     ],
 )
-def test_what_an_interrupted_run_left_is_finished(host, path, swaps, swapfile, interruption):
+def test_an_interrupted_run_is_completed_by_the_next(host, path, swaps, swapfile, interruption):
     host.check_output("P=%s; umask 077; " + interruption, path)
     assert swapfile(path, size="64M")["changed"]
     assert swaps() == {path: 64}
@@ -194,7 +194,7 @@ def test_another_swappiness_is_shown_and_not_set_in_check_mode(host, ansible_out
         ("mknod $P b 7 200", "block device"),
     ],
 )
-def test_what_is_no_swap_file_is_refused(host, path, swapfile, make, kind):
+def test_anything_but_a_swap_file_is_refused(host, path, swapfile, make, kind):
     other = f"{path}.other"
     host.check_output("rm -rf %s*; P=%s; " + make, other, other)
     look = "ls -ld --time-style=full-iso %s*; cat %s || true"
@@ -221,7 +221,7 @@ def test_the_role_skips_a_file_system_without_swap_files(host, converge):
     assert host.file("/etc/fstab").content_string == fstab
 
 
-def test_a_full_disk_is_noticed_first(host, path, swaps, swapfile):
+def test_a_full_disk_is_reported_before_anything_changes(host, path, swaps, swapfile):
     for check in (True, False):
         result = swapfile(f"{path}.big", check=check, size="8M", reserve="1000T")
         assert "size 8M and reserve 1000T do not fit" in result["msg"]
@@ -229,12 +229,12 @@ def test_a_full_disk_is_noticed_first(host, path, swaps, swapfile):
     assert swaps() == {path: 64}
 
 
-def test_a_missing_directory_is_named(swapfile):
+def test_a_missing_directory_is_reported(swapfile):
     assert "there is no directory /mnt/nowhere" in swapfile("/mnt/nowhere/swap")["msg"]
     assert not swapfile("/mnt/nowhere/swap", state="absent")["changed"]
 
 
-def test_it_goes_and_stays_away(host, path, swaps, converge):
+def test_it_is_removed_and_created_again(host, path, swaps, converge):
     assert converge("--check", swap_state="absent")
     assert swaps() == {path: 64}
     assert converge(swap_state="absent")

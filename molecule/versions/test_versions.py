@@ -21,7 +21,7 @@ def runs(server):
     return lambda *workers: {worker: server.run_of(worker).id for worker in workers}
 
 
-def test_each_is_ready_and_serves(server, workers):
+def test_each_worker_is_ready_and_takes_tasks(server, workers):
     server.serve(*workers)
 
     def at_rest(worker):
@@ -35,7 +35,7 @@ def test_each_is_ready_and_serves(server, workers):
         assert worker in FORMS or f" v{worker.split('-')[1]}." in server.journal(worker), "another version"
 
 
-def test_each_finishes_its_task_when_it_is_restarted(server, workers, runs):
+def test_each_worker_finishes_its_task_when_restarted(server, workers, runs):
     before = runs(*workers)
     server.hold("held-", *workers)
     server.check_output("systemctl restart --no-block " + " ".join(workers))
@@ -49,7 +49,7 @@ def test_each_finishes_its_task_when_it_is_restarted(server, workers, runs):
     server.serve(*workers)
 
 
-def test_a_task_that_blocks_gevents_loop_is_a_hang_and_one_that_sleeps_is_none(server, runs, recovered):
+def test_a_task_that_blocks_gevents_loop_causes_a_restart_and_one_that_sleeps_does_not(server, runs, recovered):
     before, moment = runs("sleeper", "blocker"), server.now()
     server.send("long-", 3 * WATCHDOG, "sleeper")
     server.call("burn", "block-", "blocker", arguments=[6 * WATCHDOG])
@@ -61,7 +61,7 @@ def test_a_task_that_blocks_gevents_loop_is_a_hang_and_one_that_sleeps_is_none(s
     assert runs("sleeper")["sleeper"] == before["sleeper"]
 
 
-def test_each_is_back_after_a_hang(server, workers, runs, recovered):
+def test_each_worker_is_restarted_after_a_hang(server, workers, runs, recovered):
     before, moment = runs(*workers), server.now()
     server.check_output("systemctl kill --kill-who=main --signal=STOP " + " ".join(workers))
     for worker in workers:

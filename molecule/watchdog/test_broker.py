@@ -29,19 +29,19 @@ def serves_again(server, injected, unharmed, recovered):
 
 
 @pytest.mark.parametrize("worker", OUTAGES)
-def test_an_outage_costs_no_restart(injected, worker):
+def test_an_outage_causes_no_restart(injected, worker):
     assert worker in injected["outlived"]
 
 
 @pytest.mark.parametrize("worker", OUTAGES)
-def test_after_an_outage_it_goes_on(server, serves_again, worker):
+def test_after_an_outage_the_worker_takes_tasks_again(server, serves_again, worker):
     by_itself, said = serves_again(worker, "outage", since="over"), server.journal(worker)
     # Celery 5.3 may be deaf from its second connection to Redis on.
     assert by_itself or (" v5.3." in said and STARVED in said), said
 
 
 @pytest.mark.parametrize("worker", ["dropped", "half-open", "half-open-poll"])
-def test_a_connection_that_breaks_is_made_anew(server, serves_again, worker):
+def test_after_a_broken_connection_the_worker_takes_tasks_again(server, serves_again, worker):
     by_itself, said = serves_again(worker, "connection", since="moment"), server.journal(worker)
     assert by_itself or STARVED in said or STUCK in said, said
 
@@ -49,7 +49,7 @@ def test_a_connection_that_breaks_is_made_anew(server, serves_again, worker):
 @pytest.mark.parametrize(
     ("worker", "reason"), [("queueless", STARVED), ("unpolled", STARVED), ("unconnected", CUT_OFF)]
 )
-def test_a_consumer_that_is_lost_is_restarted(server, injected, serves_again, worker, reason):
+def test_a_worker_whose_consumer_takes_no_tasks_is_restarted(server, injected, serves_again, worker, reason):
     assert not serves_again(worker, "consumer", since="moment")
     assert reason in server.journal(worker)
     run = server.run_of(worker)
@@ -57,14 +57,14 @@ def test_a_consumer_that_is_lost_is_restarted(server, injected, serves_again, wo
     assert server.show(worker, "NRestarts") == {"NRestarts": "1"}
 
 
-def test_a_worker_that_hangs_while_its_first_broker_is_dead_is_back(server, injected, back, recovered):
+def test_a_worker_that_hangs_while_its_first_broker_is_down_is_restarted(server, injected, back, recovered):
     run = back("failed-over-blocked")
     recovered("hang: failed-over-blocked", run.ready - injected["moment"])
     assert STUCK in server.journal("failed-over-blocked")
     server.serve("failed-over-blocked", port=6384)
 
 
-def test_a_worker_at_its_second_broker_stays_there(server, injected, unharmed):
+def test_a_worker_connected_to_its_second_broker_is_not_restarted(server, injected, unharmed):
     """Its first one is back, and tasks wait there."""
     server.wait_for(lambda: server.now() > injected["waiting"] + NEVER_RESTARTED, "the grace, and more")
     server.serve("failed-over", port=6384)

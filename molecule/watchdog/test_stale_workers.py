@@ -2,22 +2,23 @@
 
 import pytest
 
-AS_SHOP = "cd /opt/shop && sudo -u shop ./leave.sh"
-AS_ROOT = "cd /opt/shop && ./leave.sh"
+START = "/opt/shop/start_by_hand.sh"
+AS_SHOP = f"cd /opt/shop && sudo -u shop {START}"
+AS_ROOT = f"cd /opt/shop && {START}"
 OURS = "-A shop worker -n heir@%h"
 EDITOR = "celery_worker.py"
 # Each takes tasks from a queue of its own name.
-LEFTOVERS = {
+STALE = {
     "of-the-user": f"{AS_SHOP} {OURS} -Q of-the-user",
     "of-root": f"{AS_ROOT} {OURS} -Q of-root",
     "of-a-login": f"systemd-run --scope --unit=session-77.scope sh -c '{AS_ROOT} {OURS} -Q of-a-login'",
-    "sent-there": "cd / && /opt/shop/leave.sh --workdir /opt/shop -A shop worker -n heir@%h -Q sent-there",
+    "sent-there": f"cd / && {START} --workdir /opt/shop -A shop worker -n heir@%h -Q sent-there",
 }
 NEIGHBOURS = {
     "another-app": f"{AS_SHOP} -A album worker -n heir@%h -Q another-app",
     "another-node": f"{AS_SHOP} -A shop worker -n other@%h -Q another-node",
-    "another-directory": "cd /opt/elsewhere && /opt/shop/leave.sh -A shop worker -n heir@%h -Q another-directory",
-    "another-users": f"cd /opt/shop && sudo -u nobody ./leave.sh {OURS} -Q another-users",
+    "another-directory": f"cd /opt/elsewhere && {START} -A shop worker -n heir@%h -Q another-directory",
+    "another-users": f"cd /opt/shop && sudo -u nobody {START} {OURS} -Q another-users",
     "in-a-container": f"unshare --pid --fork sh -c '{AS_ROOT} {OURS} -Q in-a-container; exec sleep 600' >/dev/null &",
     "in-a-unit": f"systemd-run --unit=in-a-unit --service-type=forking sh -c '{AS_ROOT} {OURS} -Q in-a-unit'",
 }
@@ -61,41 +62,41 @@ def mains(server):
 @pytest.fixture(scope="module")
 def left(server, mains):
     """Leftovers and neighbours, seen at work: the main process of each."""
-    for start in (*LEFTOVERS.values(), *NEIGHBOURS.values(), OPEN_EDITOR):
+    for start in (*STALE.values(), *NEIGHBOURS.values(), OPEN_EDITOR):
         server.check_output(start)
-    server.serve(*LEFTOVERS, *NEIGHBOURS)
+    server.serve(*STALE, *NEIGHBOURS)
     return mains()
 
 
-def test_a_report_touches_nothing(program, left, mains):
+def test_a_report_changes_nothing(program, left, mains):
     report = program("heir", "--action report")
     assert report.rc == 0
-    assert report.stdout.count(": stale") == len(LEFTOVERS), report.stdout
+    assert report.stdout.count(": stale") == len(STALE), report.stdout
     for holder in ("heir.service", "in-a-unit.service", "a container"):
         assert f"in {holder}: is a worker of shop in /opt/shop" in report.stdout, report.stdout
     assert report.stdout.count(": left alone") == 3, report.stdout
-    assert set(left) == {*LEFTOVERS, *NEIGHBOURS, EDITOR}
+    assert set(left) == {*STALE, *NEIGHBOURS, EDITOR}
     assert mains() == left
 
 
 def test_stale_workers_finish_their_tasks_and_end_before_a_start(server, left, mains):
     before, words = server.run_of("heir").id, "asked to finish its tasks"
-    server.hold("last-", *LEFTOVERS)
+    server.hold("last-", *STALE)
     server.check_output("systemctl restart --no-block heir")
-    server.wait_for(lambda: server.journal("heir").count(words) == len(LEFTOVERS), "all to be asked to end")
+    server.wait_for(lambda: server.journal("heir").count(words) == len(STALE), "all to be asked to end")
     assert mains() == left
-    last = [f"last-{queue}" for queue in LEFTOVERS]
+    last = [f"last-{queue}" for queue in STALE]
     server.release(*last)
     run = server.next_run("heir", before)
     assert server.done(*last), server.journal("heir")
-    assert mains() == {name: pid for name, pid in left.items() if name not in LEFTOVERS}
+    assert mains() == {name: pid for name, pid in left.items() if name not in STALE}
     said = server.journal("heir")
-    assert said.count(words) == said.count("has finished") == len(LEFTOVERS), said
+    assert said.count(words) == said.count("has finished") == len(STALE), said
     server.serve("heir", *NEIGHBOURS)
     assert server.run_of("heir") == run
 
 
-def test_one_that_stays_is_named_and_killed_only_where_that_is_asked_for(server, program):
+def test_a_stale_worker_that_does_not_end_is_reported_and_killed_only_on_request(server, program):
     server.check_output(f"{AS_SHOP} -A shop worker -n stubborn@%h -Q stubborn")
     server.hold("for-ever-", "stubborn")
 

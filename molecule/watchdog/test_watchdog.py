@@ -15,7 +15,7 @@ HANGS = {
 
 
 @pytest.mark.parametrize("worker", HANGS)
-def test_a_hung_worker_is_back(server, injected, back, recovered, worker):
+def test_a_hung_worker_is_restarted(server, injected, back, recovered, worker):
     run = back(worker)
     recovered(f"hang: {worker}", run.ready - injected["moment"])
     assert run.began - injected["moment"] <= BOUND + run.slowness
@@ -23,14 +23,14 @@ def test_a_hung_worker_is_back(server, injected, back, recovered, worker):
     server.serve(worker)
 
 
-def test_redis_loses_at_most_the_task_that_it_handed_to_a_frozen_worker(server, back):
+def test_at_most_the_task_that_redis_handed_to_a_stopped_worker_is_lost(server, back):
     back("stopped")
     server.serve("stopped")  # which takes them in order
     lost = [task for task in (f"handed-{number}" for number in range(4)) if not server.done(task)]
     assert lost in ([], ["handed-0"])
 
 
-def test_a_killed_child_costs_no_restart(server, injected, unharmed):
+def test_a_killed_child_causes_no_restart(server, injected, unharmed):
     server.serve("childless")
     assert injected["killed"]
     assert not set(server.children(injected["pids"]["childless"])) & set(injected["killed"])
@@ -38,12 +38,12 @@ def test_a_killed_child_costs_no_restart(server, injected, unharmed):
 
 
 @pytest.mark.parametrize("worker", ["busy-prefork", "busy-threads", "busy-solo"])
-def test_a_long_task_costs_no_restart(server, unharmed, worker):
+def test_a_long_task_causes_no_restart(server, unharmed, worker):
     server.wait_for(lambda: server.done(worker), f"the long task of {worker}")
     assert unharmed(worker), server.journal(worker)
 
 
-def test_a_warm_stop_is_not_cut_short(server):
+def test_a_warm_shutdown_is_not_interrupted(server):
     server.wait_for(lambda: server.done("draining"), "the long task of the worker that stops")
     inactive = {"ActiveState": "inactive", "Result": "success"}
     server.wait_for(lambda: server.show("draining", *inactive) == inactive, "the end of that worker")
@@ -58,13 +58,13 @@ def long_after(server, injected):
 
 @pytest.mark.usefixtures("long_after")
 @pytest.mark.parametrize("worker", ["cancelled", "rate-limited", "eta"])
-def test_tasks_that_are_meant_to_wait_cost_no_restart(server, unharmed, worker):
+def test_tasks_that_wait_on_purpose_cause_no_restart(server, unharmed, worker):
     assert unharmed(worker), server.journal(worker)
     assert not server.done(f"{worker}-59"), "it did not wait"
 
 
 @pytest.mark.usefixtures("long_after")
-def test_an_idle_worker_is_left_in_peace(server, unharmed):
+def test_an_idle_worker_is_not_restarted(server, unharmed):
     assert unharmed("idle"), server.journal("idle")
     assert server.show("idle", "StatusText")["StatusText"].startswith("ready; 0 running, 0 taken")
     server.serve("idle")

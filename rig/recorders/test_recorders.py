@@ -25,7 +25,7 @@ def test_a_test_is_named_without_its_group(nodeid, name):
     assert pytest_record._name(nodeid) == name
 
 
-def test_how_each_test_ended_and_why_is_recorded(pytester, monkeypatch):
+def test_the_outcome_and_message_of_each_test_are_recorded(pytester, monkeypatch):
     record = pytester.path / "record.jsonl"
     monkeypatch.setenv("SCENARIO_RECORD", str(record))
     monkeypatch.setenv("PYTHONPATH", str(HERE))
@@ -77,7 +77,7 @@ def recorded(tmp_path):
     return run
 
 
-def test_a_failed_task_is_recorded_with_what_it_said(recorded):
+def test_a_failed_task_is_recorded_with_its_message(recorded):
     fails = {"name": "Install Celery", "command": "sh -c 'echo no such package >&2; exit {{ item }}'", "loop": [0, 4]}
     line = recorded([{"name": "Change something", "command": "true"}, fails])
     assert (line["playbook"], line["check"]) == ("prepare", False)
@@ -86,7 +86,7 @@ def test_a_failed_task_is_recorded_with_what_it_said(recorded):
     assert line["failures"] == [failure]
 
 
-def test_what_was_rescued_or_ignored_is_no_failure(recorded):
+def test_a_rescued_or_ignored_failure_is_not_recorded(recorded):
     fails = {"fail": {"msg": "on purpose"}}
     line = recorded([{"block": [fails], "rescue": [{"meta": "noop"}]}, {**fails, "ignore_errors": True}])
     assert line["failures"] == []

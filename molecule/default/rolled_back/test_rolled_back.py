@@ -19,7 +19,7 @@ def test_the_first_rollback_changes_and_the_second_does_not(rolled_back):
 
 
 def test_the_original_unit_runs(server, host, show, rolled_back):
-    before = [line for line in host.file("/root/look.before").content_string.splitlines() if UNIT in line]
+    before = [line for line in host.file("/root/snapshot.before").content_string.splitlines() if UNIT in line]
     assert f"{UNIT} root {oct(host.file(UNIT).mode)[2:]}" in before
     assert f"{host.file(UNIT).sha256sum}  {UNIT}" in before
     unit = show(WORKER, "ActiveState", "User", "MemoryMax", "WatchdogUSec", "UnitFileState")
@@ -38,7 +38,7 @@ def test_swap_stays(host, rolled_back):
     assert f"/mnt/swap/{host.check_output('hostname')}" in host.file("/proc/swaps").content_string
 
 
-def test_forward_again(show, rolled_back, ansible_playbook):
+def test_site_yml_deploys_the_worker_again(show, rolled_back, ansible_playbook):
     ansible_playbook("molecule/default/converge.yml")
     assert show(WORKER, "ActiveState", "User", "MemoryMax") == {
         "ActiveState": "active",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# leave_workers.sh N: as if somebody had started N workers by hand days ago and logged out. No unit holds them.
+# start_stale_workers.sh N: as if somebody had started N workers by hand days ago and logged out. No unit holds them.
 set -eu
 options="--loglevel=warning --concurrency=1 -Q variations"
 # Main processes are those whose parent is init: their pool children are not counted.

@@ -81,8 +81,8 @@ def test_the_unit_is_what_the_inventory_asks_for(show):
     }
 
 
-def test_the_neighbours_live_on(host, show):
-    before = host.file("/root/look.before").content_string
+def test_the_other_applications_worker_is_not_restarted(host, show):
+    before = host.file("/root/snapshot.before").content_string
     neighbour = show("photo-album", "ActiveState", "MainPID", "NRestarts")
     assert (neighbour["ActiveState"], neighbour["NRestarts"]) == ("active", "0")
     assert f"{neighbour['MainPID']} photo_album" in " ".join(before.split())
@@ -105,14 +105,14 @@ def test_jobs_are_made_with_many_calls_at_once_and_none_is_refused(host, wait_fo
     assert stats["served"] == 34
 
 
-def test_the_stuck_jobs_are_dealt_with(host, count):
+def test_the_stuck_jobs_are_cleaned_up(host, count):
     gone = "SELECT count(*) FROM jobs WHERE id LIKE '77cfa3cd%' OR id LIKE 'b49d06f6%'"
     assert host.check_output("sqlite3 -readonly %s/jobs.db %s", DATA, gone) == "0"
     for database, table in (("jobs", "jobs"), ("batch_processing", "batches"), ("batch_processing", "links")):
         assert count(database, table, "processing") == 0
 
 
-def test_cron_puts_back_a_job_that_gets_stuck_and_it_is_done(host, wait_for):
+def test_cron_resets_a_stuck_job_and_it_is_completed(host, wait_for):
     host.check_output(
         "sudo -u slideshow sqlite3 %s/jobs.db %s",
         DATA,
@@ -126,7 +126,7 @@ def test_cron_puts_back_a_job_that_gets_stuck_and_it_is_done(host, wait_for):
     assert set(owners.split()) == {"slideshow"}
 
 
-def test_swap_outlives_a_reboot(host):
+def test_swap_is_enabled_at_boot(host):
     swap = f"/mnt/swap/{host.check_output('hostname')}"
     assert host.file(swap).mode == 0o600
     host.run("swapoff --all")  # the other host's files are out of reach: not an error of ours
@@ -136,7 +136,7 @@ def test_swap_outlives_a_reboot(host):
     assert host.file("/proc/sys/vm/swappiness").content_string.strip() == "10"
 
 
-def test_a_task_that_eats_memory_is_ended_and_the_worker_serves_on(server, send, touched, wait_for):
+def test_a_task_above_the_memory_limit_is_killed_and_the_worker_continues(server, send, touched, wait_for):
     before = server.run_of(WORKER).id
     server.check_output("sh -c %s - %s", KEEP_OUT_OF_SWAP, server.show(WORKER, "MainPID")["MainPID"])
     send("eat_memory", 900)
@@ -157,7 +157,7 @@ def test_the_watchdog_leaves_a_busy_and_an_idle_worker_alone(server, send, touch
     assert server.run_of(WORKER) == before
 
 
-def test_a_hung_worker_is_back_at_work(server, send, touched, wait_for):
+def test_a_hung_worker_is_restarted_and_takes_tasks(server, send, touched, wait_for):
     before, hung = server.run_of(WORKER).id, server.now()
     server.check_output("kill -STOP %s", server.show(WORKER, "MainPID")["MainPID"])
     run = server.next_run(WORKER, before)

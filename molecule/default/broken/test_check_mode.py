@@ -6,12 +6,12 @@ STUCK = (("jobs", "jobs", 2), ("batch_processing", "batches", 4), ("batch_proces
 
 
 def test_check_mode_touches_nothing(host):
-    host.check_output("/root/look.sh > /root/look.after")
-    difference = host.run("diff /root/look.before /root/look.after")
+    host.check_output("/root/snapshot.sh > /root/snapshot.after")
+    difference = host.run("diff /root/snapshot.before /root/snapshot.after")
     assert difference.rc == 0, difference.stdout
 
 
-def test_the_server_is_sick_indeed(host, show):
+def test_the_server_is_in_its_original_state(host, show):
     unit = show("celery-worker", "ActiveState", "User", "MemoryMax", "Type")
     assert unit == {"ActiveState": "active", "User": "root", "MemoryMax": "infinity", "Type": "simple"}
     for database, table, count in STUCK:
@@ -19,7 +19,7 @@ def test_the_server_is_sick_indeed(host, show):
         assert host.check_output("sqlite3 /opt/slideshow/data/%s.db %s", database, query) == str(count)
 
 
-def test_the_report_tells_stale_workers_from_the_unit_and_bears_a_silent_api(host, wait_for):
+def test_the_report_counts_stale_workers_and_works_without_the_image_api(host, wait_for):
     # The unit: a main process and five children. The stale workers: two main processes with a child each.
     wait_for(lambda: _report(host)["Worker processes"] == "10", "the stale workers' children")
     host.check_output("systemctl stop image-api")
