@@ -121,7 +121,7 @@ def _quota(before: Side, after: Side) -> Row:
 
 def _killed(kills: OomKills) -> Row:
     met = not kills.after
-    name = f"Workers ended for want of memory ({kills.server})"
+    name = f"Workers killed by the OOM killer ({kills.server})"
     return Row(name, str(kills.before), str(kills.after), "0", _outcome(str(kills.after), met), met)
 
 

@@ -74,7 +74,7 @@ def test_a_missed_goal_is_marked_as_missed():
         "Workers' memory at its peak (PSS)",
         "Calls refused (429)",
         "Share of the quota used",
-        "Workers ended for want of memory (1536M)",
+        "Workers killed by the OOM killer (1536M)",
     ]
     assert "90 " in figures.markdown(rows)
     assert "missed" in figures.markdown(rows)

@@ -102,7 +102,7 @@ def test_a_poison_task_that_counts_its_deliveries_fails_after_three(server, stor
     assert server.begun("poison") == 3
     server.serve("poisoned")
     assert story.unharmed("poisoned"), server.journal("poisoned")
-    recovered("poison: given up", story.when("poisoned", "given up: it was begun 3 times") - story.moment)
+    recovered("poison: given up", story.when("poisoned", "given up: it was started 3 times") - story.moment)
 
 
 def test_celery_retries_a_lost_task_at_most_max_retries_times(server, story):
@@ -118,7 +118,7 @@ def test_a_poison_task_that_kills_the_whole_worker_fails_after_three_deliveries(
     assert 1 <= server.begun("one-process-poison") <= 3
     server.serve("one-process", port=6381)
     assert 1 <= int(server.show("one-process", "NRestarts")["NRestarts"]) <= 3
-    recovered("poison: given up, threads", story.when("one-process", "given up: it was begun 3 times") - story.moment)
+    recovered("poison: given up, threads", story.when("one-process", "given up: it was started 3 times") - story.moment)
 
 
 def test_an_unlimited_poison_task_ends_when_it_is_revoked(server, story):

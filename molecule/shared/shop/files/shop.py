@@ -102,17 +102,17 @@ def hang_in_reconnect(state):
 
 
 class Bounded(Task):
-    """Comes back when its process was killed, but fails once it has been begun `deliveries` times."""
+    """Is redelivered if its process is killed, but fails once it has been started `deliveries` times."""
 
     acks_late = reject_on_worker_lost = True
     deliveries = 3
 
     def before_start(self, task_id, args, kwargs):
         key = f"deliveries-{task_id}-{self.request.retries}"
-        begun = self.backend.incr(key)
+        started = self.backend.incr(key)
         self.backend.expire(key, 86400)
-        if begun > self.deliveries:
-            raise RuntimeError(f"given up: it was begun {self.deliveries} times, and never ended")
+        if started > self.deliveries:
+            raise RuntimeError(f"given up: it was started {self.deliveries} times, and never finished")
 
 
 def eat(name, megabytes):
