@@ -1,4 +1,4 @@
-"""Writes what follows from the tables of options and of platforms; --check only names the files that have drifted.
+"""Writes the files that are generated from the tables of options and platforms; --check only lists those that differ.
 
 Written by hand are plugins/module_utils/_*/options.py (the options of services), role_variables.py beside this file
 (those of roles), rig/vars/images.yml (platforms) and meta/runtime.yml (ansible-core).

@@ -21,7 +21,7 @@ LICENSE = """\
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
-# For each doc fragment, where its options are written and which parts it has.
+# For each doc fragment, where its options are defined and which parts it has.
 FRAGMENTS = {
     "workers": (
         "plugins/module_utils/_celery/options.py",
@@ -66,7 +66,7 @@ def _fragment(source: str, parts: dict[str, Iterable[Option]]) -> str:
 
 
 def _documentation(options: Iterable[Option], inner: str, prefix: str = "") -> dict[str, Any]:
-    """The options as Ansible documents them; `inner` is its word for the options of a dictionary."""
+    """The options as Ansible documents them; `inner` is the key for the options of a dictionary."""
     options = tuple(options)
     names = [option.name for option in options]
     documented = {}

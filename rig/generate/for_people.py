@@ -1,4 +1,4 @@
-"""What people read in a README: tables of options, between marks in a text that is written by hand."""
+"""Generated blocks of READMEs, such as tables of options, between marks in a text that is written by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_DEFAULT = 70
 
 
 def table(options: Iterable[Option], nested: bool = True) -> str:
-    """The options as a Markdown table, with those of a dictionary below it if they are not in a table of their own."""
+    """The options as a Markdown table, with the options of a dictionary below it, unless they have a table of their own."""
     rows = [("option", "type", "default", "meaning"), ("---",) * 4, *_rows(options, nested)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -42,7 +42,7 @@ def _default(option: Option) -> str:
 
 
 def code(value: Any) -> str:
-    """A value as YAML, in a block of code."""
+    """A value as YAML, in a code block."""
     return f"```yaml\n{yaml_text.block(value)}```\n"
 
 

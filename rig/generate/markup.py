@@ -1,4 +1,4 @@
-"""Descriptions of options, which are written in Ansible's markup, for Ansible and for people."""
+"""Descriptions of options, which are written in Ansible's markup, for Ansible and for READMEs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def sentences(option: Option) -> list[str]:
 
 
 def for_ansible(option: Option, siblings: Iterable[str], prefix: str) -> str | list[str]:
-    """With the grammar of our own types, and with O(name) of a sibling as the path that Ansible asks for."""
+    """Adds the grammar of our own types, and turns O(name) of a sibling into the path that Ansible requires."""
     texts = sentences(option)
     if option.type in GRAMMAR:
         texts[-1] += f" {GRAMMAR[option.type]}"

@@ -1,4 +1,4 @@
-"""Where the collection runs: the releases that have an image for the tests, and ansible-core from meta/runtime.yml."""
+"""Supported platforms: the releases that have an image for the tests, and ansible-core from meta/runtime.yml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The variables of the roles: each is written here, and nowhere else by hand."""
+"""The variables of the roles. Everything else about them is generated from here."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Role:
 
 
 def common(options: tuple[Option, ...]) -> tuple[Option, ...]:
-    """The options that several entries can have in common. What is not set there is left to each."""
+    """The options that several entries can have in common, all optional and without defaults."""
     return _optional(tuple(option for option in options if not option.required))
 
 
@@ -81,13 +81,13 @@ CELERY_WORKER = (
     Option(
         "celery_worker_restore_original",
         "bool",
-        "Whether the original unit, if there was one, runs again where a worker is removed.",
+        "Whether the original unit, if there was one, runs again when a worker is removed.",
         False,
     ),
     Option(
         "celery_worker_rollback_to",
         "str",
-        "What C(tasks_from: rollback) brings back: V(previous), the generation before the current one, or V(original),"
+        "What C(tasks_from: rollback) restores: V(previous), the generation before the current one, or V(original),"
         " the original unit.",
         "previous",
         choices=("previous", "original"),
@@ -97,14 +97,14 @@ CELERY_WORKER = (
 SWAP_VARIABLES = tuple(
     replace(option, default=10) if option.name == "swap_swappiness" else option for option in prefixed("swap_", SWAP)
 )
-OF_ONE_RUN = ("jobs", "respect_age")  # asked for once, never configured
+OF_ONE_RUN = ("jobs", "respect_age")  # only for a single clean-up
 CONFIGURED = tuple(option for option in DATABASE if option.name not in OF_ONE_RUN)
 JOB_CLEANUP = (
     *prefixed("job_cleanup_", SCRIPT_OPTIONS[:1]),
     Option(
         "job_cleanup_databases",
         "list",
-        "The databases. One file with two kinds of jobs is two entries. Options that are not set are taken from"
+        "The databases. A file with two kinds of jobs needs two entries. Options that are not set are taken from"
         " O(job_cleanup_defaults).",
         (),
         elements="dict",
@@ -121,9 +121,9 @@ JOB_CLEANUP = (
         "job_cleanup_once",
         "list",
         (
-            "Clean-ups that this play does itself, before it sets up the schedule. Each has the name of a database, and"
-            " what is different this time: V(action), V(threshold), V(jobs), V(respect_age).",
-            "Without V(jobs), all that are stuck are cleaned up.",
+            "Clean-ups that this play runs once, before it sets up the schedule. Each has the name of a database, and"
+            " the options that differ this time: V(action), V(threshold), V(jobs), V(respect_age).",
+            "Without V(jobs), all stuck jobs are cleaned up.",
         ),
         (),
         elements="dict",
@@ -146,12 +146,12 @@ ROLES = (
             },
             "preflight": {
                 "short_description": "Check whether the workers can run",
-                "description": "Lists all that would keep the workers of O(celery_worker_instances) from running, and"
-                " changes nothing.",
+                "description": "Lists everything that would keep the workers of O(celery_worker_instances) from running,"
+                " and changes nothing.",
             },
             "rollback": {
-                "short_description": "Bring back what ran before",
-                "description": "Brings back the previous generation of each worker or, with"
+                "short_description": "Roll back the workers",
+                "description": "Restores the previous generation of each worker or, with"
                 " O(celery_worker_rollback_to=original), the original unit.",
             },
         },
@@ -167,13 +167,13 @@ ROLES = (
         options=JOB_CLEANUP,
         entry_points={
             "main": {
-                "short_description": "Deal with the jobs that a crash left stuck in SQLite",
+                "short_description": "Clean up the jobs that a crash left stuck in SQLite",
                 "description": "Installs C(cleanup_stuck_jobs.py) with its configuration and, if asked, its schedule."
-                " Can also do a clean-up once, within the play.",
+                " Can also clean up once, within the play.",
             },
             "preflight": {
                 "short_description": "Check the configuration of the clean-up against the databases",
-                "description": "Lists all that would keep the clean-up from working, and changes nothing.",
+                "description": "Lists everything that would keep the clean-up from working, and changes nothing.",
             },
         },
         readme={"variables": table(JOB_CLEANUP, nested=False), "options": table(CONFIGURED)},
@@ -184,13 +184,13 @@ ROLES = (
         options=SWAP_VARIABLES,
         entry_points={
             "main": {
-                "short_description": "Have a swap file",
-                "description": "Makes or resizes a swap file, uses it now and at boot, and sets how readily the kernel"
-                " swaps.",
+                "short_description": "Set up a swap file",
+                "description": "Creates or resizes a swap file, activates it now and at boot, and sets how readily the"
+                " kernel swaps.",
             },
             "preflight": {
-                "short_description": "Check that the host can have this swap file",
-                "description": "Fails where the real run would fail, and changes nothing.",
+                "short_description": "Check whether the host can have this swap file",
+                "description": "Fails if the real run would fail, and changes nothing.",
             },
         },
         readme={"variables": table(SWAP_VARIABLES)},

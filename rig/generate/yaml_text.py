@@ -1,4 +1,4 @@
-"""YAML as this project writes it: lists are indented, short ones stand on one line."""
+"""YAML in this project's style: lists are indented, short ones are on one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
     def generate_anchor(self, _node: yaml.Node) -> str:
-        return "options"  # all that stands in a file twice: the entry points of a role have the same
+        return "options"  # the only data that a file repeats: those of a role's entry points
 
 
 def _list(dumper: Dumper, data: list[Any]) -> yaml.Node:
