@@ -163,7 +163,7 @@ class Server:
 
     def children(self, main):
         """The processes that this one has started."""
-        return self.run("pgrep --parent %s", main).stdout.split()
+        return self.run("pgrep --parent %s", str(main)).stdout.split()
 
     def journal(self, unit, output="cat"):
         """Of a unit, with all that was said so far."""
