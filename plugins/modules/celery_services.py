@@ -135,7 +135,7 @@ def main() -> None:
     kind = KINDS[module.params["kind"]]
     instances = [complete(instance, kind.options) for instance in module.params["instances"]]
     try:
-        errors = list(kind.errors(instances))
+        errors = list(kind.errors(instances)) if module.params["state"] == "present" else []
         if errors:
             raise plan.PlanError("\n".join(errors))
         with contextlib.nullcontext() if module.check_mode else apply.only_one_run():
@@ -143,7 +143,7 @@ def main() -> None:
     except apply.NotUpError as error:
         message = without_secrets(str(error), instances)
         module.fail_json(msg=message, changes=report.summary(error.done), changed=bool(error.done))
-    except (plan.PlanError, systemd.SystemdError, apply.BusyError) as error:
+    except (plan.PlanError, systemd.SystemdError, apply.BusyError, OSError) as error:
         module.fail_json(msg=without_secrets(str(error), instances), changes=[], changed=False)
     module.exit_json(**result)
 
@@ -171,16 +171,23 @@ def plan_changes(
     module: AnsibleModule, kind: Kind, instances: list[Instance], found: dict[str, plan.Found]
 ) -> list[plan.Change]:
     names = [instance["name"] for instance in instances]
-    stay_up = {instance["name"]: parse_duration(instance["stay_up"]) for instance in instances}
     state, restore_original = module.params["state"], module.params["restore_original"]
-    if state == "present":
-        wanted = {instance["name"]: kind.files(instance, module.params["programs"]) for instance in instances}
-        return plan.plan_present(wanted, found, stay_up, restore_original)
     if state == "absent":
         return plan.plan_absent(found, restore_original)
+    if state == "original":
+        return plan.plan_original(names, found)
+    stay_up = {instance["name"]: seconds_up(instance) for instance in instances}
     if state == "previous":
         return plan.plan_previous(names, found, stay_up)
-    return plan.plan_original(names, found)
+    wanted = {instance["name"]: kind.files(instance, module.params["programs"]) for instance in instances}
+    return plan.plan_present(wanted, found, stay_up, restore_original)
+
+
+def seconds_up(instance: Instance) -> float:
+    try:
+        return parse_duration(instance["stay_up"])
+    except ValueError as error:
+        raise plan.PlanError(f"{instance['name']}: stay_up {error}.") from None
 
 
 def shared_files(kind: Kind, programs: dict[str, str]) -> dict[str, files.File]:

@@ -37,17 +37,21 @@ def write(path: str | Path, file: File | None) -> None:
         target.unlink(missing_ok=True)
         return
     make_directory(target.parent)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as directory:
-        new = Path(directory, target.name)
+    # Through the descriptor: somebody else may own the directory, and exchange what its names lead to.
+    descriptor, new = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(stream.fileno(), file.mode)
+            stream.write(file.content)
+            stream.flush()
+            os.fsync(stream.fileno())
         if file.link and Path(target.parent, file.link).is_file():
-            new.symlink_to(file.link)
-        else:
-            with new.open("wb") as stream:
-                os.fchmod(stream.fileno(), file.mode)
-                stream.write(file.content)
-                stream.flush()
-                os.fsync(stream.fileno())
-        new.replace(target)
+            Path(new).unlink()
+            Path(new).symlink_to(file.link)
+        Path(new).replace(target)
+    except BaseException:
+        Path(new).unlink(missing_ok=True)
+        raise
 
 
 def make_directory(path: str | Path, mode: int = 0o755) -> None:

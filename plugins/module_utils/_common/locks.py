@@ -25,10 +25,10 @@ class Busy(Exception):
 
 @contextlib.contextmanager
 def hold(path: str | Path, timeout: float = 0) -> Iterator[None]:
-    """Holds the lock on this file, which is made if it is missing. Raises Busy if that takes more than `timeout` seconds.
-    """
+    """Holds the lock on this file, which is made if missing. Raises Busy if that takes more than `timeout` seconds."""
     end = time.monotonic() + timeout
-    with Path(path).open("a+", encoding="utf-8") as lock:
+    # Only its owner opens it: who could read it could hold it as well.
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+", encoding="utf-8") as lock:
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .._common import files, locks, systemd
+from .._common import files, locks, paths, systemd
 from .._common.paths import program_directory, unit_path
 from . import store
 from .plan import Change, Found, begun, fall_back, generation, is_ours, settled
@@ -35,15 +35,18 @@ class BusyError(Exception):
 @contextlib.contextmanager
 def only_one_run() -> Iterator[None]:
     """Keeps a second run out: one whose connection was lost may still be at work when the next begins."""
-    store.prepare()
-    try:
-        with locks.hold(store.STORE.with_name("services.lock")):
-            yield
-    except locks.Busy as busy:
-        raise BusyError(
-            f"Another run (process {busy.holder}) is changing this host's services, or waiting for their active tasks"
-            " to finish. Run this again when it has ended."
-        ) from None
+    files.make_directory(paths.STATE)
+    with contextlib.ExitStack() as held:
+        try:
+            for lock in store.locks():
+                held.enter_context(locks.hold(lock))
+        except locks.Busy as busy:
+            raise BusyError(
+                f"Another run (process {busy.holder}) is changing this host's services, or waiting for their active"
+                " tasks to finish. Run this again when it has ended."
+            ) from None
+        store.prepare()
+        yield
 
 
 def find(services: Mapping[str, Sequence[str]]) -> dict[str, Found]:
@@ -73,7 +76,10 @@ def carry_out(changes: Sequence[Change], found: Mapping[str, Found], kind: str) 
     NotUpError.
     """
     for number, change in enumerate(changes):
-        reason = _make(change, found[change.name], kind)
+        try:
+            reason = _make(change, found[change.name], kind)
+        except (systemd.SystemdError, OSError) as error:
+            reason = f"{change.name} is left half changed: {_brief(error)}. Run this again to complete or undo it."
         if reason:
             raise NotUpError(reason, list(changes[:number]))
 
@@ -86,11 +92,14 @@ def _make(change: Change, found: Found, kind: str) -> str:
     except (systemd.SystemdError, OSError) as error:
         return _undo(change, found, kind, _invocation(change.name), f"did not start: {_brief(error)}")
     invocation = _invocation(change.name)
-    if not _stays_up(change, invocation):
+    try:
+        if _stays_up(change, invocation):
+            store.remember(change.name, kind, settled(change, found))
+            return ""
         why = f"started, but did not stay up for {change.stay_up:g} s"
-        return _undo(change, found, kind, invocation, why)
-    store.remember(change.name, kind, settled(change, found))
-    return ""
+    except (systemd.SystemdError, OSError) as error:
+        why = f"started, but could not be watched: {_brief(error)}"
+    return _undo(change, found, kind, invocation, why)
 
 
 def _begin(change: Change, found: Found, kind: str) -> None:
@@ -135,7 +144,11 @@ def _undo(change: Change, found: Found, kind: str, invocation: str, why: str) ->
 
 
 def _invocation(name: str) -> str:
-    return systemd.look([name])[name].invocation
+    """The ID of the service's current run; empty if systemd does not answer."""
+    try:
+        return systemd.look([name])[name].invocation
+    except systemd.SystemdError:
+        return ""
 
 
 def _brief(error: Exception) -> str:

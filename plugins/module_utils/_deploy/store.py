@@ -32,6 +32,11 @@ def directory(name: str = "") -> Path:
     return (FORMER_STORE if FORMER_STORE.is_dir() and not STORE.is_dir() else STORE) / name
 
 
+def locks() -> list[Path]:
+    """What a run holds while it changes services: also the lock of the version that it may be the first to replace."""
+    return [store.with_suffix(".lock") for store in (FORMER_STORE, STORE) if store == STORE or store.is_dir()]
+
+
 def prepare() -> None:
     """Makes the store, with what a former version of this collection remembers."""
     if directory() == FORMER_STORE:
