@@ -99,8 +99,8 @@ AMID_A_WRITE = """
 import sys
 sys.path.insert(0, "/usr/local/lib/evenkeel")
 from pathlib import Path
-from engine._stuck_jobs.options import Database
-from engine._stuck_jobs.engines.sqlite.access import as_owner, connect
+from _engine._stuck_jobs.options import Database
+from _engine._stuck_jobs.engines.sqlite.access import as_owner, connect
 for name in ("jobs", "batches"):
     database = Database(table=name, name=name, path=f"/srv/app/{name}.db")
     with as_owner(database), connect(database, write=True) as connection:
@@ -150,7 +150,7 @@ def test_cron_runs_it_as_the_owner_and_logs_to_the_journal(host, sql, stick, wai
 def test_absent_removes_everything_but_the_records(host, ansible_playbook):
     absent = ("--extra-vars", "job_cleanup_state=absent")
     ansible_playbook(PLAYBOOK, *absent)
-    for path in (SCRIPT, "/usr/local/lib/evenkeel/engine", "/etc/evenkeel/job_cleanup.json"):
+    for path in (SCRIPT, "/usr/local/lib/evenkeel/_engine", "/etc/evenkeel/job_cleanup.json"):
         assert not host.file(path).exists
     assert not host.file("/etc/cron.d/evenkeel-job-cleanup").exists
     assert host.run("ls %s/*.jsonl", RECORDS).rc == 0

@@ -92,7 +92,8 @@ def read(params: dict) -> Wanted:
         for error in cron_user_errors(params["cron_user"], users):
             raise StuckJobsError(error)
         name = params["cron_user"] or next(iter(users), "root")
-        users.setdefault(name, service_identity(name))
+        if name not in users:
+            users[name] = service_identity(name)
         cron = Cron({time: value for time, value in params["cron_schedule"].items() if value is not None}, name)
     records = [users[name] for name in sorted(users)]
     return wanted(params["script"], params["databases"], params["metrics_file"], records, cron)

@@ -28,7 +28,7 @@ CRON = "--identifier=evenkeel-job-cleanup"
 PUT_BACK = """
 import pathlib, sys
 sys.path.insert(0, "/usr/local/lib/evenkeel")
-from engine._stuck_jobs.record import read
+from _engine._stuck_jobs.record import read
 for path in pathlib.Path("/var/lib/evenkeel/job_cleanup/slideshow").glob("jobs-*.jsonl*"):
     if path.stat().st_mtime >= float(sys.argv[1]):
         print(*(job[0].key["id"] for batch in read(path)[1] for job in batch.jobs), sep="\\n")

@@ -23,7 +23,8 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.optio
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import api
 
 SCRIPT = f"{PROGRAMS}/cleanup_stuck_jobs.py"
-ENGINE = f"{PROGRAMS}/engine"  # the package that holds the engine's packages, as module_utils does here
+# The package that holds the engine's packages, as module_utils does here. No service has a name that begins so.
+ENGINE = f"{PROGRAMS}/_engine"
 OLD_ENGINES = (f"{PROGRAMS}/stuck_jobs",)  # where older versions had it
 CONFIG = f"{CONFIGURATION}/job_cleanup.json"
 RECORDS = api.Database.record_directory

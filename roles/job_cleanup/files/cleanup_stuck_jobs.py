@@ -38,8 +38,8 @@ from typing import Any
 # Leave no compiled copy of the engine behind in /usr/local/lib/evenkeel.
 sys.dont_write_bytecode = True
 
-from engine._common.quantities import parse_duration  # noqa: E402
-from engine._stuck_jobs.api import (  # noqa: E402
+from _engine._common.quantities import parse_duration  # noqa: E402
+from _engine._stuck_jobs.api import (  # noqa: E402
     ACTIONS,
     Database,
     Report,
@@ -49,7 +49,7 @@ from engine._stuck_jobs.api import (  # noqa: E402
     undo,
     write_metrics,
 )
-from engine._stuck_jobs.engines.sqlite.engine import SQLite  # noqa: E402
+from _engine._stuck_jobs.engines.sqlite.engine import SQLite  # noqa: E402
 
 CONFIG = "/etc/evenkeel/job_cleanup.json"
 ROWS = 20  # that the table shows

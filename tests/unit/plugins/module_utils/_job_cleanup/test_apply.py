@@ -77,12 +77,17 @@ def test_what_older_versions_had_goes(root):
     for name in ("lib/engine/moved/rows.py", "lib/old/rows.py"):
         (root / name).parent.mkdir()
         (root / name).touch()
+    assert apply(everything(root)) == ["rows.py"], "one without __init__.py is a service's directory"
+    (root / "lib/engine/moved").mkdir()
+    (root / "lib/engine/moved/rows.py").touch()
+    (root / "lib/old/__init__.py").touch()
     before = tree(root)
-    assert apply(everything(root)) == ["rows.py", "rows.py"]
+    assert apply(everything(root)) == ["rows.py", "__init__.py", "rows.py"]
     assert [name for name in before if name not in tree(root)] == [
         "lib/engine/moved",
         "lib/engine/moved/rows.py",
         "lib/old",
+        "lib/old/__init__.py",
         "lib/old/rows.py",
     ]
 

@@ -49,8 +49,9 @@ def test_a_clean_up_that_does_not_fit_its_database_is_named(database):
 @pytest.mark.parametrize(
     ("cron_user", "owners", "words"),
     [
-        ("", ["app"], []),
+        ("", [ME], []),
         ("", [], []),
+        ("", ["1005"], ["belong to 1005. Give root"]),
         ("root", ["app", "shop"], []),
         (ME, [ME], []),
         ("", ["app", "shop"], ["belong to app, shop. Give root"]),

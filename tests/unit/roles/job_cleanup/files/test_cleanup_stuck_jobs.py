@@ -33,7 +33,7 @@ def script(tmp_path, jobs):
     home.mkdir()
     shutil.copy(PROJECT / "roles" / "job_cleanup" / "files" / "cleanup_stuck_jobs.py", home)
     for package in ("_common", "_stuck_jobs"):
-        shutil.copytree(PROJECT / "plugins" / "module_utils" / package, home / "engine" / package)
+        shutil.copytree(PROJECT / "plugins" / "module_utils" / package, home / "_engine" / package)
     config = tmp_path / "job_cleanup.json"
     config.write_text(json.dumps({"databases": [jobs]}))
 
