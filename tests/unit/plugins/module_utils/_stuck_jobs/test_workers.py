@@ -152,15 +152,28 @@ def test_an_answer_that_is_old_is_asked_for_anew(path, workers, monkeypatch):
 
 
 def test_what_begins_after_the_workers_were_asked_is_young_for_every_database(path, workers, monkeypatch):
+    def active_tasks():
+        workers.asked += 1
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("UPDATE jobs SET updated_at = ? WHERE id = 2", (time.time(),))
+        return ActiveTasks()
+
+    monkeypatch.setattr(workers, "active_tasks", active_tasks)
+    several(path, {"jobs": ["1"], "requeue": None}, {"threshold": "0s", "requeue": None})
+    assert (workers.asked, stuck(path)) == (1, [2])
+
+
+def test_once_tasks_were_sent_the_workers_are_asked_again(path, workers, monkeypatch):
     def send(tasks):
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
-            db.execute("UPDATE jobs SET status = 'processing', updated_at = ? WHERE id = 2", (time.time(),))
+            db.execute("UPDATE jobs SET status = 'processing' WHERE id = 2")
+        workers.tasks = {"2": "a worker is executing it"}
         return len(tasks), ""
 
     monkeypatch.setattr(workers, "send", send)
-    first, second = several(path, {}, {"threshold": "0s"})
-    assert first.sent == 3
-    assert (second.changed, second.error) == (False, "")
+    first, second = several(path, {}, {})
+    assert (first.sent, workers.asked) == (3, 2)
+    assert [(note.id, note.why) for note in second.skipped] == [("2", "a worker is executing it")]
     assert stuck(path) == [2]
 
 
