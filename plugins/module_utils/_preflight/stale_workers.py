@@ -19,11 +19,11 @@ def report(instances: list[Instance], program: str) -> Iterator[str]:
     """What stale_workers.py finds, root's too, each in a sentence. Its text is piped to Python: nothing is written."""
     for instance in instances:
         users = [*instance["stale_workers_users"], "root"]
-        python, _path, *arguments = stale_workers_command(
+        python, isolated, _path, *arguments = stale_workers_command(
             {**instance, "stale_workers": "report", "stale_workers_users": users}
         )
         result = subprocess.run(
-            [python, "-I", "-", *arguments], input=program, capture_output=True, text=True, check=False
+            [python, isolated, "-", *arguments], input=program, capture_output=True, text=True, check=False
         )
         if result.returncode:
             said = (result.stderr.strip().splitlines() or [f"it ended with {result.returncode}"])[-1]

@@ -70,7 +70,8 @@ def unit(instance: Instance) -> str:
 
 def stale_workers_command(instance: Instance) -> list[str]:
     """How stale_workers.py is called for this worker."""
-    line = ["/usr/bin/python3", STALE_WORKERS]
+    # Isolated (-I): neither the unit's environment nor the working directory may change what root runs.
+    line = ["/usr/bin/python3", "-I", STALE_WORKERS]
     line += ["--app", instance["app"], "--directory", instance["directory"], "--node", node_name(instance)]
     for user in [instance["user"], *instance["stale_workers_users"]]:
         line += ["--user", user]
