@@ -123,6 +123,6 @@ def test_a_host_that_fails_its_checks_is_left_out_and_named_at_the_end(server, l
     assert run.returncode != 0
     end = run.stdout[run.stdout.index("PLAY [List the hosts that failed]") :]
     assert re.findall(r"fatal: \[(.*?)\]", end) == [name]
-    assert "first: the broker redis://:**@127.0.0.1:6380/0 does not answer" in end
+    assert re.search(r"first: the broker \S+ does not answer", end), end
     assert changed(before[server.name], after[server.name]) == (set() if server.name == name else {"first"})
     server.serve("shared")
