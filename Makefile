@@ -56,8 +56,10 @@ images: setup ## A Docker engine and the images of the servers
 molecule-%: images ## One Molecule scenario
 	python rig/scenarios.py $*
 
-test: check sanity images ## Everything: check, sanity, every Molecule scenario
-	python rig/scenarios.py
+test: setup ## Everything, each to its end whatever fails: check, sanity, every Molecule scenario
+	failed=; for each in check sanity images; do $(MAKE) --no-print-directory $$each || failed="$$failed $$each"; done; \
+	python rig/scenarios.py || failed="$$failed scenarios"; \
+	[ -z "$$failed" ] || { echo "Failed:$$failed"; false; }
 
 oldest-python: setup ## Unit tests on the oldest Python of managed hosts
 	$(TOX) -e oldest-python

@@ -43,13 +43,12 @@ def main() -> None:
     try:
         if options.soak:
             ran = soak(*options.names, options.soak)
-            told = results.soak_report(ran)
+            print(f"\n{results.soak_report(ran)}")
         else:
             ran = run_all(options.names or scenarios())
-            told = results.report(ran)
+            print(f"\n{results.report(ran)}")
     finally:
         clean.give_back_swappiness()
-    print(f"\n{told}")
     sys.exit(any(result.failures for result in ran))
 
 

@@ -15,7 +15,7 @@ LONGEST_DEFAULT = 70
 
 
 def table(options: Iterable[Option], nested: bool = True) -> str:
-    """The options as a Markdown table, with the options of a dictionary below it, unless they have a table of their own."""
+    """The options as a Markdown table; those of a dictionary follow below it, unless they have a table of their own."""
     rows = [("option", "type", "default", "meaning"), ("---",) * 4, *_rows(options, nested)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

@@ -146,8 +146,8 @@ ROLES = (
             },
             "preflight": {
                 "short_description": "Check whether the workers can run",
-                "description": "Lists everything that would keep the workers of O(celery_worker_instances) from running,"
-                " and changes nothing.",
+                "description": "Lists everything that would keep the workers of O(celery_worker_instances) from"
+                " running, and changes nothing.",
             },
             "rollback": {
                 "short_description": "Roll back the workers",

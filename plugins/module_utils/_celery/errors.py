@@ -41,8 +41,8 @@ def _errors_of(instance: Instance) -> Iterator[str]:
         ("@", ".service")
     ):
         yield (
-            "name is not a valid unit name. Use up to 200 letters, digits, '-', '_', '.' and '@'. Start it with a letter"
-            " or digit, and leave out '.service'."
+            "name is not a valid unit name. Use up to 200 letters, digits, '-', '_', '.' and '@'. Start it with a"
+            " letter or digit, and leave out '.service'."
         )
     for option in _REQUIRED:
         if instance[option] in (None, ""):
@@ -74,6 +74,9 @@ def _wrong_quantities(instance: Instance) -> Iterator[str]:
             yield f"{lower} {instance[lower]} must be below {higher} {instance[higher]}. Lower it, or raise {higher}."
     if 0 < quantities.get("watchdog", 0) < 1:
         yield f"watchdog {instance['watchdog']} is shorter than one second. Use 10s or more, or 0 to switch it off."
+    for limit in ("soft_time_limit", "time_limit"):
+        if 0 <= quantities.get(limit, 1) < 1:
+            yield f"{limit} {instance[limit]} is shorter than a second. Leave it out, or use 1s and more."
     for option in ("max_memory_per_child", "max_tasks_per_child"):
         if instance[option] is not None and instance["pool"] != "prefork":
             yield (
