@@ -192,7 +192,7 @@ def refusal(ansible_playbook, server):
             return running, server.check_output("sha256sum /etc/systemd/system/*.service /etc/evenkeel/*")
 
         before = look()
-        with pytest.raises(AssertionError, match=r"Nothing was touched\. Correct this first") as refused:
+        with pytest.raises(AssertionError, match=r"Nothing was changed\. Correct this first") as refused:
             ansible_playbook(CONVERGE, "--extra-vars", json.dumps({"wish": workers, **variables}))
         assert look() == before
         return str(refused.value)
@@ -244,4 +244,4 @@ def test_on_cgroup_v1_preflight_warns_of_limits_without_effect(server, ansible_o
     cgroup_v1 = not server.host.file("/sys/fs/cgroup/cgroup.controllers").exists
     wish = {"wish": [{"name": "told", "memory_high": "200M", "memory_swap_max": "50M"}]}
     said = ansible_output(CONVERGE, "--check", "--extra-vars", json.dumps(wish))
-    assert ("told: memory_high and memory_swap_max will do nothing" in " ".join(said.split())) == cgroup_v1
+    assert ("told: memory_high and memory_swap_max will have no effect" in " ".join(said.split())) == cgroup_v1

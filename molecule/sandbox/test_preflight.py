@@ -30,7 +30,7 @@ def refused(host, check):
         typo={"sandbox": {"PrivatTmp": False}},
     )
     host.check_output(f"cd {PACKAGES} && mv redis.away redis")
-    assert "Nothing was touched. Correct this first:" in output
+    assert "Nothing was changed. Correct this first:" in output
     return output
 
 
@@ -40,10 +40,10 @@ def refused(host, check):
         "nowhere: writable_paths '/opt/nowhere' does not exist on this host. Create it, or leave it out.",
         "shut: writable_paths '/opt/slideshow/backend' can't be written by user slideshow:"
         " /opt/slideshow/backend is root:root, mode 0755."
-        " Let that user in (chown slideshow /opt/slideshow/backend, or setfacl), or leave the path out.",
+        " Give that user permission (chown slideshow /opt/slideshow/backend, or setfacl), or leave the path out.",
         "shut: writable_paths '/opt/shut/inside' can't be written by user slideshow: /opt/shut is root:root, mode 0700."
-        " Let that user in (chmod o+x /opt/shut, or setfacl), or leave the path out.",
-        "typo: sandbox: systemd knows no directive 'PrivatTmp', so it can't be turned off.",
+        " Give that user permission (chmod o+x /opt/shut, or setfacl), or leave the path out.",
+        "typo: sandbox: systemd does not know the directive 'PrivatTmp'.",
         "Install it: /opt/slideshow/venv/bin/python3 -m pip install 'kombu[redis]'",
     ],
 )

@@ -131,7 +131,7 @@ def test_a_swap_file_is_kept_if_swapped_out_memory_does_not_fit_elsewhere(host, 
         for options in ({"state": "absent"}, {"size": "32M"}):
             for check in (True, False):
                 result = swapfile(path, check=check, **options)
-                assert "is swapped out to it, and there is room for 4M elsewhere" in result["msg"]
+                assert "is swapped out to it, but only 4M are free elsewhere" in result["msg"]
     finally:
         host.check_output("umount /proc/swaps /proc/meminfo")
     assert swaps() == {path: 64}
@@ -210,7 +210,7 @@ def test_a_file_system_without_swap_files_is_refused_or_skipped(host, swapfile):
     for place, filesystem in (("/swapfile", "overlay"), ("/tmp/swapfile", "tmpfs")):
         for check in (True, False):
             result = swapfile(place, check=check, size="8M")
-            assert f"{place} lies on {filesystem}, which carries no swap files" in result["msg"]
+            assert f"{place} is on {filesystem}, which does not support swap files" in result["msg"]
             assert swapfile(place, check=check, size="8M", unsupported="skip")["skipped"]
         assert not host.file(place).exists
 
@@ -230,7 +230,7 @@ def test_a_full_disk_is_reported_before_anything_changes(host, path, swaps, swap
 
 
 def test_a_missing_directory_is_reported(swapfile):
-    assert "there is no directory /mnt/nowhere" in swapfile("/mnt/nowhere/swap")["msg"]
+    assert "directory /mnt/nowhere does not exist" in swapfile("/mnt/nowhere/swap")["msg"]
     assert not swapfile("/mnt/nowhere/swap", state="absent")["changed"]
 
 

@@ -16,9 +16,9 @@ options:
     choices: [present, absent]
   cron_user:
     description:
-      - The user as whom cron runs the script. Empty for the databases' owner, or V(root) without
+      - The user that cron runs the script as. Empty for the databases' owner, or V(root) without
         databases.
-      - V(root) works as each owner in turn.
+      - V(root) acts as each owner in turn.
     type: str
     default: ""
 """
@@ -27,29 +27,30 @@ options:
 options:
   state:
     description: V(present) installs the script, its engine, its configuration and its schedule.
-      V(absent) removes all of it. Records of runs stay.
+      V(absent) removes all of them. The records of runs are kept.
     type: str
     default: present
     choices: [present, absent]
   cron_schedule:
-    description: When cron runs the script, as crontab(5) has it. By default every ten minutes.
+    description: When cron runs the script, in the grammar of crontab(5). By default every ten
+      minutes.
     type: dict
     default: {}
     suboptions:
       minute:
-        description: The minutes. By default every tenth.
+        description: The minutes. By default every tenth minute.
         type: str
       hour:
-        description: The hours. By default every one.
+        description: The hours. By default every hour.
         type: str
       day:
-        description: The days of the month. By default every one.
+        description: The days of the month. By default every day.
         type: str
       month:
-        description: The months. By default every one.
+        description: The months. By default every month.
         type: str
       weekday:
-        description: The days of the week. By default every one.
+        description: The days of the week. By default every day.
         type: str
   metrics_file:
     description: A file for node_exporter's textfile collector, in a directory where the script's

@@ -18,8 +18,8 @@ options:
   path:
     description:
       - The swap file, on ext4, xfs, btrfs, ext3 or ext2. Its directory must exist.
-      - While a file is made or replaced, its name with C(.evenkeel-new) at the end is used
-        as well.
+      - While it is made or replaced, a second file is beside it, with C(.evenkeel-new) appended
+        to the name.
     type: path
     default: /swapfile
   size:
@@ -29,18 +29,18 @@ options:
     default: 2G
   swappiness:
     description:
-      - 'How readily the kernel swaps, from 0 to 200, now and at boot: a low value lets it swap
-        only when memory is short. If it is not set, it is left as it is.'
+      - 'C(vm.swappiness), from 0 to 200, now and at boot: with a low value, the kernel swaps
+        only when memory is scarce. If it is not set, it is left as it is.'
       - With O(state=absent) it is no longer set at boot. The running kernel keeps its swappiness
         until then.
     type: int
   reserve:
-    description: The disk space that has to stay free beside a new file, at each moment. A size
-      such as V(500M) or V(2G).
+    description: The disk space that has to stay free at any time while a new file is made.
+      A size such as V(500M) or V(2G).
     type: str
     default: 1G
   unsupported:
-    description: What to do where the file system carries no swap files, such as overlayfs,
+    description: What to do if the file system does not support swap files, such as overlayfs,
       tmpfs, NFS or ZFS. V(skip) leaves the host as it is.
     type: str
     default: fail

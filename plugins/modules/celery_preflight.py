@@ -11,10 +11,10 @@ DOCUMENTATION = r"""
 module: celery_preflight
 short_description: Check whether Celery workers can run, before anything is touched
 description:
-  - Looks at users, directories, the Celery command, the application, its broker, the limits and the machine's memory,
-    and fails with all errors, each in a sentence. Changes nothing.
-  - Warns of stale workers, of the same application and node, and says what the next start will do with them.
-  - The application is loaded as C(celery -A) does it, as the worker's user, in its directory, with its environment.
+  - Checks users, directories, the Celery command, the application, its broker, the limits and the machine's memory, and
+    fails with all errors, each in a sentence. Changes nothing.
+  - Warns of stale workers of the same application and node, and tells what the next start will do with them.
+  - The application is loaded as by C(celery -A), as the worker's user, in its directory and with its environment.
 version_added: "0.1.0"
 author:
   - The evenkeel developers (@evenkeel)
@@ -23,7 +23,7 @@ extends_documentation_fragment:
   - evenkeel.celery.workers.memory
 options:
   stale_workers:
-    description: The text of C(stale_workers.py), which looks for stale workers. Without it, nothing looks for them.
+    description: The text of C(stale_workers.py), which finds stale workers. If it is not set, they are not looked for.
     type: str
 attributes: {}
 seealso:
@@ -31,7 +31,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look before touching anything
+- name: Check the workers before anything is changed
   evenkeel.celery.celery_preflight:
     instances: "{{ __celery_worker_instances }}"
     memory_reserved: 1G
@@ -39,12 +39,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 errors:
-  description: What is wrong, each in a sentence.
+  description: The errors, each in a sentence.
   returned: always
   type: list
   elements: str
 stale_workers:
-  description: Workers of the same application and node that somebody else started, and what the next start does.
+  description: Workers of the same application and node that the unit does not manage, and what the next start does.
   returned: success
   type: list
   elements: str
@@ -91,7 +91,7 @@ def main() -> None:
             wrong.append(f"{over}\nLower memory_max, or set celery_worker_memory_overcommit to true.")
     wrong = [without_secrets(error, instances) for error in wrong]
     if wrong:
-        module.fail_json(msg="Nothing was touched. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
+        module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
     program = module.params["stale_workers"]
     stale = list(stale_workers.report(instances, program)) if program else []
     for warning in [*warnings(instances), *doubtful, *stale]:

@@ -9,17 +9,17 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: celery_services
-short_description: Run Celery workers, and what belongs to them, as systemd services
+short_description: Run Celery workers as systemd services
 description:
   - Gives each service a systemd unit, an environment file that only root can read, and its programs, such as the
-    watchdog that answers systemd.
-  - An original unit of the same name is kept under C(/var/lib/evenkeel/services) and can come back.
+    watchdog that reports to systemd.
+  - An original unit of the same name is kept under C(/var/lib/evenkeel/services) and can be restored.
   - Unit, environment and programs of a service are deployed together, as a generation. The current and the previous
     generation are kept there.
   - Only services whose files changed are restarted, one after another. Each has started and stayed up for its
-    O(instances[].stay_up) before the next is touched. One that does not is rolled back, those after it are left as
-    they are, and the module fails with the reason and the journal's last lines.
-  - What an interrupted run (killed, its connection lost, the host rebooted) left half done, the next run completes.
+    O(instances[].stay_up) before the next is touched. If one fails, it is rolled back, those after it are left as they
+    are, and the module fails with the reason and the journal's last lines.
+  - If a run is interrupted (killed, its connection lost, the host rebooted), the next run completes it.
   - Services of this kind that this module deployed and that are not in O(instances) any more finish their tasks and
     are removed.
 version_added: "0.2.0"
@@ -29,39 +29,39 @@ extends_documentation_fragment:
   - evenkeel.celery.workers
 options:
   kind:
-    description: What the services are.
+    description: The kind of the services.
     type: str
     choices: [worker]
     default: worker
   state:
     description:
       - V(present) runs the services of O(instances) and removes the others of this kind that this module deployed.
-      - V(absent) removes all services of this kind that this module deployed; O(instances) is not looked at.
-      - V(previous) brings back the generation that ran before the current one or, before the first one, the original
-        unit. A second time changes nothing more.
-      - V(original) brings back the original units of O(instances).
+      - V(absent) removes all services of this kind that this module deployed, whatever O(instances) has.
+      - V(previous) rolls back to the generation before the current one or, if there is none, to the original unit. A
+        second rollback changes nothing more.
+      - V(original) rolls back to the original units of O(instances).
     type: str
     choices: [present, absent, previous, original]
     default: present
   restore_original:
-    description: Whether the original unit, if there was one, runs again where a service is removed.
+    description: Whether the original unit, if there was one, is restored when a service is removed.
     type: bool
     default: false
   programs:
     description:
-      - The texts of the programs that services of this kind run with, by their file names.
-      - A worker has C(evenkeel_watchdog.py), which it loads, and C(stale_workers.py), which runs before each start.
+      - The texts of the programs that services of this kind need, by their file names.
+      - A worker needs C(evenkeel_watchdog.py), which it loads, and C(stale_workers.py), which runs before each start.
       - Required with O(state=present).
     type: dict
 attributes: {}
 notes:
-  - Needs root and systemd. Supports check mode and diff mode; the environment's values are shown in neither.
+  - Needs root and systemd. Supports check mode and diff mode. The values of the environment are never shown.
 seealso:
   - module: evenkeel.celery.celery_preflight
 """
 
 EXAMPLES = r"""
-- name: Go back by one generation
+- name: Roll back by one generation
   evenkeel.celery.celery_services:
     instances: "{{ __celery_worker_instances }}"
     state: previous
@@ -69,7 +69,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What was done and why, a line for each service; after an error what went wrong, with the journal.
+  description: What was done and why, a line for each service; after a failure the reason, with the journal.
   returned: always
   type: str
 changes:
@@ -82,7 +82,7 @@ changes:
       description: The service's name.
       type: str
     why:
-      description: What made the change necessary.
+      description: The reason for the change.
       type: str
     files:
       description: The files that were written or removed.
@@ -92,7 +92,7 @@ changes:
       description: Whether the service runs afterwards.
       type: bool
     generation:
-      description: The generation that is in place afterwards; null if none of ours is.
+      description: The generation that is in place afterwards; null after a removal or a rollback to the original unit.
       type: str
   sample:
     - name: celery-worker
@@ -191,7 +191,7 @@ def seconds_up(instance: Instance) -> float:
 
 
 def shared_files(kind: Kind, programs: dict[str, str]) -> dict[str, files.File]:
-    """What all services of this kind have in common, as far as it differs from what is there."""
+    """The files that all services of this kind share and that differ from those on the host."""
     return {path: file for path, file in kind.shared_files(programs).items() if files.read(path) != file}
 
 
@@ -200,7 +200,10 @@ def refuse_bad_units(changes: list[plan.Change]) -> None:
     complaints = systemd.verify({name: unit.content.decode() for name, unit in units.items() if unit})
     if complaints:
         raise plan.PlanError(
-            "\n".join(f"{name}: systemd would not take its unit:\n{text}" for name, text in complaints.items())
+            "\n".join(
+                f"{name}: systemd rejects its unit. Correct the option that it names:\n{text}"
+                for name, text in complaints.items()
+            )
         )
 
 

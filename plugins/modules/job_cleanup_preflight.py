@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: job_cleanup_preflight
-short_description: Say what would keep the clean-up of stuck jobs from working
+short_description: Check whether the clean-up of stuck jobs can work
 version_added: "0.2.0"
 author:
   - The evenkeel developers (@evenkeel)
 description:
-  - Checks the options against the databases themselves, and whether cron's user may write them. Changes nothing.
+  - Checks the options against the databases, and whether cron's user may write to them. Changes nothing.
   - All errors are listed at once.
 extends_documentation_fragment:
   - evenkeel.celery.job_cleanup.cron
@@ -23,14 +23,14 @@ options:
     elements: dict
     required: true
   once:
-    description: What is to be cleaned up once; each has the name and all the options of one of O(databases).
+    description: The clean-ups to do once; each has the name and all the options of one of O(databases).
     type: list
     elements: dict
     default: []
 attributes:
   check_mode:
     support: full
-    description: Changes nothing in either mode.
+    description: Changes nothing, with or without check mode.
   diff_mode:
     support: none
     description: Nothing changes.
@@ -52,7 +52,7 @@ errors:
   returned: always
   type: list
   elements: str
-  sample: ["once: there is no database jbos. Did you mean 'jobs'?"]
+  sample: ["once: there is no database 'jbos'. Did you mean 'jobs'?"]
 """
 
 from ansible.module_utils.basic import AnsibleModule

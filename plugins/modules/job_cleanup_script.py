@@ -13,9 +13,9 @@ author:
   - The evenkeel developers (@evenkeel)
 description:
   - Installs C(cleanup_stuck_jobs.py), its engine and its configuration, a directory of records for each owner of a
-    database, and the file that lets cron run it. All of it in one call, where built-in modules take one for each file.
-  - What is no longer wanted is removed, such as cron's file or what older versions had. Records stay.
-  - The package that brings cron is not installed. RV(cron_missing) says whether it has to be.
+    database, and cron's file. It does so in one call, while built-in modules would need one for each file.
+  - What is no longer wanted is removed, such as cron's file or files of older versions. Records are kept.
+  - The package that provides cron is not installed. RV(cron_missing) tells whether it has to be.
 extends_documentation_fragment:
   - evenkeel.celery.job_cleanup.cron
   - evenkeel.celery.job_cleanup.script
@@ -31,14 +31,14 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Says what would change.
+    description: Reports what would change.
   diff_mode:
     support: full
     description: Shows the configuration and cron's file.
 """
 
 EXAMPLES = r"""
-- name: Let cron reset the jobs that are stuck, each ten minutes
+- name: Let cron reset stuck jobs every ten minutes
   evenkeel.celery.job_cleanup_script:
     script: "{{ lookup('ansible.builtin.file', 'cleanup_stuck_jobs.py') }}"
     databases:
@@ -56,7 +56,7 @@ files:
   elements: str
   sample: [/etc/evenkeel/job_cleanup.json]
 cron_missing:
-  description: Whether cron is to run the script, and there is no cron.
+  description: Whether cron has to run the script, but is not installed.
   returned: success
   type: bool
   sample: false
@@ -82,7 +82,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engine
 
 
 def read(params: dict) -> Wanted:
-    """What the options ask for."""
+    """What has to be on the host according to the options."""
     if params["state"] == "absent":
         return Wanted()
     owners = {SQLite(read_options(options)).owner for options in params["databases"]}
@@ -127,7 +127,7 @@ def main() -> None:
         changed = apply(before, after, module.check_mode)
     except (StuckJobsError, OSError) as error:
         module.fail_json(msg=str(error))
-    # Every cron of Debian's brings crontab(1).
+    # Every cron package of Debian provides crontab(1).
     cron_missing = CRON in after.files and not shutil.which("crontab")
     module.exit_json(changed=bool(changed), files=changed, cron_missing=cron_missing, diff=diff(before, after))
 

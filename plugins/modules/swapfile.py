@@ -7,19 +7,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: swapfile
-short_description: Have a swap file of a given size, now and at boot, or none
+short_description: Manage a swap file, in use now and at boot
 version_added: "0.1.0"
 author:
   - The evenkeel developers (@evenkeel)
 description:
   - Keeps a swap file of a given size, owned by root, mode 0600, and in use, now and at boot.
-  - A new file is made beside the old one and proven by C(swapon) before the old one goes. It serves while the old one
-    is emptied, then takes its name. So the disk has to hold both for a while.
-  - Looks first whether the file system carries swap files, whether there is disk space, and whether there is memory
-    to take back what is swapped out. Check mode does so, too.
+  - A new file is made beside the old one and proven by C(swapon) before the old one is removed. It is in use while the
+    old one is emptied, then takes its name. So the disk has to hold both for a while.
+  - First checks whether the file system supports swap files, whether there is enough disk space, and whether there is
+    enough memory for what is swapped out. Check mode does so too.
   - Only a swap file is ever replaced or removed. Anything else at O(path) is an error.
-  - What an interrupted run left is finished or cleaned up by the next one.
-  - A line for it that C(/etc/fstab) already has keeps its options, such as C(nofail) or C(pri=10). Only C(noauto) goes.
+  - The next run completes or cleans up an interrupted one.
+  - An existing line in C(/etc/fstab) keeps its options, such as C(nofail) or C(pri=10), except C(noauto).
 extends_documentation_fragment:
   - evenkeel.celery.swapfile
 attributes:
@@ -32,17 +32,17 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Have 2 GB of swap, for when memory is short
+- name: Have 2 GiB of swap, for when memory is scarce
   evenkeel.celery.swapfile:
     path: /swapfile
     swappiness: 10
 
-- name: Have twice as much
+- name: Have 4 GiB of swap
   evenkeel.celery.swapfile:
     path: /swapfile
     size: 4G
 
-- name: Have none
+- name: Remove the swap file
   evenkeel.celery.swapfile:
     path: /swapfile
     state: absent
@@ -83,22 +83,22 @@ def read_size(params: dict, name: str, least: int = 0) -> int:
     except ValueError as error:
         raise SwapError(f"{name}: {error}.") from None
     if size < least:
-        raise SwapError(f"{name}: {params[name]} is too little. The least is {format_size(least)}.")
+        raise SwapError(f"{name}: {params[name]} is too small. Set at least {format_size(least)}.")
     return size // PAGE * PAGE
 
 
 def read_path(path: str) -> str:
-    # fstab would need white space and backslashes in another form.
+    # In fstab, white space and backslashes would have to be escaped.
     if not Path(path).is_absolute() or len(path.split()) != 1 or "\\" in path or not Path(path).name:
         raise SwapError(
-            f"path: {path!r} can't be a swap file. Give an absolute path without white space and backslashes."
+            f"path: {path!r} can't be a swap file. Set an absolute path without white space and backslashes."
         )
     return os.path.normpath(path)
 
 
 def read_swappiness(swappiness: int | None) -> int | None:
     if swappiness is not None and not 0 <= swappiness <= 200:
-        raise SwapError(f"swappiness: {swappiness} is not a number from 0 to 200.")
+        raise SwapError(f"swappiness: {swappiness} is out of range. Set a number from 0 to 200.")
     return swappiness
 
 
@@ -110,7 +110,7 @@ def runner(module: AnsibleModule):
             [module.get_bin_path(tool) or tool, *arguments], handle_exceptions=False
         )
         if code:
-            raise SwapError(errors.strip() or f"{tool} ended with {code}.")
+            raise SwapError(errors.strip() or f"{tool} ended with exit code {code}.")
 
     return run
 
@@ -127,7 +127,7 @@ def ensure(module: AnsibleModule) -> dict:
     settings_after = settings.plan(settings_before, names, present, swappiness)
     if not module.check_mode:
         run = runner(module)
-        # At each moment, fstab names only what is there.
+        # At any time, fstab has a line only for a file that exists.
         if present:
             apply(Runner(path, size, run, module.log), before, steps)
         settings.apply(settings_before, settings_after, run)

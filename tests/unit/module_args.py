@@ -1,4 +1,4 @@
-"""patch_module_args, which ansible-core brings along since 2.19: a module's arguments without a controller."""
+"""patch_module_args, which ansible-core has since 2.19: sets a module's arguments without a controller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which room of the engines may use which: arrows run downwards only."""
+"""Which packages of module_utils may import which: dependencies run downwards only."""
 
 import ast
 
@@ -19,7 +19,7 @@ USES = {
 
 
 def used_by(file):
-    """The rooms that a file imports from, be it relatively or by the collection's name."""
+    """The packages that a file imports from, relatively or by the collection's name."""
     here = file.relative_to(ROOMS).parts
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom):
@@ -31,12 +31,12 @@ def used_by(file):
 
 
 @pytest.mark.parametrize("room", sorted(path.name for path in ROOMS.iterdir() if path.name.startswith("_")))
-def test_a_room_uses_only_what_lies_below_it(room):
+def test_a_package_imports_only_from_those_below_it(room):
     used = {name for file in (ROOMS / room).rglob("*.py") for name in used_by(file)}
     assert used - {room} <= USES[room]
 
 
-def test_only_its_engine_knows_a_database():
+def test_only_its_engine_imports_sqlite3():
     engines = ROOMS / "_stuck_jobs" / "engines"
     knowing = {file for file in ROOMS.rglob("*.py") if "import sqlite3" in file.read_text()}
     assert {file.relative_to(engines).parts[0] for file in knowing} == {"sqlite"}

@@ -1,4 +1,4 @@
-"""What the READMEs and the rig say of paths and platforms is what the code has."""
+"""Paths and platforms in the READMEs and in the rig are those in the code."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._swap import optio
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.systemd_unit import STALE_WORKERS
 from project import PROJECT
 
-# Every path on a managed host, of a service NAME and a user USER.
+# Every path on a managed host, for a service NAME and a user USER.
 ON_THE_HOST = {
     paths.PROGRAMS,
     paths.unit_path("NAME"),
@@ -33,7 +33,7 @@ ON_THE_HOST = {
 
 
 @pytest.mark.parametrize("readme", ["README.md", *(f"roles/{r.name}/README.md" for r in (PROJECT / "roles").iterdir())])
-def test_each_path_in_a_readmes_table_is_one_of_the_codes(readme):
+def test_each_path_in_a_readmes_table_is_used_by_the_code(readme):
     documented = re.findall(r"^\| `(/[^`]+?)/?` \|", (PROJECT / readme).read_text(), re.MULTILINE)
     assert documented
     assert set(documented) <= ON_THE_HOST

@@ -1,4 +1,4 @@
-"""The versions promised: meta/runtime.yml and pyproject.toml say which, and all that repeats them says the same."""
+"""The supported versions: every file that repeats them agrees with meta/runtime.yml and pyproject.toml."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ RUFF = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["ruff"]
 CORES = [core.lstrip("v") for core in TOX["env_base"]["unit"]["factors"][0]["core"]]
 
 
-def test_the_oldest_ansible_core_promised_is_the_oldest_tested():
+def test_the_oldest_supported_ansible_core_is_the_oldest_tested():
     assert yaml.safe_load((PROJECT / "meta" / "runtime.yml").read_text())["requires_ansible"] == f">={CORES[0]}.0"
 
 
 @pytest.mark.parametrize("meta", sorted(PROJECT.glob("roles/*/meta/main.yml")), ids=lambda path: path.parts[-3])
-def test_each_role_promises_the_same_ansible_core_as_the_collection(meta):
+def test_each_role_requires_the_same_ansible_core_as_the_collection(meta):
     assert yaml.safe_load(meta.read_text())["galaxy_info"]["min_ansible_version"] == CORES[0]
 
 
@@ -35,7 +35,7 @@ def test_lint_unit_and_sanity_tests_run_on_every_ansible_core_and_a_scenario_on_
     assert sorted(path.stem for path in PROJECT.glob("tests/sanity/*.txt")) == [f"ignore-{core}" for core in CORES]
 
 
-def test_every_tool_is_told_the_same_oldest_python_of_managed_hosts():
+def test_every_tool_uses_the_same_oldest_python_of_managed_hosts():
     python = re.sub(r"py(\d)(\d+)", r"\1.\2", RUFF["target-version"])
     sanity = yaml.safe_load((PROJECT / "tests" / "config.yml").read_text())
     assert sanity["modules"]["python_requires"] == f">={python}"

@@ -1,4 +1,4 @@
-"""A worker as the modules see it: the defaults, with what a test sets."""
+"""A worker as the modules get it: the defaults, and what a test sets."""
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import WORKER
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import with_defaults

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at the services of this host, and makes changes to them, each as a whole or not at all."""
+"""Reads the state of this host's services, and changes them, each as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOK_EVERY = 0.5  # seconds
 
 
 class NotUpError(Exception):
-    """A service did not start, or not stay up; what ran before runs again. `done` are the changes before it."""
+    """A service did not start or did not stay up, and was rolled back. `done`: the changes made before it."""
 
     def __init__(self, reason: str, done: list[Change]) -> None:
         super().__init__(reason)
@@ -50,7 +50,7 @@ def only_one_run() -> Iterator[None]:
 
 
 def find(services: Mapping[str, Sequence[str]]) -> dict[str, Found]:
-    """What there is of these services, given the paths of their files by their names."""
+    """The state of these services, each given by its name and the paths of its files."""
     units = systemd.look(sorted(services))
     return {name: _find(name, services[name], unit) for name, unit in units.items()}
 
@@ -70,27 +70,26 @@ def _find(name: str, service_paths: Sequence[str], unit: systemd.Unit) -> Found:
 
 
 def carry_out(changes: Sequence[Change], found: Mapping[str, Found], kind: str) -> None:
-    """Makes the changes, one after another: a service has started and stayed up before the next is touched.
+    """Makes the changes one after another: a service has started and stayed up before the next is touched.
 
-    The first that does not is undone: its former files come back and run. Those after it are not touched. Raises
-    NotUpError.
+    The first service that fails is rolled back, and those after it are not touched. Raises NotUpError.
     """
     for number, change in enumerate(changes):
         try:
             reason = _make(change, found[change.name], kind)
         except (systemd.SystemdError, OSError) as error:
-            reason = f"{change.name} is left half changed: {_brief(error)}. Run this again to complete or undo it."
+            reason = f"{change.name} is left half changed: {_first_line(error)}. Run this again to complete or undo it."
         if reason:
             raise NotUpError(reason, list(changes[:number]))
 
 
 def _make(change: Change, found: Found, kind: str) -> str:
-    """Makes one change. If it has to be undone, says why."""
+    """Makes one change. Returns why it had to be rolled back, or an empty text."""
     try:
         _begin(change, found, kind)
         _switch(change)
     except (systemd.SystemdError, OSError) as error:
-        return _undo(change, found, kind, _invocation(change.name), f"did not start: {_brief(error)}")
+        return _undo(change, found, kind, _invocation(change.name), f"did not start: {_first_line(error)}")
     invocation = _invocation(change.name)
     try:
         if _stays_up(change, invocation):
@@ -98,23 +97,23 @@ def _make(change: Change, found: Found, kind: str) -> str:
             return ""
         why = f"started, but did not stay up for {change.stay_up:g} s"
     except (systemd.SystemdError, OSError) as error:
-        why = f"started, but could not be watched: {_brief(error)}"
+        why = f"started, but could not be watched: {_first_line(error)}"
     return _undo(change, found, kind, invocation, why)
 
 
 def _begin(change: Change, found: Found, kind: str) -> None:
-    """Keeps all that a way back needs."""
+    """Stores everything that a rollback needs."""
     if change.keep:
         store.keep_original(change.name, change.keep)
     after = {path: file for path, file in {**found.files, **change.files}.items() if file}
     for service_files in (found.files, after):
         store.keep_generation(change.name, service_files)
-    # Ours from here on, should this run be interrupted.
+    # From here on the service is recorded as ours, even if this run is interrupted.
     store.remember(change.name, kind, begun(change, found, generation(after)))
 
 
 def _stays_up(change: Change, invocation: str) -> bool:
-    """Whether this very run of the service lasts for as long as it has to."""
+    """Whether the service runs for as long as it has to without being restarted."""
     until = time.monotonic() + change.stay_up
     while change.stay_up:
         unit = systemd.look([change.name])[change.name]
@@ -127,19 +126,19 @@ def _stays_up(change: Change, invocation: str) -> bool:
 
 
 def _undo(change: Change, found: Found, kind: str, invocation: str, why: str) -> str:
-    """Puts back what ran before; says what happened and why."""
+    """Rolls the change back. Returns what happened, why, and the service's journal."""
     back = fall_back(change, found)
     if not change.files and not found.state.pending:
-        outcome = "Nothing of it has changed, so there is nothing to roll back to."
+        outcome = "None of its files had changed, so there was nothing to roll back."
     else:
         try:
             _switch(back)
-            outcome = "It was rolled back and runs." if back.run else "It was rolled back; it did not run before."
+            outcome = "It was rolled back and runs." if back.run else "It was rolled back. It did not run before."
         except (systemd.SystemdError, OSError) as error:
-            outcome = f"Its former files are back, but it does not start with them either: {_brief(error)}."
+            outcome = f"Its previous files were restored, but it does not start with them either: {_first_line(error)}."
     state = replace(found.state, current=back.current, pending=None, rolled_back=back.rolled_back)
     store.remember(change.name, kind, state)
-    # Read last: by now all that it said at its end has arrived.
+    # The journal is read last: by now its last lines have arrived.
     return f"{change.name} {why}. {outcome}\nIts journal:\n{systemd.journal(invocation)}"
 
 
@@ -151,15 +150,15 @@ def _invocation(name: str) -> str:
         return ""
 
 
-def _brief(error: Exception) -> str:
-    """What systemctl says, without its advice to read the journal, which follows."""
+def _first_line(error: Exception) -> str:
+    """The error without systemctl's advice to read the journal, as the journal follows anyway."""
     return str(error).split("\n", 1)[0].rstrip(".")
 
 
 def _switch(change: Change) -> None:
     """Replaces the service's files, and restarts or stops it."""
     service, own = f"{change.name}.service", unit_path(change.name)
-    # First, while the unit that is there still says which links it has and how it stops.
+    # Before its file is replaced: disable and stop act on the unit as it is loaded now.
     if systemd.look([change.name])[change.name].exists:
         if own in change.files and is_ours(change.files[own]) != is_ours(files.read(own)):
             systemd.run("systemctl", "disable", "--quiet", service)
@@ -169,7 +168,7 @@ def _switch(change: Change) -> None:
         files.write(path, file)
     programs = Path(program_directory(change.name))
     if not any(programs.glob("*.py")):
-        shutil.rmtree(programs, ignore_errors=True)  # nothing but Python's cache is left there
+        shutil.rmtree(programs, ignore_errors=True)  # only Python's bytecode is left there
     systemd.run("systemctl", "daemon-reload")
     if change.enabled:
         systemd.run("systemctl", "enable", "--quiet", service)
@@ -179,6 +178,6 @@ def _switch(change: Change) -> None:
 
 
 def _forget_failures(service: str) -> None:
-    """Earlier crashes must not count against this start (StartLimitBurst=); a unit that is gone has none."""
+    """Earlier crashes must not count against this start (StartLimitBurst=). Fails for a unit that was removed."""
     with contextlib.suppress(systemd.SystemdError):
         systemd.run("systemctl", "reset-failed", service)

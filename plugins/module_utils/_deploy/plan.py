@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What has to change on a host so that it runs the services that are wanted.
+"""What has to change on a host so that it runs the wanted services.
 
-Pure: what was found and what is wanted go in, changes come out; apply.py finds, and makes the changes. A service is a
-set of files, one of them a systemd unit; what else it is made of is its kind's business.
+Pure: takes what was found and what is wanted, and returns changes; apply.py looks and acts. A service is a set of
+files, one of them a systemd unit; its kind (_targets/kinds.py) defines the others.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class Original:
-    """The original unit, which ours replaces: its file, if it lay where ours goes, and its state."""
+    """The original unit, which ours replaces: its file, if it has the same path as ours, and its state."""
 
     file: File | None
-    elsewhere: bool  # it lies in another directory of systemd's, where ours shadows it
+    elsewhere: bool  # it is in another of systemd's directories, and ours overrides it
     active: bool
     enabled: bool
 
@@ -37,15 +37,15 @@ class Original:
 
 @dataclass(frozen=True)
 class State:
-    """Which generations of a service there are. A generation is a set of files that are deployed together.
+    """The generations of a service. A generation is a set of files that are deployed together.
 
-    It is named after its content.
+    Its name is a hash of their content.
     """
 
-    current: str | None = None  # the last that started and stayed up; None: none of ours is in place
-    previous: str | None = None  # the current one before it
-    pending: str | None = None  # being deployed; still here after a run that was interrupted
-    rolled_back: bool = False  # to the current one or, if there is one, to the pending one
+    current: str | None = None  # the last one that started and stayed up; None: none of ours is in place
+    previous: str | None = None  # the one that was current before it
+    pending: str | None = None  # being deployed; also set after a run was interrupted
+    rolled_back: bool = False  # the current one, or the pending one if there is one, was put in place by a rollback
 
     @property
     def ours(self) -> bool:
@@ -54,13 +54,13 @@ class State:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is of a service on the host."""
+    """A service's state on the host."""
 
     files: Mapping[str, File] = field(default_factory=dict)
     active: bool = False  # it runs, or systemd is trying to start it
-    ready: bool = False  # it runs; one that crashes again and again is active most of the time, but not ready
+    ready: bool = False  # it runs; a service in a crash loop is active most of the time, but not ready
     enabled: bool = False
-    elsewhere: bool = False  # the unit that systemd has loaded lies in another directory than ours
+    elsewhere: bool = False  # systemd has loaded its unit from another directory than ours
     state: State = State()
     generations: Mapping[str, Mapping[str, File]] = field(default_factory=dict)  # by their names
     original: Original | None = None
@@ -68,17 +68,17 @@ class Found:
 
 @dataclass(frozen=True)
 class Change:
-    """What to do with one service; it is undone as a whole if the service does not start or stay up."""
+    """What to do with one service; it is rolled back as a whole if the service does not start or stay up."""
 
     name: str
     why: str
     files: Mapping[str, File | None] = field(default_factory=dict)  # None: remove
     run: bool = True  # restart it; otherwise stop it
     enabled: bool = True
-    stay_up: float = 0  # seconds that it has to run until the change counts as made
+    stay_up: float = 0  # seconds that it has to run before the change counts as successful
     current: str | None = None  # the generation that is in place afterwards
-    rolled_back: bool = False  # to that one
-    keep: Original | None = None  # to be kept first
+    rolled_back: bool = False  # whether that is a rollback
+    keep: Original | None = None  # the original unit, to be stored first
 
 
 def generation(files: Mapping[str, File]) -> str:
@@ -97,7 +97,7 @@ def plan_present(
     stay_up: Mapping[str, float],
     restore_original: bool = False,
 ) -> list[Change]:
-    """Changes after which each wanted service runs as wanted, and no other one in `found` is left that is ours."""
+    """Changes after which each wanted service runs as wanted, and all other services of ours in `found` are removed."""
     changes = [_deploy(name, files, found.get(name, Found()), stay_up[name]) for name, files in wanted.items()]
     dropped = {name: service for name, service in found.items() if name not in wanted}
     return [change for change in changes if change] + plan_absent(dropped, restore_original)
@@ -122,14 +122,14 @@ def _deploy(name: str, files: Mapping[str, File], found: Found, stay_up: float) 
     keep = None
     not_ours = unit is not None and not is_ours(unit)
     nothing_known = unit is None and (found.original is None or found.elsewhere)
-    # An interrupted run has kept the original itself; what lies there now may be half changed.
+    # An interrupted run has already stored the original; the files that are there now may be partly changed.
     if not state.pending and (not_ours or (nothing_known and not state.current)):
         keep = Original(file=unit, elsewhere=found.elsewhere, active=found.active, enabled=found.enabled)
     return Change(name, why, files=differing, current=current, keep=keep, stay_up=stay_up)
 
 
 def plan_absent(found: Mapping[str, Found], restore_original: bool = False) -> list[Change]:
-    """Changes after which none of these services is left; with `restore_original`, the original units run again."""
+    """Changes that remove the services that are ours; with `restore_original`, their original units run again."""
     changes = []
     for name, service in sorted(found.items()):
         if not service.state.ours:
@@ -147,14 +147,14 @@ def plan_original(names: list[str], found: Mapping[str, Found]) -> list[Change]:
 
 
 def plan_previous(names: list[str], found: Mapping[str, Found], stay_up: Mapping[str, float]) -> list[Change]:
-    """Changes after which each service runs its previous generation or, where there is none, its original unit."""
+    """Changes after which each service runs its previous generation or, if there is none, its original unit."""
     changes = []
     for name in names:
         service = found.get(name, Found())
         state = service.state
         if not state.ours or (state.rolled_back and not state.pending):
             continue
-        # After an interrupted deployment, back means to what ran before it.
+        # After an interrupted deployment, the previous generation is the one that ran before it.
         target = state.current if state.pending and not state.rolled_back else state.previous
         files = service.generations.get(target or "")
         if files:
@@ -174,7 +174,7 @@ def _to_original(name: str, found: Found) -> Change:
     if found.original is None or not found.original.exists:
         raise PlanError(
             f"{name}: there is nothing to roll back to, as there was no unit of this name before evenkeel.celery."
-            " To remove it, take it out of the inventory's list, or set the role's state to absent."
+            " To remove the service, remove it from celery_worker_instances, or set celery_worker_state to absent."
         )
     return _restore(name, found.files, found.original)
 
@@ -186,7 +186,7 @@ def _restore(name: str, ours: Iterable[str], original: Original) -> Change:
 
 
 def fall_back(change: Change, found: Found) -> Change:
-    """The change that undoes a change: back to what was found if that ran, else to what ran last."""
+    """The change that rolls a change back: to what was found if that ran, else to what ran last."""
     name, state = change.name, found.state
     paths = {**found.files, **change.files}
     good = found.generations.get(state.current or "")
@@ -205,12 +205,12 @@ def fall_back(change: Change, found: Found) -> Change:
 
 
 def begun(change: Change, found: Found, pending: str) -> State:
-    """What to remember while a change is being made."""
+    """The state to store while a change is being made."""
     return replace(found.state, current=last_good(found), pending=pending, rolled_back=change.rolled_back)
 
 
 def settled(change: Change, found: Found) -> State:
-    """What to remember when the service has started and stayed up."""
+    """The state to store once the service has started and stayed up."""
     before = last_good(found)
     if change.current is None:
         return State()
@@ -220,7 +220,7 @@ def settled(change: Change, found: Found) -> State:
 
 
 def last_good(found: Found) -> str | None:
-    """The generation to roll back to: what runs, even if it was changed by hand, else what ran last."""
+    """The generation to roll back to: the one that runs, even if it was changed by hand, else the one that ran last."""
     runs = found.ready and not found.state.pending and is_ours(_unit_of(found))
     return generation(found.files) if runs else found.state.current
 

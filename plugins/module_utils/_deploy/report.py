@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes in words: Ansible's diff, and the module's result."""
+"""Changes as Ansible's diff and as the module's result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def diff(changes: list[Change], found: Mapping[str, Found]) -> dict[str, str]:
 
 
 def show_file(path: str, file: File | None) -> str:
-    """A file as the diff shows it: no secrets, and programs by their checksum."""
+    """A file as the diff shows it: of an environment file only the names, and of a program only the checksum."""
     if file is None:
         return f"--- {path}: absent\n"
     digest = hashlib.sha256(file.content).hexdigest()[:12]

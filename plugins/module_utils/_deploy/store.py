@@ -1,12 +1,13 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What we remember of a service on its host.
+"""What is stored about a service on its host.
 
 /var/lib/evenkeel/services/NAME/
-    state.json           its kind; which generation runs, which one ran before, which one is pending
-    generations/ID/      the files of each of these
-    original.json        the original unit; NAME.service.original is the same for people
+    state.json              its kind, and which generations are current, previous and pending
+    generations/ID/         the files of each of these
+    original.json           the original unit and its state
+    NAME.service.original   a readable copy of the original unit
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FORMER_STORE = Path(paths.STATE, "workers")  # its name until version 0.2
 
 
 def directory(name: str = "") -> Path:
-    """Where a service, or all of them, are remembered."""
+    """Where a service's state, or that of all services, is stored."""
     return (FORMER_STORE if FORMER_STORE.is_dir() and not STORE.is_dir() else STORE) / name
 
 
@@ -38,14 +39,14 @@ def locks() -> list[Path]:
 
 
 def prepare() -> None:
-    """Makes the store, with what a former version of this collection remembers."""
+    """Makes the store, or takes over the one of an earlier version of this collection."""
     if directory() == FORMER_STORE:
         FORMER_STORE.rename(STORE)
     files.make_directory(STORE, 0o700)
 
 
 def known() -> dict[str, str]:
-    """The kind of each service that we own or once owned, by its name."""
+    """The kind of each service that we manage or once managed, by its name."""
     names = sorted(path.name for path in directory().iterdir()) if directory().is_dir() else []
     return {name: _read_state(name).get("kind", "worker") for name in names}
 
@@ -66,7 +67,7 @@ def remember(name: str, kind: str, state: State) -> None:
 
 
 def read_generations(name: str, service_paths: Iterable[str]) -> dict[str, dict[str, File]]:
-    """Those that are whole; a generation that is not as its name says was cut short, or changed by hand."""
+    """The stored generations that are complete: one whose content does not match its name was interrupted or edited."""
     generations = {}
     for kept in (directory(name) / "generations").glob("*"):
         read_back = {path: files.read(kept / Path(path).name) for path in service_paths}
@@ -92,7 +93,7 @@ def read_original(name: str) -> Original | None:
 
 
 def keep_original(name: str, original: Original) -> None:
-    """Keep it; one that was kept before, and is another, stays too, under a number."""
+    """Stores it; a different one that was stored earlier is kept too, under a number."""
     path = directory(name) / "original.json"
     if is_ours(original.file) or read_original(name) == original:
         return
@@ -110,7 +111,7 @@ def keep_original(name: str, original: Original) -> None:
         "enabled": original.enabled,
     }
     _write_json(path, kept)
-    if original.file:  # for people
+    if original.file:  # a copy that can be read without this program
         files.write(path.with_name(f"{name}.service.original"), File(original.file.content, 0o600))
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares what the clean-up of stuck jobs is made of with what is on the host, and writes what differs."""
+"""Compares the files of the clean-up of stuck jobs with those on the host, and writes the differences."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def look(wanted: Wanted) -> dict[str, files.File | None]:
 
 
 def apply(before: dict[str, files.File | None], wanted: Wanted, check_mode: bool) -> list[str]:
-    """Writes what differs, removes what is no longer wanted, and returns the paths of both."""
+    """Writes files that differ, removes those that are no longer wanted, and returns the paths of both."""
     changed = [path for path in before if before[path] != wanted.files.get(path)]
-    changed.sort(key=lambda path: (path == CRON) == (CRON in wanted.files))  # cron's file comes last and goes first
+    changed.sort(key=lambda path: (path == CRON) == (CRON in wanted.files))  # cron's file: written last, removed first
     records = [user for user in wanted.users if not _is_private(_records_of(user), user)]
     if not check_mode:
         for user in records:
@@ -62,7 +62,7 @@ def _make_private(directory: Path, user: Identity) -> None:
 
 
 def _remove_empty(directory: Path) -> None:
-    """Removes a directory of the engine that has nothing left in it, and those above it."""
+    """Removes a directory of the engine if it is empty, and then its parents."""
     while Path(PROGRAMS) in directory.parents and not any(directory.iterdir()):
         directory.rmdir()
         directory = directory.parent

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What on this host, or in the options, keeps the clean-up of stuck jobs from working. Reads only."""
+"""What on this host, or in the options, would keep the clean-up of stuck jobs from working. Reads only."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ Options = Mapping[str, Any]
 def errors(
     engine: Callable[[Database], Engine], databases: Sequence[Options], once: Sequence[Options], cron_user: str | None
 ) -> Iterator[str]:
-    """All that is wrong.
+    """All errors, each a sentence.
 
     engine: makes the engine of a database.
-    once: what is to be cleaned up once, each with all the options of its database.
-    cron_user: as whom cron runs the script; empty for the databases' owner, None without cron.
+    once: the clean-ups to do once, each with all the options of its database.
+    cron_user: the user as whom cron runs the script; empty for the databases' owner, None without cron.
     """
     counts = Counter(str(options.get("name")) for options in databases)
     for name in (name for name, count in counts.items() if count > 1):
-        yield f"databases: {counts[name]} of them are named {name}. Give each a name of its own."
+        yield f"databases: name {name!r} is used by {counts[name]} databases. Set a different one for each."
     unknown = [str(options.get("name")) for options in once if str(options.get("name")) not in counts]
     for name in unknown:
-        yield f"once: there is no database {name}. {nearest(name, counts)}"
+        yield f"once: there is no database {name!r}. {nearest(name, counts)}"
     owners = set()
     for options in [*databases, *(options for options in once if str(options.get("name")) in counts)]:
         try:
-            # Workers are not asked: there may be none yet, or they are what is going to be repaired.
+            # Workers are not asked: they may not be deployed yet, or they may be what this play repairs.
             (report,) = clean_up(engine, [read_options(options)], dry_run=True, ask_workers=False, shown=0)
         except StuckJobsError as error:
             yield str(error)

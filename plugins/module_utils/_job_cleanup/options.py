@@ -8,21 +8,21 @@ from __future__ import annotations
 from .._common.options import Option
 
 SCHEDULE = (
-    Option("minute", "str", "The minutes. By default every tenth."),
-    Option("hour", "str", "The hours. By default every one."),
-    Option("day", "str", "The days of the month. By default every one."),
-    Option("month", "str", "The months. By default every one."),
-    Option("weekday", "str", "The days of the week. By default every one."),
+    Option("minute", "str", "The minutes. By default every tenth minute."),
+    Option("hour", "str", "The hours. By default every hour."),
+    Option("day", "str", "The days of the month. By default every day."),
+    Option("month", "str", "The months. By default every month."),
+    Option("weekday", "str", "The days of the week. By default every day."),
 )
-# What the checks, too, have to know.
+# The options that the preflight needs too.
 CRON_OPTIONS = (
     Option("cron_state", "str", "Whether cron runs the script.", "absent", choices=("present", "absent")),
     Option(
         "cron_user",
         "str",
         (
-            "The user as whom cron runs the script. Empty for the databases' owner, or V(root) without databases.",
-            "V(root) works as each owner in turn.",
+            "The user that cron runs the script as. Empty for the databases' owner, or V(root) without databases.",
+            "V(root) acts as each owner in turn.",
         ),
         "",
     ),
@@ -31,15 +31,15 @@ SCRIPT_OPTIONS = (
     Option(
         "state",
         "str",
-        "V(present) installs the script, its engine, its configuration and its schedule. V(absent) removes all of it."
-        " Records of runs stay.",
+        "V(present) installs the script, its engine, its configuration and its schedule. V(absent) removes all of them."
+        " The records of runs are kept.",
         "present",
         choices=("present", "absent"),
     ),
     Option(
         "cron_schedule",
         "dict",
-        "When cron runs the script, as crontab(5) has it. By default every ten minutes.",
+        "When cron runs the script, in the grammar of crontab(5). By default every ten minutes.",
         {},
         options=SCHEDULE,
     ),

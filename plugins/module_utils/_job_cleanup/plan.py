@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files and directories that the clean-up of stuck jobs is made of on a host."""
+"""The files and directories of the clean-up of stuck jobs on a host."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ MODULE_UTILS = api.__name__.rpartition("._stuck_jobs")[0]
 class Cron:
     """When and as whom cron runs the script."""
 
-    schedule: Mapping[str, str]  # what is not given is every one, and minutes are every tenth
+    schedule: Mapping[str, str]  # by crontab(5)'s fields; a missing one is *, the minutes */10
     user: str
 
     def __str__(self) -> str:
         times = {**dict.fromkeys(TIMES, "*"), "minute": "*/10", **self.schedule}
-        # One run at a time; what it says stands in the journal.
+        # One run at a time. Its output goes to the journal.
         command = f"systemd-cat -t evenkeel-job-cleanup flock -n {RECORDS}/{self.user} {SCRIPT} --quiet"
         return f"{MARKER}\n{' '.join(times[each] for each in TIMES)} {self.user} {command}\n"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be on the host; all else of ours goes."""
+    """What has to be on the host; all other files of ours are removed."""
 
     files: Mapping[str, File] = field(default_factory=dict)  # by path
-    users: Sequence[Identity] = ()  # each keeps records of what it changed in a directory that is closed to others
+    users: Sequence[Identity] = ()  # each has a private directory for the records of its runs
 
 
 def wanted(
@@ -75,7 +75,7 @@ def wanted(
 
 
 def engine() -> dict[str, File]:
-    """The script's engine: of ours, all that is imported here. A loader has the bytes, also in Ansible's archive."""
+    """The script's engine: all modules of it that are imported here. A loader reads them from Ansible's archive too."""
     found = {f"{ENGINE}/__init__.py": File(b"")}
     for name, module in sorted(sys.modules.items()):
         if name.startswith((f"{MODULE_UTILS}._common", f"{MODULE_UTILS}._stuck_jobs")):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What on this host keeps workers from running. Looks, and touches nothing."""
+"""What on this host would keep workers from running. Reads only."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from . import probe, writable_paths
 
 
 def total_memory() -> int:
-    """Bytes of RAM that the machine has; the container's, if it has a /proc/meminfo of its own (LXC)."""
+    """Bytes of RAM that the machine has, or the container if it has its own /proc/meminfo (LXC)."""
     kib = re.search(r"MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))[1]
     return int(kib) // 1024 * 2**20
 
 
 def look(instances: list[Instance]) -> tuple[list[str], list[str]]:
-    """Errors and warnings, each in a sentence that begins with the worker's name."""
+    """Errors and warnings, each a sentence that begins with the worker's name."""
     if not Path("/run/systemd/system").is_dir():
-        return ["systemd does not run this host: evenkeel.celery needs it as the first process."], []
+        return ["systemd is not running on this host. evenkeel.celery needs systemd as the host's init system."], []
     units = systemd.look(instance["name"] for instance in instances)
     errors, warnings = [], []
     answers: dict[str, probe.Answer] = {}
@@ -45,11 +45,11 @@ def look(instances: list[Instance]) -> tuple[list[str], list[str]]:
             wrong += [*_sandbox_errors(instance), *writable_paths.errors(instance)]
             if instance["name"] in complaints:
                 about = complaints[instance["name"]]
-                wrong.append(f"systemd would not take its unit. Mend the option that it names:\n{about}")
+                wrong.append(f"systemd rejects its unit. Correct the option that it names:\n{about}")
             wrong += [*probe.errors(instance, answer), *memory_errors(instance, footprint)]
             doubtful += [*probe.warnings(instance, answer), *memory_warnings(instance, footprint)]
             doubtful += _cgroup_warnings(instance)
-            warnings += writable_paths.warnings(instance)  # not of this worker alone
+            warnings += writable_paths.warnings(instance)  # without the name, as several workers may share one
         errors += [f"{instance['name']}: {error}" for error in [*wrong, *missing]]
         warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
     return errors, warnings
@@ -57,13 +57,13 @@ def look(instances: list[Instance]) -> tuple[list[str], list[str]]:
 
 def _unit_warnings(there: systemd.Unit) -> Iterator[str]:
     for drop_in in there.drop_ins:
-        yield f"{drop_in} changes this unit too. It stays as it is."
+        yield f"{drop_in} overrides parts of this unit and stays in place. Remove it if that is not wanted."
 
 
 def _cgroup_warnings(instance: Instance) -> Iterator[str]:
-    said = [option for option in ("memory_high", "memory_swap_max") if instance[option] is not None]
-    if said and not Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        yield f"{' and '.join(said)} will do nothing: this host has cgroup v1, and it takes v2 for such a limit."
+    limits = [option for option in ("memory_high", "memory_swap_max") if instance[option] is not None]
+    if limits and not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        yield f"{' and '.join(limits)} will have no effect, as this host uses cgroup v1. Use memory_max, or cgroup v2."
 
 
 def _unit_errors(there: systemd.Unit) -> Iterator[str]:
@@ -92,7 +92,10 @@ def _path_errors(instance: Instance) -> Iterator[str]:
     if not Path(instance["directory"]).is_dir():
         yield f"directory {instance['directory']!r} does not exist on this host. Install the application first."
     if not os.access(instance["executable"], os.X_OK):
-        yield f"executable {instance['executable']!r} is not there, or no program. Install Celery, or correct the path."
+        yield (
+            f"executable {instance['executable']!r} does not exist or is not executable. Install Celery, or correct the"
+            " path."
+        )
     for path in instance["writable_paths"]:
         if not Path(path).exists():
             yield f"writable_paths {path!r} does not exist on this host. Create it, or leave it out."
@@ -101,4 +104,4 @@ def _path_errors(instance: Instance) -> Iterator[str]:
 def _sandbox_errors(instance: Instance) -> Iterator[str]:
     off = [directive for directive, value in instance["sandbox"].items() if value is False]
     for directive in systemd.unknown(off):
-        yield f"sandbox: systemd knows no directive {directive!r}, so it can't be turned off. Look at its spelling."
+        yield f"sandbox: systemd does not know the directive {directive!r}. Correct its spelling, or remove it."

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs in the application's own interpreter, as its user: could a worker of it run? See probe.py.
+"""Runs in the application's own interpreter, as the worker's user, and checks whether a worker could run. See probe.py.
 
-Prints one line: the answer's mark, then a JSON object. Keeps to what Python 3.9 and every Celery since 5.2 have.
+Prints one line: the answer's mark, then a JSON object. Works with Python 3.9 and Celery 5.2, and later ones.
 """
 
 import difflib
@@ -15,7 +15,7 @@ import sys
 import traceback
 from pathlib import Path
 
-# ruff: noqa: PLC0415 -- each import is tried in its turn, and its failure is an answer.
+# ruff: noqa: PLC0415 -- imports are tried one by one, and a failure is reported.
 
 
 def describe(error):
@@ -35,13 +35,13 @@ def transport_in(error):
 
 
 def own(file, name):
-    """Bytes that a file of /proc/self names."""
+    """The bytes of an entry in a file of /proc/self."""
     lines = Path("/proc/self", file).read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":"))
 
 
 def footprint(pool):
-    """What main process and children have in memory before their first task, as in _celery/memory.py."""
+    """The memory of the main process and a child before their first task, as Footprint in _celery/memory.py has it."""
     from celery.concurrency import get_implementation
 
     for module in ("celery.bin.celery", "celery.apps.worker", "celery.worker.consumer"):
@@ -53,7 +53,7 @@ def footprint(pool):
     reader, writer = os.pipe()
     if not os.fork():
         try:
-            gc.collect()  # writes to every object's head, as work does: from then on these pages are the child's own
+            gc.collect()  # writes to every object's header, as a task does, so that those pages are no longer shared
             os.write(writer, json.dumps([main, own("smaps_rollup", "Private_Dirty"), own("status", "VmHWM")]).encode())
         finally:
             os._exit(0)
@@ -74,7 +74,7 @@ def look_at_broker(app, timeout, answer):
             answer["transport"] = transport_in(error)
 
 
-def look(wish):
+def look(request):
     answer = {}
     try:
         from celery.app.defaults import NAMESPACES, flatten
@@ -82,27 +82,27 @@ def look(wish):
     except Exception as error:
         return {"celery": describe(error)}
     known = {name for name, _option in flatten(NAMESPACES)}
-    answer["unknown_settings"] = {name: nearest(name, known) for name in wish["settings"] if name not in known}
-    if wish["pool"] in ("gevent", "eventlet"):
+    answer["unknown_settings"] = {name: nearest(name, known) for name in request["settings"] if name not in known}
+    if request["pool"] in ("gevent", "eventlet"):
         try:
-            importlib.import_module(wish["pool"])
+            importlib.import_module(request["pool"])
         except Exception as error:
             answer["pool"] = describe(error)
-    answer["enters"] = os.access(wish["directory"], os.R_OK | os.X_OK)
+    answer["enters"] = os.access(request["directory"], os.R_OK | os.X_OK)
     try:
-        app = find_app(wish["app"])
+        app = find_app(request["app"])
         app.loader.import_default_modules()
     except BaseException as error:
         answer["app"] = describe(error)
         return answer
-    look_at_broker(app, wish["timeout"], answer)
+    look_at_broker(app, request["timeout"], answer)
     answer["requeues"] = app.conf.task_reject_on_worker_lost
     if "pool" not in answer:
-        answer["footprint"] = footprint(wish["pool"])
+        answer["footprint"] = footprint(request["pool"])
     return answer
 
 
 if __name__ == "__main__":
-    WISH = json.loads(sys.argv[1])
-    sys.path.insert(0, WISH["directory"])
-    sys.stdout.write("\n" + WISH["mark"] + json.dumps(look(WISH)) + "\n")
+    REQUEST = json.loads(sys.argv[1])
+    sys.path.insert(0, REQUEST["directory"])
+    sys.stdout.write("\n" + REQUEST["mark"] + json.dumps(look(REQUEST)) + "\n")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stale workers that the next start will find: of the same application and node, started by somebody else."""
+"""Stale workers that the next start will find: of the same application and node, and not managed by this unit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _LINE = re.compile(r"stale_workers: (process (\d+) of (.+), in (.+): is a worker
 
 
 def report(instances: list[Instance], program: str) -> Iterator[str]:
-    """What stale_workers.py finds, root's too, each in a sentence. Its text is piped to Python: nothing is written."""
+    """What stale_workers.py finds, including processes of root, each in a sentence.
+
+    program: the text of stale_workers.py, which is piped to Python so that nothing is written to the host.
+    """
     for instance in instances:
         users = [*instance["stale_workers_users"], "root"]
         python, isolated, _path, *arguments = stale_workers_command(
@@ -26,31 +29,34 @@ def report(instances: list[Instance], program: str) -> Iterator[str]:
             [python, isolated, "-", *arguments], input=program, capture_output=True, text=True, check=False
         )
         if result.returncode:
-            said = (result.stderr.strip().splitlines() or [f"it ended with {result.returncode}"])[-1]
-            yield f"{instance['name']}: stale workers could not be looked for: {said}"
+            why = (result.stderr.strip().splitlines() or [f"stale_workers.py ended with {result.returncode}"])[-1]
+            yield f"{instance['name']}: the search for stale workers failed: {why}"
         for line in result.stdout.splitlines():
             yield from sentences(instance, line)
 
 
 def sentences(instance: Instance, line: str) -> Iterator[str]:
-    """What a line of the report means for the next start; nothing, if it is about this worker itself."""
+    """What a line of the report means for the next start; nothing if it is about this worker itself."""
     found = _LINE.fullmatch(line)
     if not found:
         return
     process, pid, user, holder, verdict = found.groups()
-    wish = instance["stale_workers"]
+    action = instance["stale_workers"]
     if verdict == "stale":
         then = {
             "report": "The next start leaves it alone",
             "stop": "The next start asks it to finish",
             "kill": f"The next start asks it to finish, and kills it after {instance['stale_workers_timeout']}",
-        }[wish]
+        }[action]
         if user in (instance["user"], *instance["stale_workers_users"]):
-            yield f"{instance['name']}: {process}. {then} (stale_workers: {wish})."
+            yield f"{instance['name']}: {process}. {then} (stale_workers: {action})."
         else:
             yield (
                 f"{instance['name']}: {process}. It may take this worker's tasks, and the next start leaves it alone,"
-                f" as it is {user}'s. End it: kill -TERM {pid}, or stale_workers_users: [{user}]."
+                f" as it belongs to {user}. End it (kill -TERM {pid}), or set stale_workers_users: [{user}]."
             )
     elif holder.endswith(".service") and holder != f"{instance['name']}.service":
-        yield f"{instance['name']}: {process}. It is left alone. Stop that service, or give one another node_name."
+        yield (
+            f"{instance['name']}: {process}. The next start leaves it alone. Stop that service, or set another"
+            " node_name."
+        )

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a worker's user may write where the sandbox lets the worker write."""
+"""Whether a worker's user has permission to write to the worker's writable_paths."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from .._celery.options import Instance
 from .._common import users
 from . import writable_paths_program
 
-_NAMED = 3  # so many files are named, then counted
+_NAMED = 3  # files that a warning names; further ones are only counted
 
 
 def errors(instance: Instance) -> Iterator[str]:
     user = instance["user"]
     for path, shut in _look(instance)["closed"].items():
-        mend = _command("chown", user, path) if shut == path else _command("chmod", "o+x", shut)
+        fix = _command("chown", user, path) if shut == path else _command("chmod", "o+x", shut)
         yield (
             f"writable_paths {path!r} can't be written by user {user}: {shut} is {_ownership(Path(shut))}."
-            f" Let that user in ({mend}, or setfacl), or leave the path out."
+            f" Give that user permission ({fix}, or setfacl), or leave the path out."
         )
 
 
 def warnings(instance: Instance) -> Iterator[str]:
-    """Without the worker's name: of workers that share user and paths, Ansible says it once."""
+    """Without the worker's name: if workers share user and paths, Ansible shows the same warning only once."""
     roots, user = _look(instance)["roots"], instance["user"]
     if roots:
         more = f" … ({len(roots)} in all)" if len(roots) > _NAMED else ""
         yield (
-            f"User {user} can't write to files that are root's. A worker that ran as root leaves such files behind."
+            f"User {user} can't write to files that belong to root, such as a worker leaves that ran as root."
             f" If the worker needs them: {_command('chown', user, *roots[:_NAMED])}{more}"
         )
 
@@ -59,7 +59,7 @@ def _look(instance: Instance) -> dict[str, Any]:
     return _ask(instance["user"], instance["group"], *instance["writable_paths"])
 
 
-# Workers of one application have the same user and paths: one look is enough.
+# Workers of one application often have the same user and paths, which are then checked once.
 @functools.cache
 def _ask(user: str, group: str, *paths: str) -> dict[str, Any]:
     result = subprocess.run(

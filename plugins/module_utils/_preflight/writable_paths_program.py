@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs as a worker's user: which of these paths can it not write? Only the kernel knows what all the rules come to.
+"""Runs as a worker's user and finds out which of the given paths it can't write. Only the kernel knows all the rules.
 
-Prints a JSON object. closed: each such path, with what shuts the user out, itself or a directory above it; roots:
-files of root's in the others that the user can't write.
+Prints a JSON object. closed: each such path, with what denies access, the path itself or a directory above it; roots:
+files in the other paths that belong to root and that the user can't write.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import os
 import sys
 from pathlib import Path
 
-MOST = 10_000  # files of a directory that are looked at
+MOST = 10_000  # files of a directory that are checked
 
 
 def look(paths):

@@ -3,16 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the jobs that a crash left stuck in an application's database, and resets, fails or deletes them.
 
-Plans page by page, as data, and writes that very plan in short, fenced batches. It needs nothing but Python's standard
-library and _common: the module sqlite_stuck_jobs imports it, and the role job_cleanup copies it to the host for
-cleanup_stuck_jobs.py.
+Plans page by page, as data, and writes exactly that plan in short batches, each row only if it is as it was read. It
+needs only Python's standard library and _common: the module sqlite_stuck_jobs imports it, and the role job_cleanup
+copies it to the host for cleanup_stuck_jobs.py.
 
 options  what to look for                     actions        what can be done with a stuck job
-                                              engines        what knows one kind of database
-plan     what is stuck, and what is to be     change         the plan's elements
-times    timestamps and ages                  pace           short transactions, of as many rows as fit
-record   what was there before, on disk       celery_client  asks Celery, sends tasks, by celery_helper
-report   what was done                        run, undo      all of it, in order; and the way back
+                                              engines        the code for one kind of database each
+plan     what is stuck, and what to change    change         the elements of a plan
+times    timestamps and ages                  pace           short transactions of as many rows as fit
+record   the original rows, on disk           celery_client  asks workers and sends tasks, by celery_helper
+report   what was done                        run, undo      a whole run, and its reversal
 """
 
 from __future__ import annotations

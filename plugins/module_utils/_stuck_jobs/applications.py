@@ -19,9 +19,9 @@ FRESH = 10.0  # seconds for which an answer serves the next database as well
 
 
 class Answer(NamedTuple):
-    """What the workers are doing, and a clock that begins before they were asked.
+    """What the workers are doing, and a clock that was started before they were asked.
 
-    A job that no worker knows, as one began it after they were asked, must look young.
+    So a job that a worker began after it was asked, and that is therefore in no answer, is too young to be stuck.
     """
 
     clock: Clock
@@ -49,9 +49,9 @@ class Application:
 
 
 class Applications(contextlib.ExitStack):
-    """The applications of a run, which end with it.
+    """The applications of a run; their helpers are stopped at its end.
 
-    now: epoch seconds, from which ages are counted; None: the clock's.
+    now: epoch seconds from which ages are counted; None for the current time.
     """
 
     def __init__(self, now: float | None) -> None:
@@ -60,7 +60,7 @@ class Applications(contextlib.ExitStack):
         self._started: dict[tuple[Celery, Identity], Application] = {}
 
     def start(self, celery: Celery, owner: Identity) -> Application:
-        """The application, started unless it is. Raises StuckJobsError where its environment can't be read."""
+        """The application, started if it is not yet. Raises StuckJobsError if its environment file can't be read."""
         key = replace(celery, task_id_column="", unreachable=""), owner  # these two are the databases' own
         if key not in self._started:
             client = CeleryClient(*key)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asks an application's Celery workers what they are doing, and sends tasks, through the application's own Python.
 
-A process of celery_helper runs as the application's user, takes a line of JSON at a time and answers with one.
+A process of celery_helper runs as the owner of the database, and answers each line of JSON with a line of JSON.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from . import celery_helper
 from .options import Celery, StuckJobsError
 
 STARTING = 60.0  # seconds for the application to be imported
-TAIL = 4096  # bytes of its log that hold its last words
+TAIL = 4096  # bytes at the end of the helper's log in which its last line is looked for
 _UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(\1[0-9a-f]{4}){2}\1[0-9a-f]{12}", re.IGNORECASE)
 
 
 def as_argument(key: tuple[Any, ...]) -> str:
-    """An id of the database in the form in which tasks get it, to be compared."""
+    """An id of the database in the form in which tasks get it as an argument, for comparison."""
     return same_name("/".join(map(_as_text, key)))
 
 
@@ -43,42 +43,42 @@ def _as_text(value: Any) -> str:
 
 
 def same_name(value: str) -> str:
-    """A UUID in one form, without dashes: databases often store it so, while tasks get it with them."""
+    """A UUID in lower case and without dashes, as databases often store it while tasks get it with dashes."""
     return value.replace("-", "").lower() if _UUID.fullmatch(value) else value
 
 
 class ActiveTasks(NamedTuple):
     """What an application's workers have scheduled, have reserved or are executing."""
 
-    by_value: Mapping[str, str] = {}  # by a task's id and by each of its arguments: which worker does what
+    by_value: Mapping[str, str] = {}  # by a task's id and by each of its arguments: which worker does what with it
     warnings: Sequence[str] = ()  # sentences
-    error: str = ""  # why it can't be known
+    error: str = ""  # why it is not known; empty if it is
 
 
 class CeleryClient:
-    """An application, by its own Python.
+    """A client of an application, through the application's own Python.
 
-    celery: which application, and how.
+    celery: the application.
     owner: the user as whom it is imported.
     """
 
     def __init__(self, celery: Celery, owner: Identity) -> None:
         self._celery, self._owner = celery, owner
         self._process: subprocess.Popen[bytes] | None = None
-        # What the helper logs. Not a pipe: a full one would block it.
+        # The helper's standard error. It is not a pipe, as a full one would block the helper.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- stop() closes it
         self._is_ready = False
-        self._broken = f"{celery.python} can't be started in {celery.directory}"  # why it can't be used; else empty
+        self._broken = f"{celery.python} can't be started in {celery.directory}"  # why the helper is unusable, or empty
 
     def start(self) -> None:
-        """Starts the helper. Root has to call this before it acts as somebody else: the helper must not become root.
+        """Starts the helper. Root has to call this before it acts as another user, so that the helper can't become root.
 
-        Raises StuckJobsError where the environment file can't be read; ready() returns every other error.
+        Raises StuckJobsError if the environment file can't be read; ready() returns every other error.
         """
         celery = self._celery
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             self._process = subprocess.Popen(
-                # Absolute: nothing is looked up in the PATH of the application.
+                # An absolute path, so that nothing is looked up in the application's PATH.
                 [Path(celery.directory, celery.python).absolute(), "-c", inspect.getsource(celery_helper)],
                 cwd=celery.directory,
                 env=_environment(celery.environment_file, self._owner),
@@ -120,7 +120,7 @@ class CeleryClient:
         return ActiveTasks(tasks, answer.get("warnings", ()), answer.get("error", ""))
 
     def send(self, tasks: Sequence[dict[str, Any]]) -> tuple[int, str]:
-        """Sends these tasks, in this order; how many were sent, and why no more."""
+        """Sends these tasks, in this order. Returns how many were sent, and an error if not all were."""
         self._write(list(tasks))
         answer = self._answer("sent", self._celery.timeout * 4 + 10 + len(tasks))
         return answer.get("sent", 0), answer.get("error", "")
@@ -133,16 +133,17 @@ class CeleryClient:
             self._process.stdin.flush()
 
     def _answer(self, wanted: str, seconds: float) -> dict[str, Any]:
-        """What is wanted, or an error."""
+        """An answer with the key `wanted`, or an error."""
         if self._broken:
             return {"error": self._broken}
-        # Until we have it, for good: what comes after the time-out or an interrupt is not the next question's answer.
+        # Unusable until the answer is complete: after a time-out or an interrupt, a late answer must not be taken for
+        # that to the next question.
         self._broken = f"no answer from {self._celery.app} within {seconds:g} s"
         line = self._line(seconds)
         if line == b"":
             self._broken = self._last_line()
         elif line:
-            self._broken = f"{self._celery.app} gave no answer that makes sense"
+            self._broken = f"{self._celery.app} gave an invalid answer"
             with contextlib.suppress(ValueError):
                 answer = json.loads(line)
                 if wanted in answer or answer.get("error"):
@@ -152,7 +153,7 @@ class CeleryClient:
         return {"error": self._broken}
 
     def _line(self, seconds: float) -> bytes | None:
-        """A whole line, what there is of it at the end, or nothing after so many seconds."""
+        """A line, or what there is of it at the end of the output; None if it takes more than these seconds."""
         pipe, line, until = self._process.stdout.fileno(), bytearray(), time.monotonic() + seconds
         while not line.endswith(b"\n"):
             if not select.select([pipe], [], [], max(0, until - time.monotonic()))[0]:
@@ -164,10 +165,10 @@ class CeleryClient:
         return bytes(line)
 
     def _last_line(self) -> str:
-        # Not by seeking: the place in the file is the helper's too.
+        # By pread, as seeking would move the file position that the helper shares.
         log = self._log.fileno()
         lines = os.pread(log, TAIL, max(0, os.fstat(log).st_size - TAIL)).decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"{self._celery.python} ended with {self._process.wait()}"
+        return lines[-1] if lines else f"{self._celery.python} ended with exit code {self._process.wait()}"
 
 
 def _environment(file: str, owner: Identity) -> dict[str, str]:
@@ -181,13 +182,16 @@ def _environment(file: str, owner: Identity) -> dict[str, str]:
 
 
 def _variables(path: str, owner: Identity) -> Iterator[tuple[str, str]]:
-    """Of an environment file as systemd has it (EnvironmentFile=), in its plain form."""
+    """The variables of an environment file in the simple form of systemd's grammar (EnvironmentFile=)."""
     if not path:
         return
     try:
         lines = _read(Path(path), owner).splitlines()
     except (OSError, UnicodeError) as error:
-        raise StuckJobsError(f"celery: environment_file can't be read: {error}.") from None
+        raise StuckJobsError(
+            f"celery: environment_file can't be read: {error}. Let {owner.name} read it, or keep it and its directories"
+            " root's."
+        ) from None
     for line in map(str.strip, lines):
         name, equals, value = line.partition("=")
         if equals and not line.startswith(("#", ";")):
@@ -196,7 +200,7 @@ def _variables(path: str, owner: Identity) -> Iterator[tuple[str, str]]:
 
 
 def _read(path: Path, owner: Identity) -> str:
-    """As the owner; root reads for him what only root can have put there: no link of his leads root to a secret."""
+    """Reads as the owner. Root reads only files that root alone can have put there, so that no link leads to a secret."""
     try:
         with acting_as(owner):
             return path.read_text(encoding="utf-8")
@@ -207,7 +211,7 @@ def _read(path: Path, owner: Identity) -> str:
 
 
 def _is_roots(path: Path) -> bool:
-    """Does all of the way to this file belong to root, the links and where they lead to as well?"""
+    """Whether the file, all directories above it, and all links on the way and their targets belong to root."""
     for part in (path, *path.parents):
         info = part.lstat()
         if info.st_uid != 0:

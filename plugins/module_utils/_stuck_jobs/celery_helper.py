@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs in the application's own Python, as the application's user: celery_client sends its text there.
+"""Runs in the application's own Python, as the owner of the database: celery_client passes its text to that Python.
 
-Its first line of input names the application, as JSON; each further line is a request, answered with one line.
+The first line of input describes the application, as JSON. Each further line is a request, answered with one line.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import sys
 import time
 from collections import Counter
 
-# In the order in which a task passes through a worker, so that none slips through between two questions.
+# In the order in which a task passes through a worker, so that none is missed between two questions.
 QUESTIONS = {"scheduled": "has scheduled it", "reserved": "has reserved it", "active": "is executing it"}
-EVERYBODY = 1_000_000  # replies; without a limit, Celery expects one for each node that is named
-GRACE = 1.0  # seconds, at least, in which a second worker of the same name has to answer
-REMEDY = "Give each worker a name of its own (celery worker -n, node_name in celery_worker_instances)"
+EVERYBODY = 1_000_000  # replies; without a limit, Celery stops after one for each named node
+GRACE = 1.0  # seconds that a second worker of the same name has to answer, at least
+REMEDY = "Give each worker a different name (celery worker -n, node_name in celery_worker_instances)"
 
 
 class Unsure(Exception):
-    """The workers' replies do not tell what all of them are doing."""
+    """The replies are not enough to know what all workers are doing."""
 
 
 def main():
     setup = json.loads(sys.stdin.readline())
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the application prints is no answer
+    os.dup2(2, 1)  # the application's own output must not mix with the answers
 
     def answer(**data):
         answers.write(json.dumps(data, default=str) + "\n")
@@ -82,23 +82,23 @@ def known_tasks(app, named, timeout):
 
 
 class Workers:
-    """The workers of an application, as many as there are of each name.
+    """The workers of an application, with how many there are of each name.
 
-    named: the nodes that have to answer; if there are none, all that do answer.
-    timeout: seconds in which they have to.
+    named: the nodes that have to answer; if empty, all that do answer.
+    timeout: seconds that they have to answer.
     """
 
     def __init__(self, app, named, timeout):
         self._app, self._named, self._timeout = app, named, timeout
-        self._nodes = Counter()  # how many workers answer by each name
+        self._nodes = Counter()  # how many workers have each name
         self.warnings = []
 
     def find(self):
-        """Finds out who is there: twice, as two workers of one name may share a mailbox and answer by turns."""
+        """Finds the workers. It asks twice, as two workers of one name may share a mailbox and answer by turns."""
         begun = time.monotonic()
         first = processes(self._replies("stats", self._named, len(self._named) or EVERYBODY, self._timeout))
         if self._named:
-            # Those that are named have answered. Others of their names get as long again.
+            # The named ones have answered. Further workers of the same names get as much time again.
             grace = min(self._timeout, max(GRACE, time.monotonic() - begun))
             found = processes(self._replies("stats", self._named, EVERYBODY, grace))
         elif first:
@@ -111,8 +111,8 @@ class Workers:
         gone = names(first - found)
         if gone:
             raise Unsure(
-                f"another process answered as {', '.join(gone)} than a moment ago. It was restarted just now, or"
-                f" several workers share that name. {REMEDY}"
+                f"{', '.join(gone)}: the second answer came from another process than the first. The worker has just been"
+                f" restarted (try again), or several workers share the name. {REMEDY}"
             )
         self._nodes = Counter(node for node, _process in found.elements())
         if not self._named:
@@ -122,19 +122,19 @@ class Workers:
                 self.warnings.append(f"{count} workers share the name {node}. {REMEDY}")
 
     def _keep_our_own(self):
-        """Workers of another application may use the same broker, and answer too."""
+        """Leaves out workers of other applications, which may use the same broker and answer too."""
         own = {name for name in self._app.tasks if not name.startswith("celery.")}
-        if not own:  # such as one that only sends tasks, by their names
+        if not own:  # for example, an application that only sends tasks by their names
             return
-        # A task with a rate limit is followed by that.
+        # The name of a task with a rate limit is followed by " [rate_limit=…]".
         ours = {node for node, tasks in self.ask("registered") if own & {task.split(" [")[0] for task in tasks}}
         if not ours:
             others = ", ".join(sorted(self._nodes))
-            raise Unsure(f"only workers of other applications answered, which know none of its tasks: {others}")
+            raise Unsure(f"only workers of other applications answered, with none of this one's tasks: {others}")
         self._nodes = Counter({node: count for node, count in self._nodes.items() if node in ours})
 
     def ask(self, question):
-        """The reply of each worker to a question, as pairs of a node's name and a list. Raises Unsure."""
+        """Each worker's reply to a question, as pairs of a node's name and a list. Raises Unsure."""
         replies = self._replies(question, sorted(self._nodes), sum(self._nodes.values()), self._timeout)
         missing = self._nodes - Counter(node for node, _reply in replies)
         for node in sorted(missing):
@@ -143,15 +143,15 @@ class Workers:
                     f"{self._nodes[node]} workers share the name {node}, and not all of them answered"
                     f" ({question}) within {self._timeout:g} s. {REMEDY}"
                 )
-            raise Unsure(f"{node} answered, but not when it was asked for more ({question}) within {self._timeout:g} s")
+            raise Unsure(f"{node} answered first, but not when it was asked for {question} within {self._timeout:g} s")
         for node, reply in replies:
             if not isinstance(reply, list):
                 error = reply.get("error", reply) if isinstance(reply, dict) else reply
-                raise Unsure(f"{node} answered with an error when it was asked for more ({question}): {error}")
+                raise Unsure(f"{node} answered with an error when it was asked for {question}: {error}")
         return replies
 
     def _replies(self, question, nodes, limit, timeout):
-        """A reply for each worker that answers; inspect() would keep one for each name."""
+        """The replies of all workers. Celery's inspect() would keep only one reply for each name."""
         found = self._app.control.broadcast(
             question, destination=nodes or None, reply=True, limit=limit, timeout=timeout
         )
@@ -159,7 +159,7 @@ class Workers:
 
 
 def processes(replies):
-    """How many workers answered, by the node's name and the process's number."""
+    """How many workers answered, by node name and process ID."""
     return Counter((node, reply.get("pid")) for node, reply in replies)
 
 
@@ -168,7 +168,7 @@ def names(found):
 
 
 def send(app, tasks, timeout):
-    """Sends these tasks, in this order; how many were sent, and an error if not all were."""
+    """Sends these tasks, in this order. Returns how many were sent, and an error if not all were."""
     sent = 0
     try:
         with app.connection_for_write(connect_timeout=timeout) as connection:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan's elements: what changes, from what to what, why; and what is left alone."""
+"""The elements of a plan: which rows change, from what to what and why, and which are left alone."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .times import span
 
 @dataclass(frozen=True)
 class Schema:
-    """What a table is like. An engine knows more of it."""
+    """The schema of a table. Engines extend it."""
 
     table: Table
-    columns: tuple[str, ...]  # all that are stored, in their order
-    locator: tuple[str, ...]  # what finds a row fastest, in the engine's own words
+    columns: tuple[str, ...]  # all stored columns, in their order
+    locator: tuple[str, ...]  # the columns by which a row is found fastest, as the engine writes them
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +32,9 @@ class Shape:
     action: Action
     read: tuple[str, ...]  # the columns that were read: a row that differs in one of them has changed since
     set: tuple[str, ...]  # the columns that are written
-    values: tuple[Any, ...]  # what is written there, but for
-    message_at: int | None  # the place of the error message, and
-    attempts_at: int | None  # the place of the attempts
+    values: tuple[Any, ...]  # what is written there, except at these two positions:
+    message_at: int | None  # that of the error message
+    attempts_at: int | None  # that of the attempts
 
     @property
     def table(self) -> Table:
@@ -42,7 +42,7 @@ class Shape:
 
     @cached_property
     def is_written(self) -> bool:
-        """A child without a status is only passed through, to its own children, unless it is removed."""
+        """False for a child without a status that is not removed: only its own children are written."""
         return self.action.removes or bool(self.set)
 
     def value(self, row: tuple[Any, ...], column: str) -> Any:
@@ -50,12 +50,12 @@ class Shape:
 
 
 class Change(NamedTuple):
-    """One row that is to change, and what goes with it."""
+    """One row that has to change, and the rows that change with it."""
 
     shape: Shape
-    row: tuple[Any, ...]  # its place in the table, then shape.read
-    after: tuple[Any, ...]  # shape.set
-    age: float | None = None  # seconds; None: it was asked for by its id, or belongs to one that changes
+    row: tuple[Any, ...]  # the values of the locator, then those of shape.read
+    after: tuple[Any, ...]  # the new values of shape.set
+    age: float | None = None  # seconds; None if it was given by its id or belongs to another row that changes
     children: tuple[Change, ...] = ()
 
     @property
@@ -68,7 +68,7 @@ class Change(NamedTuple):
 
     @property
     def set_before(self) -> tuple[Any, ...]:
-        """What stands where `after` is going to."""
+        """The values that `after` replaces."""
         return tuple(self.shape.value(self.row, column) for column in self.shape.set)
 
     @property
@@ -85,26 +85,26 @@ class Change(NamedTuple):
 
     @property
     def target(self) -> Any:
-        """The status that it gets; None if that is NULL, or if the row is removed."""
+        """The new status; None if that is NULL, or if the row is removed."""
         return self.after[self.shape.set.index(self.shape.table.status_column)] if self.after else None
 
     @property
     def becomes(self) -> str:
-        """What becomes of it, in a word: its new status, or that it is deleted."""
+        """The outcome in a word: the new status, or that the row is deleted."""
         return self.shape.action.done if self.shape.action.removes else in_words(self.target)
 
     @property
     def why(self) -> str:
         if self.shape.table.foreign_key:
             return "belongs to a stuck job"
-        return f"{self.status} for {span(self.age)}" if self.age is not None else f"{self.status}, and asked for by id"
+        return f"{self.status} for {span(self.age)}" if self.age is not None else f"{self.status}, and given by its id"
 
     def family(self) -> Sequence[Change]:
-        """This one, then its children, at any depth."""
+        """This change, then those of its children, at any depth."""
         return (self, *(row for child in self.children for row in child.family())) if self.children else (self,)
 
     def flat(self) -> Sequence[Change]:
-        """Those of the family that are really written."""
+        """The changes of the family that are written."""
         if not self.children:
             return (self,) if self.shape.is_written else ()
         return [row for row in self.family() if row.shape.is_written]
@@ -121,12 +121,12 @@ class Change(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """A row as the record of a run has it: how it was, and what it became."""
+    """A row in the record of a run, before and after it."""
 
     table: str
     action: Action
     key: Mapping[str, Any]
-    before: Mapping[str, Any]  # of the columns that were set; of a deleted row, all that comes back
+    before: Mapping[str, Any]  # the columns that were set; of a deleted row, all that an undo restores
     after: Mapping[str, Any]
 
 
@@ -139,16 +139,16 @@ class Note(NamedTuple):
 
 
 def show(key: tuple[Any, ...]) -> str:
-    """An id on one printable line; a binary one (a UUID's 16 bytes) in hex, as it can be given back to us."""
+    """An id as printable text on one line; a binary one (such as a UUID's 16 bytes) in hex, as `jobs` accepts it."""
     text = "/".join(value.hex() if isinstance(value, bytes) else str(value) for value in key)
     return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
 
 
 def in_words(value: Any) -> str:
-    """A value of a column, for people."""
+    """A column's value for people."""
     return "NULL" if value is None else str(plain(value))
 
 
 def plain(value: Any) -> Any:
-    """A value of a column, for JSON."""
+    """A column's value for JSON."""
     return value.hex() if isinstance(value, bytes) else value

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host's swap: looks at what is there, and takes the steps of a plan."""
+"""Reads the state of the host's swap, and takes the steps of a plan."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LABEL = "evenkeel"
 
 def look(path: str) -> Host:
     """The host as it is; reads only."""
-    # As the kernel will name it; a link in the last place is not followed.
+    # The path as /proc/swaps will have it; a link at the path itself is not followed.
     directory = Path(path).parent.resolve()
     real = str(directory / Path(path).name)
     areas = parse_swaps(_read("/proc/swaps"))
@@ -75,7 +75,10 @@ def _look_at(path: str, areas: dict[str, tuple[int, int]]) -> File:
 
 
 def _swap_size(path: str) -> int | None:
-    """What the header says that mkswap writes (version and last page behind 1 KiB, a signature at the page's end)."""
+    """The size in the header that mkswap writes (version and last page at 1 KiB, signature at the end of the page).
+
+    None if the file has no such header.
+    """
     with Path(path).open("rb") as file:
         header = file.read(PAGE)
     if not header.endswith(b"SWAPSPACE2"):
@@ -88,7 +91,7 @@ def _read(path: str) -> str:
 
 
 def parse_swaps(text: str) -> dict[str, tuple[int, int]]:
-    """Size and use, in bytes, of each active area in the words of /proc/swaps."""
+    """The size and the used bytes of each active swap area, from the text of /proc/swaps."""
     areas = {}
     for line in text.splitlines()[1:]:
         path, _kind, size, used, _priority = line.split()
@@ -97,12 +100,12 @@ def parse_swaps(text: str) -> dict[str, tuple[int, int]]:
 
 
 def parse_filesystem(mountinfo: str, directory: str) -> str:
-    """The type of the file system that a directory, without links, lies on."""
+    """The type of the file system that a directory, given without links, is on."""
     best, found = "", ""
     for line in mountinfo.splitlines():
         mount, filesystem = line.split(" - ", 1)
         point = unescape(mount.split()[4])
-        # A later mount covers an earlier one at the same place.
+        # A later mount hides an earlier one at the same place.
         if os.path.commonpath([point, directory]) == point and len(point) >= len(best):
             best, found = point, filesystem.split()[0]
     return found
@@ -114,12 +117,12 @@ def parse_available(meminfo: str) -> int:
 
 
 def unescape(text: str) -> str:
-    """A path as the kernel prints it, with white space and backslashes as octal numbers."""
+    """The path that the kernel prints with octal escapes for white space and backslashes."""
     return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
 
 
 class Runner:
-    """Takes the steps on the host itself."""
+    """Takes the steps on the host."""
 
     def __init__(self, path: str, size: int | None, run: Callable[..., None], log: Callable[[str], None]) -> None:
         self.path = path
@@ -138,7 +141,7 @@ class Runner:
         filesystem = self.look().filesystem
         with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             if filesystem == "btrfs":
-                # No compression and no copies on write: one after the other, and while the file is empty.
+                # No compression and no copy-on-write, in this order, and while the file is empty.
                 self.run("chattr", "-c", path)
                 self.run("chattr", "+C", path)
             if filesystem in PREALLOCATED:
@@ -163,7 +166,7 @@ class Runner:
         self.run("swapon", path)
 
     def off(self, path: str) -> None:
-        # Memory may have become short since the plan was made.
+        # Memory may have become scarce since the plan was made.
         now = self.look()
         this, other = (now.file, now.new) if path == now.file.path else (now.new, now.file)
         check_memory(now, this.used, now.memory * USABLE_MEMORY + now.elsewhere + other.room)
@@ -177,7 +180,7 @@ class Runner:
 
 
 def apply(runner: Runner, before: Host, steps: Sequence[Step]) -> None:
-    """Takes the steps; after a failure, gives back the swap that the host had, and says what was wrong."""
+    """Takes the steps. After a failure, restores the swap that the host had, and raises SwapError."""
     try:
         for step in steps:
             runner.take(step)

@@ -20,7 +20,7 @@ SWAP = (
         "path",
         (
             "The swap file, on ext4, xfs, btrfs, ext3 or ext2. Its directory must exist.",
-            "While a file is made or replaced, its name with C(.evenkeel-new) at the end is used as well.",
+            "While it is made or replaced, a second file is beside it, with C(.evenkeel-new) appended to the name.",
         ),
         "/swapfile",
     ),
@@ -29,17 +29,17 @@ SWAP = (
         "swappiness",
         "int",
         (
-            "How readily the kernel swaps, from 0 to 200, now and at boot: a low value lets it swap only when memory is"
-            " short. If it is not set, it is left as it is.",
+            "C(vm.swappiness), from 0 to 200, now and at boot: with a low value, the kernel swaps only when memory is"
+            " scarce. If it is not set, it is left as it is.",
             "With O(state=absent) it is no longer set at boot. The running kernel keeps its swappiness until then.",
         ),
     ),
-    Option("reserve", "size", "The disk space that has to stay free beside a new file, at each moment.", "1G"),
+    Option("reserve", "size", "The disk space that has to stay free at any time while a new file is made.", "1G"),
     Option(
         "unsupported",
         "str",
-        "What to do where the file system carries no swap files, such as overlayfs, tmpfs, NFS or ZFS. V(skip) leaves"
-        " the host as it is.",
+        "What to do if the file system does not support swap files, such as overlayfs, tmpfs, NFS or ZFS. V(skip)"
+        " leaves the host as it is.",
         "fail",
         choices=("fail", "skip"),
     ),

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A swap file: what is there, what is wanted, and the steps from the one to the other.
+"""A swap file: what exists, what is wanted, and the steps from the one to the other.
 
-The kernel renames and removes no file that it swaps to, and /proc/swaps keeps the name under which swapon got it. So
-a new file is made beside the old one and proven by swapon; it serves while the old one is emptied; then it takes the
-old one's name in one rename and is switched on under it. At each moment, a reboot finds a whole swap file at the path.
+An active swap file can be neither renamed nor removed, and /proc/swaps keeps the name that swapon was given. So a new
+file is made beside the old one and proven by swapon. It is in use while the old one is emptied, then takes the old
+one's name in one rename and is switched on again. At any time, a reboot finds a complete swap file at the path.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities
 
 MIB = 1 << 20
 
-# swapon(8): what fallocate gives is no hole for the kernel's swap on these; on the others, zeros are really written.
+# swapon(8): on these, swap files may be made by fallocate; on the others, that would leave holes, so zeros are written.
 PREALLOCATED = ("ext4", "xfs", "btrfs")
 FILESYSTEMS = (*PREALLOCATED, "ext3", "ext2")
 
-# Of MemAvailable, the part that swapoff may fill: the machine has to go on working meanwhile.
+# The part of MemAvailable that swapoff may fill, as the machine has to keep working meanwhile.
 USABLE_MEMORY = 0.9
 
 
 class SwapError(Exception):
-    """What is wrong and what to do next, in words for the operator."""
+    """What is wrong and what to do next, as sentences for the operator."""
 
 
 class UnsupportedError(SwapError):
-    """The file system carries no swap files."""
+    """The file system does not support swap files."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class File:
     """A file that is, or may become, swap."""
 
     path: str
-    kind: str = "nothing"  # or "swap file", or what else lies there, in words
-    size: int = 0  # of a swap area that is whole; 0 if the file is too short for it or has holes
-    disk: int = 0  # what the file takes
+    kind: str = "nothing"  # or "swap file", or a description of what else is at the path
+    size: int = 0  # bytes of the swap area; 0 if the file is too short for it or has holes
+    disk: int = 0  # bytes that the file takes on the disk
     mode: int = 0o600
     owner: tuple[int, int] = (0, 0)
     active: bool = False
-    used: int = 0  # memory that is swapped out to it
+    used: int = 0  # bytes that are swapped out to it
 
     @property
     def private(self) -> bool:
@@ -57,7 +57,7 @@ class File:
         return self.size - self.used if self.active else 0
 
     def as_data(self) -> dict[str, Any]:
-        """The file in the words of the module's options."""
+        """The file for the module's diff."""
         if self.kind == "nothing":
             return {"path": self.path, "state": "absent"}
         data = {"path": self.path, "state": "present", "size": format_size(self.size), "active": self.active}
@@ -66,14 +66,14 @@ class File:
 
 @dataclass(frozen=True)
 class Host:
-    """The file, the new one that may lie beside it, and the room for them."""
+    """The file, the new one that may be beside it, and the space for them, in bytes."""
 
     file: File
     new: File
-    filesystem: str = ""  # empty where the directory is missing
+    filesystem: str = ""  # empty if the directory is missing
     free: int = 0  # on the disk
-    memory: int = 0  # that can be taken without swapping
-    elsewhere: int = 0  # room in other swap areas
+    memory: int = 0  # available without swapping
+    elsewhere: int = 0  # free in other swap areas
 
     def as_data(self) -> dict[str, Any]:
         leftover = {} if self.new.kind == "nothing" else {"leftover": self.new.path}
@@ -103,14 +103,14 @@ def plan(now: Host, size: int | None) -> list[Step]:
     """The steps to an active swap file of that size, or to none."""
     file, new = now.file, now.new
     if file.kind not in ("nothing", "swap file"):
-        raise SwapError(f"path {file.path} is a {file.kind} and is left as it is. Move it away, or give another path.")
+        raise SwapError(f"path {file.path} is a {file.kind} and is left as it is. Move it away, or set another path.")
     if size is None:
         return _gone(file) + _gone(new)
     if file.size == size:
         steps = [] if file.private else [Step("protect", file.path)]
         return steps + _served(file) + _gone(new)
     steps = []
-    # What an interrupted run left is as good as new, if it is what is wanted now.
+    # The new file of an interrupted run is used if it has the wanted size.
     if new.size != size or not new.private:
         if new.active and file.size:
             steps += _served(file)
@@ -124,7 +124,7 @@ def plan(now: Host, size: int | None) -> list[Step]:
 
 
 def roll_back(before: Host, now: Host) -> list[Step]:
-    """The steps that follow a failure: back to the swap that the host had before."""
+    """The steps after a failure: back to the swap that the host had before."""
     served = before.file.active or before.new.active
     return (_served(now.file) if served and now.file.size else []) + _gone(now.new)
 
@@ -139,25 +139,25 @@ def _gone(file: File) -> list[Step]:
 
 
 def check(now: Host, steps: Sequence[Step], size: int | None, reserve: int) -> None:
-    """Says what would keep the plan from succeeding, before it is begun."""
+    """Raises SwapError if anything would keep the plan from succeeding, before it is begun."""
     verbs = [step.verb for step in steps]
     if size is not None and steps:
         _check_place(now)
     if "make" in verbs:
         _check_disk(now, size, reserve)
     if "off" in verbs:
-        # Both go off, one after the other, and nothing else of ours is there to take it.
+        # Both are switched off in the end, so that memory and other swap areas have to take what is in them.
         check_memory(now, now.file.used + now.new.used, now.memory * USABLE_MEMORY + now.elsewhere)
 
 
 def _check_place(now: Host) -> None:
     path = now.file.path
     if not now.filesystem:
-        raise SwapError(f"path {path}: there is no directory {Path(path).parent}. Make it, or give another path.")
+        raise SwapError(f"path {path}: directory {Path(path).parent} does not exist. Create it, or set another path.")
     if now.filesystem not in FILESYSTEMS:
         raise UnsupportedError(
-            f"path {path} lies on {now.filesystem}, which carries no swap files."
-            f" Give a path on {', '.join(FILESYSTEMS)}, or set unsupported to skip."
+            f"path {path} is on {now.filesystem}, which does not support swap files."
+            f" Set a path on {', '.join(FILESYSTEMS)}, or set unsupported to skip."
         )
 
 
@@ -165,20 +165,20 @@ def _check_disk(now: Host, size: int, reserve: int) -> None:
     free = now.free + now.new.disk
     if size + reserve <= free:
         return
-    hint = "Ask for less, or make room."
+    hint = "Lower one of them, or free disk space."
     if size + reserve <= free + now.file.disk:
-        hint += " The old file stays until the new one is proven: to do without it, remove it first (state absent)."
+        hint += " The old file is kept until the new one is proven. To make room, remove it first (state: absent)."
     raise SwapError(
-        f"size {format_size(size)} and reserve {format_size(reserve)} do not fit in the {_about(free)} that"
-        f" {Path(now.file.path).parent} has free. {hint}"
+        f"size {format_size(size)} and reserve {format_size(reserve)} do not fit into the {_about(free)} that are free"
+        f" in {Path(now.file.path).parent}. {hint}"
     )
 
 
 def check_memory(now: Host, used: int, room: float) -> None:
     if used > room:
         raise SwapError(
-            f"{now.file.path} can't be switched off: {_about(used)} of memory is swapped out to it, and there is room"
-            f" for {_about(room)} elsewhere. Stop something that takes memory, then try again."
+            f"{now.file.path} can't be switched off: {_about(used)} of memory is swapped out to it, but only"
+            f" {_about(room)} are free elsewhere. Stop something that uses memory, then try again."
         )
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What makes swap last: its line in /etc/fstab, and how readily the kernel swaps, now and at boot."""
+"""The settings beside the swap file: its line in /etc/fstab, and the kernel's swappiness, now and at boot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common import fil
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import MARKER
 
 FSTAB = "/etc/fstab"
-# The last word at boot: files are read in the order of their names, and 99-sysctl.conf is the operating system's.
+# Files are read in the order of their names, and the last value counts: zz- comes after Debian's 99-sysctl.conf.
 SYSCTL = "/etc/sysctl.d/zz-evenkeel-swap.conf"
 KERNEL = "/proc/sys/vm/swappiness"
 
@@ -33,9 +33,10 @@ def look() -> Settings:
 
 
 def plan(now: Settings, paths: Sequence[str], present: bool, swappiness: int | None) -> Settings:
-    """The settings for a swap file, or for none. It goes by these paths; a line for it has the first.
+    """The settings for a swap file, or for none.
 
-    A swappiness of None is left as it is. Without a swap file the kernel keeps its swappiness until the next boot.
+    paths: the paths by which fstab may name it; a new line has the first.
+    swappiness: None leaves it as it is. Without a swap file, the kernel keeps its swappiness until the next boot.
     """
     after = replace(now, fstab=(with_swap if present else without_swap)(now.fstab, paths))
     if swappiness is None:
@@ -46,7 +47,7 @@ def plan(now: Settings, paths: Sequence[str], present: bool, swappiness: int | N
 
 
 def with_swap(fstab: str, paths: Sequence[str]) -> str:
-    """With one line for the swap file, which switches it on at boot. A line that is there keeps its other options."""
+    """fstab with one line for the swap file, which switches it on at boot. An existing line keeps its other options."""
     kept, found = [], False
     for line in fstab.splitlines(keepends=True):
         if not _is_of(line, paths):
@@ -71,7 +72,7 @@ def _is_of(line: str, paths: Sequence[str]) -> bool:
 
 
 def _automatic(line: str) -> str:
-    """The line without `noauto`, and otherwise as it is."""
+    """The line without `noauto`, and otherwise unchanged."""
     fields = line.split()
     options = fields[3].split(",") if len(fields) > 3 else []
     if "noauto" not in options:
@@ -81,7 +82,7 @@ def _automatic(line: str) -> str:
 
 
 def shown(settings: Settings, paths: Sequence[str]) -> dict[str, str]:
-    """The settings by where they stand; of fstab only the swap file's lines, as others may hold passwords."""
+    """The settings by the file that holds them; of fstab only the swap file's lines, as others may have passwords."""
     lines = (line for line in settings.fstab.splitlines(keepends=True) if _is_of(line, paths))
     return {FSTAB: "".join(lines), SYSCTL: settings.sysctl, KERNEL: f"{settings.swappiness}\n"}
 
@@ -90,7 +91,7 @@ def apply(before: Settings, after: Settings, run: Callable[..., None]) -> None:
     """Writes what differs."""
     if after.fstab != before.fstab:
         _write(os.path.realpath(FSTAB), after.fstab)
-        run("systemctl", "daemon-reload")  # which makes a unit of each line
+        run("systemctl", "daemon-reload")  # makes a unit of each line
     if after.sysctl != before.sysctl:
         if after.sysctl:
             _write(SYSCTL, after.sysctl)

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A worker as systemd runs it: its unit and its environment file.
+"""A worker's systemd unit and its environment file.
 
-Pure: an instance, which is a dictionary of the options in _celery/options.py, goes in; text comes out.
+Pure: turns an instance, a dictionary of the options in _celery/options.py, into text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .._common.quantities import parse_duration
 
 STALE_WORKERS = f"{PROGRAMS}/stale_workers.py"
 
-# A hung worker that the watchdog aborts gets this long to say where it hung; one that doesn't heed SIGABRT is killed.
+# Seconds that a hung worker has after the watchdog's SIGABRT to write its traceback, before it is killed.
 ABORT_TIMEOUT = 10
 
 
@@ -42,12 +42,12 @@ def unit(instance: Instance) -> str:
             ("WorkingDirectory", specifiers(instance["directory"])),
             ("Environment", " ".join(f"{name}={value}" for name, value in _own_environment(instance) if value)),
             ("EnvironmentFile", environment_path(instance["name"])),
-            # + : as root, because stale workers may be another user's
+            # +: runs as root, because stale workers may belong to another user
             ("ExecStartPre", "+" + command_line(stale_workers_command(instance))),
             ("ExecStart", command_line(command(instance))),
-            # SIGTERM for the main process alone: its children finish their tasks.
+            # Only the main process gets SIGTERM, so its children finish their tasks.
             ("KillMode", "mixed"),
-            # systemd counts ExecStartPre= in.
+            # This includes the time of ExecStartPre=.
             ("TimeoutStartSec", _plus(instance["start_timeout"], instance["stale_workers_timeout"])),
             ("TimeoutStopSec", f"{stop_timeout(instance):g}"),
             ("TimeoutAbortSec", ABORT_TIMEOUT),
@@ -80,7 +80,7 @@ def stale_workers_command(instance: Instance) -> list[str]:
 
 
 def _writable_paths(instance: Instance) -> list[str]:
-    # The host's /tmp, where a worker without one of its own goes, would be read-only too.
+    # Without PrivateTmp=, the worker uses the host's /tmp, which ProtectSystem=strict makes read-only.
     shared = ["/tmp", "/var/tmp"] if instance["sandbox"].get("PrivateTmp") is False else []  # noqa: S108
     return [*instance["writable_paths"], *shared]
 
@@ -89,7 +89,7 @@ def environment(instance: Instance) -> str:
     """The environment file in the grammar of EnvironmentFile=, systemd.exec(5)."""
     variables = {name: str(value) for name, value in instance["environment"].items() if value is not None}
     if "PYTHONPATH" in variables:
-        # The file's value wins over the unit's: the watchdog must stay within reach.
+        # The file's value overrides the unit's, so it needs the watchdog's directory too.
         variables["PYTHONPATH"] = f"{variables['PYTHONPATH']}:{program_directory(instance['name'])}"
     lines = [f'{name}="{_escape(value)}"\n' for name, value in sorted(variables.items())]
     return f"{MARKER}: the next run overwrites changes made here.\n" + "".join(lines)
@@ -99,19 +99,19 @@ def _own_environment(instance: Instance) -> list[tuple[str, str | None]]:
     return [
         ("PYTHONPATH", program_directory(instance["name"])),
         ("PYTHONUNBUFFERED", "1"),
-        # A hung worker's traceback goes to the journal when the watchdog ends it.
+        # SIGABRT from the watchdog writes a hung worker's traceback to the journal.
         ("PYTHONFAULTHANDLER", "1"),
         ("EVENKEEL_HAND_BACK", hand_back(instance)),
     ]
 
 
 def command_line(arguments: Iterable[str]) -> str:
-    """One Exec line: no shell reads it, but systemd expands $ and % and splits at blanks (systemd.service(5))."""
+    """One Exec line. No shell reads it, but systemd expands $ and % and splits at white space (systemd.service(5))."""
     return " ".join(_word(str(argument).replace("$", "$$")) for argument in arguments)
 
 
 def specifiers(text: str) -> str:
-    """Text in which systemd expands no specifier."""
+    """The text with % escaped, as systemd expands specifiers."""
     return text.replace("%", "%%")
 
 
@@ -135,7 +135,7 @@ def _lines(settings: Iterable[tuple[str, Any]]) -> list[str]:
     return [f"{name}={_value(value)}\n" for name, value in settings if value not in (None, "") or name in _EMPTY_MEANS]
 
 
-# An empty value says something here: no capability at all.
+# An empty value has a meaning here: no capabilities at all.
 _EMPTY_MEANS = ("CapabilityBoundingSet", "AmbientCapabilities")
 
 

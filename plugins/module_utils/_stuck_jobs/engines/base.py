@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an engine is: the part that knows one kind of database. All else works on these classes alone.
+"""The interface of an engine, the part that knows one kind of database. All other code uses only these classes.
 
-An engine reaches a database, reads its rows by pages, and writes changes that are fenced by what was read. What is
-stuck, what becomes of it, the record and the report are not its business.
+An engine opens a database, reads its rows by pages, and writes changes on condition that the rows are as they were read.
+It knows nothing of what is stuck, what to do about it, the record and the report.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Row = Sequence[Any]
 
 
 class Refused(Exception):
-    """The database refuses a write, such as by a constraint or a trigger. Its words are the message."""
+    """The database refuses a write, for example because of a constraint or a trigger. The message is the database's."""
 
 
 class NotText(bytes):
-    """What the database says is text but can't be decoded: it could neither be compared nor recorded as such."""
+    """A value of a text type that can't be decoded, and so can be neither compared nor recorded as text."""
 
 
 @dataclass(frozen=True)
 class Referrer:
-    """A foreign key, whichever table it belongs to, that points to a table of the family."""
+    """A foreign key of any table that refers to a table of the family."""
 
     table: str
     columns: tuple[str, ...]
@@ -43,9 +43,9 @@ class Referrer:
 
 
 class Engine(ABC):
-    """One database: whose it is, and the way to it."""
+    """One database: its owner, and how to open it."""
 
-    name: str  # of the kind, in messages: SQLite
+    name: str  # of this kind of database, in messages: SQLite
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -53,11 +53,11 @@ class Engine(ABC):
     @property
     @abstractmethod
     def owner(self) -> Identity:
-        """The user as whom everything is done. Raises StuckJobsError where the database can't be used."""
+        """The user as whom everything is done. Raises StuckJobsError if the database can't be used."""
 
     @abstractmethod
     def acting_as_owner(self) -> AbstractContextManager[None]:
-        """Root acts as the owner meanwhile; anybody else but the owner gets a StuckJobsError."""
+        """Root acts as the owner meanwhile. Raises StuckJobsError for any user but root and the owner."""
 
     @abstractmethod
     def connect(self, write: bool) -> AbstractContextManager[Session]:
@@ -66,7 +66,7 @@ class Engine(ABC):
     @staticmethod
     @abstractmethod
     def parse_time(value: Any, zone: tzinfo) -> float | None:
-        """Epoch seconds of a value of a time column, or None where there is any doubt about it."""
+        """The epoch seconds of a value of a time column, or None if there is any doubt about it."""
 
 
 class Session(ABC):
@@ -76,61 +76,62 @@ class Session(ABC):
 
     @abstractmethod
     def rows(self) -> Rows:
-        """The jobs and what belongs to them. Raises StuckJobsError for options that do not fit the schema."""
+        """The jobs and the rows that belong to them. Raises StuckJobsError for options that do not fit the schema."""
 
     @abstractmethod
     def begin(self) -> None:
-        """Begins a transaction that writes, once others that want to write have had their turn."""
+        """Begins a transaction that writes, after other processes that want to write have had time to."""
 
     @abstractmethod
     def commit(self) -> None:
-        """Raises Refused where a constraint is only looked at now."""
+        """Raises Refused if a deferred constraint fails."""
 
     @abstractmethod
     def roll_back(self) -> bool:
-        """Ends a transaction without a trace; False if there is none to end."""
+        """Rolls the current transaction back; False if there is none."""
 
     @abstractmethod
     def give_way(self) -> None:
-        """A transaction is over and the next is only being planned: others' turn begins. Must not wait."""
+        """Called between transactions, while the next is planned: other processes may write. Must not wait."""
 
     @abstractmethod
     def write(
         self, changes: Sequence[Change], unharmed: Callable[[Sequence[Change]], list[Change]]
     ) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
-        """Writes the jobs that still are as they were read, each with its family or not at all.
+        """Writes the jobs that are still as they were read, each with its whole family or not at all.
 
-        unharmed: of these changes, those whose families are still as planned; to be called within the transaction.
-        Returns the changes that were written, and the places of those that the database refuses, with its words.
-        Within a transaction, which it may replace by another one.
+        unharmed: returns those of the given changes whose families are still as planned; has to be called within the
+        transaction.
+        Returns the changes that were written, and the places of those that the database refused, with its messages.
+        Is called within a transaction, which it may replace by another one.
         """
 
     @abstractmethod
     def put_back(self, row: Recorded) -> bool:
-        """Makes one row what it was before; False where it is no longer as we left it."""
+        """Restores one row; False if it is no longer as the run left it."""
 
     @abstractmethod
     def put_back_whole(self, job: Sequence[Recorded]) -> bool:
-        """Makes all of these rows what they were before, or none of them."""
+        """Restores all of these rows, or none of them."""
 
     @abstractmethod
     def is_there(self, row: Recorded, like: Mapping[str, Any]) -> bool:
-        """Whether there is a row of this key with these values."""
+        """Whether there is a row with this key and these values."""
 
 
 class Rows(ABC):
-    """The rows of the family, each as its place in its table, followed by that table's `columns`."""
+    """The rows of the family. A row is the values of its locator, followed by those of its table's `columns`."""
 
     schemas: Mapping[str, Schema]  # by table
-    referrers: Sequence[Referrer]  # that an action that removes has to respect, besides the named children
+    referrers: Sequence[Referrer]  # foreign keys that a removal has to respect, besides those of the named children
     page_size: int  # rows that a batch may have at most
-    met_not_text: bool  # whether a row held NotText
+    met_not_text: bool  # whether any row so far contained NotText
 
     def __init__(self, database: Database, schemas: Mapping[str, Schema]) -> None:
         self.database, self.schemas = database, schemas
         self.columns = {table.table: self._columns_to_read(table) for table in database.family()}
         first = len(schemas[database.table].locator)
-        # Where in a job's row each column stands.
+        # The position of each column in a job's row.
         self.at = {column: number for number, column in enumerate(self.columns[database.table], first)}
         self._key = slice(first, first + len(database.id_column))
 
@@ -144,11 +145,11 @@ class Rows(ABC):
 
     @abstractmethod
     def find(self, job: str) -> tuple[Row, bool] | None:
-        """The row of an id, or of an unambiguous beginning of one, and whether its status is a stuck one."""
+        """The row of an id or of an unambiguous prefix of one, and whether its status is a stuck one."""
 
     @abstractmethod
     def children_of(self, child: Table, keys: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Row]]:
-        """The rows that belong to these parents and go with them, each with its parent's number."""
+        """The rows that belong to these parents and change with them, each with its parent's number."""
 
     @abstractmethod
     def referring(
@@ -159,7 +160,7 @@ class Rows(ABC):
     def _columns_to_read(self, table: Table) -> tuple[str, ...]:
         columns = [
             *table.id_column,
-            # Of what is removed, all: that is what has to be unchanged, and to come back.
+            # Of a row that is removed, all columns: they have to be unchanged, and an undo restores them.
             *(self.schemas[table.table].columns if self.database.action.removes else ()),
             table.status_column,
             *(column for action in that_set() for column in table.set_by(action)),

@@ -1,4 +1,4 @@
-"""The module that installs cleanup_stuck_jobs.py: one call, idempotent, true in check and diff mode."""
+"""The module job_cleanup_script: idempotence, check mode and diff mode."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def database(tmp_path):
     return {"name": "jobs", "path": str(tmp_path / "jobs.db"), "table": "jobs"}
 
 
-def test_it_is_installed_once_runs_and_goes(module, tmp_path, database):
+def test_the_script_is_installed_idempotently_runs_and_is_removed(module, tmp_path, database):
     options = {"script": SCRIPT.read_text(), "databases": [database], "cron_schedule": {"minute": "7"}}
     planned = module(**options, cron_state="present", _ansible_check_mode=True)
     assert not (tmp_path / "etc").exists()
@@ -62,16 +62,16 @@ def test_it_is_installed_once_runs_and_goes(module, tmp_path, database):
     assert not module(state="absent")["changed"]
 
 
-def test_it_says_whether_cron_is_missing(module, database, monkeypatch):
+def test_the_result_tells_whether_cron_is_missing(module, database, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert module(script="", databases=[database], cron_state="present")["cron_missing"]
     assert not module(script="", databases=[database])["cron_missing"]
 
 
-def test_a_user_who_is_not_there_is_named(module, tmp_path):
-    assert "there is no user nosuch" in module(script="", cron_state="present", cron_user="nosuch")["msg"]
+def test_a_cron_user_that_does_not_exist_is_an_error(module, tmp_path):
+    assert "user 'nosuch' does not exist" in module(script="", cron_state="present", cron_user="nosuch")["msg"]
     assert not (tmp_path / "etc").exists()
 
 
-def test_the_script_is_needed_to_install_it(module):
+def test_script_is_required_with_state_present(module):
     assert "script" in module()["msg"]

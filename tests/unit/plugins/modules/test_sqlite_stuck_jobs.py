@@ -1,4 +1,4 @@
-"""The module that cleans up stuck jobs, and that what is documented about its options is true."""
+"""The module sqlite_stuck_jobs, and the documentation of its options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from module_args import patch_module_args
 from project import PROJECT
 
 ENGINE = PROJECT / "plugins" / "module_utils" / "_stuck_jobs"
-# The descriptions of options, and what the engine makes of them.
+# The documented options, and the class that the engine reads each group into.
 OPTIONS = [
     (option_table.DATABASE, Database),
     (option_table.CHILD, Table),
@@ -57,7 +57,7 @@ def module(capsys, databases, **args):
     return json.loads(capsys.readouterr().out)
 
 
-def test_check_mode_and_diff_show_what_then_happens_once(capsys, jobs):
+def test_check_mode_and_diff_show_what_the_real_run_then_changes(capsys, jobs):
     planned = module(capsys, [jobs], _ansible_check_mode=True, _ansible_diff=True)
     assert planned["changed"]
     assert statuses(jobs) == ["processing", "processing", "completed"]
@@ -73,7 +73,7 @@ def test_check_mode_and_diff_show_what_then_happens_once(capsys, jobs):
     assert not module(capsys, [jobs])["changed"]
 
 
-def test_the_module_reports_every_wrong_database_and_still_does_the_others(capsys, jobs):
+def test_errors_of_databases_are_reported_and_the_other_databases_cleaned_up(capsys, jobs):
     outcome = module(capsys, [{**jobs, "table": "job"}, jobs, {**jobs, "path": "/nowhere"}])
     assert outcome["failed"]
     assert outcome["changed"]
@@ -82,7 +82,7 @@ def test_the_module_reports_every_wrong_database_and_still_does_the_others(capsy
     assert statuses(jobs) == ["pending", "pending", "completed"]
 
 
-def test_the_module_deletes_given_jobs_and_nothing_the_second_time(capsys, jobs):
+def test_given_jobs_are_deleted_and_unknown_the_second_time(capsys, jobs):
     asked = {**jobs, "action": "delete", "jobs": ["77cfa3cd"]}
     first = module(capsys, [asked])
     assert first["diff"][0]["after"] == ""
@@ -92,7 +92,7 @@ def test_the_module_deletes_given_jobs_and_nothing_the_second_time(capsys, jobs)
     assert second["databases"][0]["unknown"] == ["77cfa3cd"]
 
 
-def test_a_look_at_the_options_asks_no_worker_and_is_no_clean_up(capsys, jobs):
+def test_ask_workers_false_checks_the_options_only_and_needs_check_mode(capsys, jobs):
     nobody = {"app": "shop", "directory": "/nowhere", "python": "/nowhere/python"}
     asked = [{**jobs, "celery": nobody}]
     assert "it is not known what the workers are doing" in module(capsys, asked, _ansible_check_mode=True)["msg"]
@@ -103,7 +103,7 @@ def test_a_look_at_the_options_asks_no_worker_and_is_no_clean_up(capsys, jobs):
     assert "task_id_column: table jobs has no column 'taks'" in refused["msg"]
 
 
-def test_the_diff_says_in_words_and_rows_what_is_set(capsys, jobs):
+def test_the_diff_shows_a_sentence_and_what_is_set_in_each_row(capsys, jobs):
     asked = {**jobs, "jobs": ["77cfa3cd"], "time_column": "id", "reset_set": {"updated_at": None}}
     (diff,) = module(capsys, [asked], _ansible_check_mode=True, _ansible_diff=True)["diff"]
     assert diff == {
@@ -115,7 +115,7 @@ def test_the_diff_says_in_words_and_rows_what_is_set(capsys, jobs):
 
 
 @pytest.mark.parametrize(("table", "kind"), OPTIONS, ids=[kind.__name__ for table, kind in OPTIONS])
-def test_the_documented_options_are_those_that_there_are(table, kind):
+def test_the_documented_options_are_those_of_the_engine(table, kind):
     known = {item.name for item in dataclasses.fields(kind)} - {"outcomes"}
     if issubclass(kind, Table):
         known |= {option for action in that_set() for option in (action.to_option, action.set_option)}
@@ -124,7 +124,7 @@ def test_the_documented_options_are_those_that_there_are(table, kind):
     assert {option.name for option in table} == known
 
 
-def test_what_is_documented_as_a_default_is_what_holds_without_the_option(jobs):
+def test_documented_defaults_are_those_of_the_engine(jobs):
     documented = {option.name: option.default for option in option_table.DATABASE if option.default is not None}
     assert read_options({**documented, **jobs}) == read_options(jobs)
 
@@ -136,7 +136,7 @@ def test_the_engine_uses_every_option():
     assert {item.name for table, kind in OPTIONS for item in dataclasses.fields(kind)} <= used
 
 
-def test_null_is_null_where_a_status_is_set_and_nowhere_else(capsys, jobs):
+def test_null_sets_a_status_to_null(capsys, jobs):
     with closing(sqlite3.connect(jobs["path"])) as db:
         db.execute("CREATE TABLE links (id INTEGER PRIMARY KEY, job TEXT, status TEXT)")
         db.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, job TEXT, status TEXT)")
@@ -146,9 +146,9 @@ def test_null_is_null_where_a_status_is_set_and_nowhere_else(capsys, jobs):
     links, notes = ({"table": table, "foreign_key": ["job"]} for table in ("links", "notes"))
 
     asked = {**jobs, "reset_to": None, "children": [links, {**notes, "reset_to": "waiting"}]}
-    told = module(capsys, [asked], _ansible_check_mode=True)
-    assert "2 in jobs would be reset to NULL" in told["msg"]
-    assert told["diff"][0]["after"].startswith("jobs 77cfa3cd-1: NULL (")
+    planned = module(capsys, [asked], _ansible_check_mode=True)
+    assert "2 in jobs would be reset to NULL" in planned["msg"]
+    assert planned["diff"][0]["after"].startswith("jobs 77cfa3cd-1: NULL (")
     module(capsys, [asked])
     assert statuses(jobs) == [None, None, "completed"]
     assert of_children(jobs) == {"links": {None, "completed"}, "notes": {"waiting", "completed"}}
@@ -170,8 +170,8 @@ def of_children(jobs):
 
 
 @pytest.mark.parametrize("option", ["threshold", "stuck_statuses", "reset_set", "max_attempts"])
-def test_null_is_refused_where_it_is_no_value(capsys, jobs, option):
-    told = module(capsys, [{**jobs, option: None}])
-    assert told["failed"]
-    assert option in told["msg"]
+def test_null_is_an_error_for_other_options(capsys, jobs, option):
+    result = module(capsys, [{**jobs, option: None}])
+    assert result["failed"]
+    assert option in result["msg"]
     assert statuses(jobs) == ["processing", "processing", "completed"]

@@ -1,4 +1,4 @@
-"""The module: its options, check mode, and what it says it changed."""
+"""The module swapfile: its options, check mode, and the changes that it reports."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def quiet(base):
     return type("Quiet", (base,), {"log": lambda self, *args, **options: None})
 
 
-def test_check_mode_shows_the_steps_and_takes_none(monkeypatch, capsys):
+def test_check_mode_reports_the_steps_and_takes_none(monkeypatch, capsys):
     result, taken = run(monkeypatch, capsys, EMPTY, FRESH, swappiness=10)
     assert result["changed"]
     assert result["steps"][0] == "make /swapfile.evenkeel-new"
@@ -58,7 +58,7 @@ def test_check_mode_shows_the_steps_and_takes_none(monkeypatch, capsys):
     assert not taken
 
 
-def test_fstab_names_the_file_only_while_it_is_there(monkeypatch, capsys):
+def test_fstab_has_the_file_only_while_it_exists(monkeypatch, capsys):
     result, taken = run(monkeypatch, capsys, ACTIVE, check_mode=False, state="absent", swappiness=10)
     assert taken == [replace(SET, fstab="", sysctl=""), Step("off", PATH), Step("remove", PATH)]
     assert result["diff"][0]["after"] == {"path": PATH, "state": "absent"}
@@ -67,13 +67,13 @@ def test_fstab_names_the_file_only_while_it_is_there(monkeypatch, capsys):
     assert taken == [Step("on", PATH), replace(FRESH, fstab=SET.fstab)]
 
 
-def test_nothing_to_do_is_no_change(monkeypatch, capsys):
+def test_a_host_in_the_wanted_state_is_not_changed(monkeypatch, capsys):
     result, taken = run(monkeypatch, capsys, ACTIVE, check_mode=False, swappiness=10)
     assert (result["changed"], result["steps"], taken) == (False, [], [SET])
     assert all(each["before"] == each["after"] for each in result["diff"])
 
 
-def test_an_unsupported_file_system_fails_or_skips(monkeypatch, capsys):
+def test_an_unsupported_file_system_is_an_error_or_skipped(monkeypatch, capsys):
     host = replace(EMPTY, filesystem="tmpfs")
     assert run(monkeypatch, capsys, host)[0]["failed"]
     assert run(monkeypatch, capsys, host, unsupported="skip")[0]["skipped"]
@@ -83,21 +83,21 @@ def test_an_unsupported_file_system_fails_or_skips(monkeypatch, capsys):
     ("params", "words"),
     [
         ({"size": "much"}, "size: 'much' is not a size"),
-        ({"size": "4K"}, "size: 4K is too little. The least is 1M"),
+        ({"size": "4K"}, "size: 4K is too small. Set at least 1M"),
         ({"reserve": "-1G"}, "reserve: '-1G' is not a size"),
         ({"path": "swapfile"}, "path: 'swapfile' can't be a swap file"),
         ({"path": "/"}, "path: '/' can't be a swap file"),
-        ({"swappiness": 201}, "swappiness: 201 is not a number from 0 to 200"),
+        ({"swappiness": 201}, "swappiness: 201 is out of range. Set a number from 0 to 200"),
         ({"path": "/a\\b"}, "can't be a swap file"),
         ({"path": "/a b"}, "path: '/a b' can't be a swap file"),
     ],
 )
-def test_wrong_options_are_named(monkeypatch, capsys, params, words):
+def test_errors_in_options_are_reported(monkeypatch, capsys, params, words):
     result, _taken = run(monkeypatch, capsys, EMPTY, **params)
     assert words in result["msg"]
 
 
-# For each option a value that makes a difference on one of the hosts below.
+# For each option a value that has an effect on one of the hosts below.
 SAMPLES = {
     "state": "absent",
     "path": "/another",
@@ -109,7 +109,7 @@ SAMPLES = {
 
 
 @pytest.mark.parametrize("name", [option.name for option in SWAP])
-def test_every_option_makes_a_difference(monkeypatch, capsys, name):
+def test_every_option_has_an_effect(monkeypatch, capsys, name):
     hosts = (EMPTY, replace(EMPTY, filesystem="tmpfs"))
     default = [run(monkeypatch, capsys, host) for host in hosts]
     assert [run(monkeypatch, capsys, host, **{name: SAMPLES[name]}) for host in hosts] != default

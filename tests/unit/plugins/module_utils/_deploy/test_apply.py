@@ -1,4 +1,4 @@
-"""Changes as a whole or not at all, on real files and a systemd of our own: killed at every step, and put right."""
+"""Changes are made as a whole or not at all, even if a run is killed at any step. Real files, a simulated systemd."""
 
 import json
 from dataclasses import dataclass
@@ -20,16 +20,16 @@ BY_HAND = "[Service]\nExecStart=/usr/bin/celery -A shop worker\n"
 WORKER = KINDS["worker"]
 STAY_UP = {"w": 0.01}
 FIRST, SECOND = {"concurrency": 1}, {"concurrency": 2}
-BAD, FALLING = {"description": "does not come up"}, {"description": "falls over"}
+BAD, FALLING = {"description": "does not start"}, {"description": "starts and crashes"}
 
 
 class Killed(BaseException):
-    """As by `kill -9`: nobody catches it."""
+    """Simulates `kill -9`: no handler for Exception catches it."""
 
 
 @dataclass
 class Host:
-    """Runs the unit that it has loaded, if that is any good."""
+    """A simulated systemd with one service."""
 
     unit: Path
     loaded: str = ""
@@ -157,7 +157,7 @@ def test_only_the_last_two_generations_are_kept(host):
     assert set(store.read_generations("w", WORKER.paths("w"))) == {state.current, state.previous}
 
 
-def test_what_a_former_version_remembers_is_taken_over(host):
+def test_the_store_of_an_earlier_version_is_taken_over(host):
     deploy(FIRST)
     store.STORE.rename(store.FORMER_STORE)
     state = store.FORMER_STORE / "w" / "state.json"
@@ -170,7 +170,7 @@ def test_what_a_former_version_remembers_is_taken_over(host):
     assert not store.FORMER_STORE.exists()
 
 
-def test_a_second_run_is_kept_out(host):
+def test_a_second_run_is_refused_while_the_first_is_active(host):
     one, other = apply.only_one_run(), apply.only_one_run()
     with one, pytest.raises(apply.BusyError, match="Another run"), other:
         pass
@@ -178,7 +178,7 @@ def test_a_second_run_is_kept_out(host):
         pass
 
 
-# What a run may be about when it is killed: (what ran before, what it wants).
+# What a run is doing when it is killed: (what ran before, what it deploys).
 STORIES = {
     "the first deployment": (None, FIRST),
     "a deployment": (FIRST, SECOND),
@@ -187,8 +187,10 @@ STORIES = {
 
 
 @pytest.mark.parametrize("story", STORIES)
-@pytest.mark.parametrize("afterwards", ["the same", "the one before", "a bad one", "back", "to the original", "absent"])
-def test_killed_at_any_step_the_next_run_puts_it_right(tmp_path, monkeypatch, story, afterwards):
+@pytest.mark.parametrize(
+    "afterwards", ["the same", "the previous one", "a bad one", "roll back", "to the original", "absent"]
+)
+def test_the_next_run_completes_one_that_was_killed_at_any_step(tmp_path, monkeypatch, story, afterwards):
     before, wanted = STORIES[story]
     last_step = 0
     for step in range(1, 60):
@@ -205,33 +207,33 @@ def test_killed_at_any_step_the_next_run_puts_it_right(tmp_path, monkeypatch, st
             except apply.NotUpError:
                 pass
             host.killed_at = 0
-            # systemd goes on by itself, and a host that was rebooted starts what lies there.
+            # systemd keeps running, and a host that was rebooted starts the unit that is in place.
             host.run("systemctl", "daemon-reload")
             host.running = "" if BAD["description"] in host.loaded else host.loaded
-            _put_right(host, before, wanted, afterwards)
+            _complete(host, before, wanted, afterwards)
         if last_step < step:
             break
     assert last_step > 5
 
 
-def _put_right(host, before, wanted, afterwards):
+def _complete(host, before, wanted, afterwards):
     good = wanted if wanted is not BAD else (before or FIRST)
     if afterwards == "the same":
         deploy(good)
         assert runs(host, good)
         assert plan(good) == []
-    elif afterwards == "the one before":
+    elif afterwards == "the previous one":
         deploy(before or FIRST)
         assert runs(host, before or FIRST)
     elif afterwards == "a bad one":
         with pytest.raises(apply.NotUpError):
             deploy({**BAD, "concurrency": 9})
-        # What ran before, or what the killed run had already made run.
+        # What ran before, or what the killed run had already started.
         assert host.running == BY_HAND or runs(host, before or wanted) or runs(host, wanted)
     else:
         found = find()
         changes = {
-            "back": lambda: plan_previous(["w"], found, STAY_UP),
+            "roll back": lambda: plan_previous(["w"], found, STAY_UP),
             "to the original": lambda: plan_original(["w"], found),
             "absent": lambda: plan_absent(found),
         }[afterwards]()

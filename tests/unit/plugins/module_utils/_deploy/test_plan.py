@@ -1,4 +1,4 @@
-"""Plans: what has to change and what to go back to, whatever is found."""
+"""Plans: what has to change, and what to roll back to, for any state of the host."""
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
@@ -41,7 +41,7 @@ def present(wanted, host):
 
 
 def carried_out(found, change):
-    """What a host is like after a change, told by the plan alone."""
+    """The host's state after a change, according to the plan alone."""
     before = {} if found.state.pending else {generation(found.files): found.files}
     files = {path: file for path, file in {**found.files, **change.files}.items() if file}
     return Found(
@@ -62,7 +62,7 @@ STATES = [State(), State(EARLIER), State(pending=EARLIER), State(EARLIER, previo
 
 @st.composite
 def hosts(draw):
-    """Each worker in any state that a host can have it in."""
+    """Each worker in any state that is possible on a host."""
     host = {}
     for name in NAMES:
         unit = draw(st.sampled_from([None, BY_HAND, File(MARKER.encode()), WANTED[name][unit_path(name)]]))
@@ -81,7 +81,7 @@ def hosts(draw):
 
 
 @given(hosts(), st.sets(st.sampled_from(NAMES)))
-def test_after_the_plan_all_is_as_wanted_and_the_next_plan_is_empty(host, names):
+def test_a_plan_reaches_the_wanted_state_and_the_next_plan_is_empty(host, names):
     wanted = {name: WANTED[name] for name in names}
     for change in present(wanted, host):
         host[change.name] = carried_out(host[change.name], change)
@@ -94,20 +94,20 @@ def test_after_the_plan_all_is_as_wanted_and_the_next_plan_is_empty(host, names)
 
 
 @given(hosts())
-def test_a_unit_of_somebody_elses_is_kept_before_it_is_replaced(host):
+def test_an_original_unit_is_kept_before_it_is_replaced(host):
     for change in present(WANTED, host):
         unfinished = host[change.name].state.pending
         if host[change.name].files.get(unit_path(change.name)) == BY_HAND and not unfinished:
             assert change.keep.file == BY_HAND
 
 
-def test_what_an_unfinished_run_left_is_not_taken_for_the_original():
+def test_the_unit_of_an_interrupted_run_is_not_taken_for_the_original():
     half_done = Found(files={unit_path("a"): BY_HAND}, active=True, enabled=False, state=State(pending="x"))
     (change,) = present({"a": WANTED["a"]}, {"a": half_done})
     assert change.keep is None
 
 
-def test_a_worker_that_crashes_again_and_again_is_not_running():
+def test_a_worker_in_a_crash_loop_counts_as_not_running():
     crashing = Found(files=WANTED["a"], active=True, ready=False, enabled=True, state=State(generation(WANTED["a"])))
     (change,) = present({"a": WANTED["a"]}, {"a": crashing})
     assert (change.why, change.files) == ("not running", {})
@@ -118,7 +118,7 @@ def test_only_what_we_deployed_is_removed(host):
     assert {change.name for change in plan_absent(host)} == {name for name, found in host.items() if found.state.ours}
 
 
-def test_back_to_the_original_and_again():
+def test_a_second_rollback_to_the_original_changes_nothing():
     host = {"a": Found(files={unit_path("a"): BY_HAND}, active=True, enabled=True)}
     (deploy,) = present({"a": WANTED["a"]}, host)
     host["a"] = carried_out(host["a"], deploy)
@@ -129,7 +129,7 @@ def test_back_to_the_original_and_again():
     assert plan_original(["a"], host) == []
 
 
-def test_there_is_no_way_back_where_nothing_was():
+def test_a_worker_without_an_original_unit_can_not_be_rolled_back_to_it():
     nothing = Original(None, elsewhere=False, active=False, enabled=False)
     found = Found(files=WANTED["a"], state=State("x"), original=nothing)
     for plan in (plan_original(["a"], {}), plan_previous(["a"], {}, STAY_UP)):
@@ -140,7 +140,7 @@ def test_there_is_no_way_back_where_nothing_was():
         plan_previous(["a"], {"a": found}, STAY_UP)
 
 
-def test_back_by_one_generation_and_no_further():
+def test_a_second_rollback_to_the_previous_generation_changes_nothing():
     host = {"a": Found(files={unit_path("a"): BY_HAND}, active=True, ready=True, enabled=True)}
     for wanted in (WANTED, NEXT):
         (deploy,) = present({"a": wanted["a"]}, host)
@@ -153,7 +153,7 @@ def test_back_by_one_generation_and_no_further():
     assert carried_out(host["a"], forward).state == State(generation(NEXT["a"]), previous=generation(WANTED["a"]))
 
 
-def test_before_the_first_generation_there_was_the_original():
+def test_the_first_generation_is_rolled_back_to_the_original_unit():
     host = {"a": Found(files={unit_path("a"): BY_HAND}, active=True, ready=True, enabled=True)}
     (deploy,) = present({"a": WANTED["a"]}, host)
     host["a"] = carried_out(host["a"], deploy)
@@ -161,7 +161,7 @@ def test_before_the_first_generation_there_was_the_original():
     assert carried_out(host["a"], back).files == {unit_path("a"): BY_HAND}
 
 
-def test_a_removed_worker_leaves_the_unit_of_before_where_that_is_asked_for():
+def test_removing_a_worker_restores_the_original_unit_only_with_restore_original():
     host = {"a": Found(files={unit_path("a"): BY_HAND}, active=True, ready=True, enabled=True)}
     (deploy,) = present({"a": WANTED["a"]}, host)
     host["a"] = carried_out(host["a"], deploy)
@@ -173,7 +173,7 @@ def test_a_removed_worker_leaves_the_unit_of_before_where_that_is_asked_for():
     assert dropped == restored
 
 
-def test_what_was_changed_by_hand_and_runs_is_what_to_go_back_to():
+def test_files_that_were_changed_by_hand_and_run_are_rolled_back_to():
     by_hand = {**WANTED["a"], unit_path("a"): File(WANTED["a"][unit_path("a")].content + b"# at 3 a.m.")}
     found = Found(files=by_hand, active=True, ready=True, enabled=True, state=State(generation(WANTED["a"])))
     (deploy,) = present({"a": NEXT["a"]}, {"a": found})
@@ -182,7 +182,7 @@ def test_what_was_changed_by_hand_and_runs_is_what_to_go_back_to():
     assert fall_back(deploy, found).run
 
 
-def test_what_does_not_run_is_not_what_to_go_back_to():
+def test_files_that_do_not_run_are_not_rolled_back_to():
     good = generation(WANTED["a"])
     broken = {**WANTED["a"], unit_path("a"): File(b"half of it")}
     for found in (
@@ -194,7 +194,7 @@ def test_what_does_not_run_is_not_what_to_go_back_to():
         assert fall_back(deploy, found).run
 
 
-def test_the_diff_shows_the_unit_and_keeps_the_secrets():
+def test_the_diff_shows_the_unit_but_no_values_of_the_environment():
     changes = present(WANTED, {})
     shown = diff(changes, {})
     assert "ExecStart=" in shown["after"]

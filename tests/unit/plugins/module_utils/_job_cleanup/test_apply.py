@@ -1,4 +1,4 @@
-"""What differs is written, what is no longer wanted goes, and nothing else is touched."""
+"""Files that differ are written, those that are no longer wanted are removed, and nothing else is touched."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ME = Identity(os.getuid(), os.getgid())
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """The directory that all of ours lies in."""
+    """A directory that contains all of our files."""
     for name, path in {
         "PROGRAMS": "lib",
         "SCRIPT": "lib/script.py",
@@ -48,7 +48,7 @@ def test_check_mode_writes_nothing(root):
     assert tree(root) == []
 
 
-def test_it_is_installed_once_with_cron_s_file_last(root):
+def test_installing_is_idempotent_and_writes_crons_file_last(root):
     assert apply(everything(root))[-1] == "cleanup"
     assert (root / "lib/engine/plan.py").is_file()
     assert apply(everything(root)) == []
@@ -56,7 +56,7 @@ def test_it_is_installed_once_with_cron_s_file_last(root):
     assert (root / "lib/script.py").read_bytes() == b"2"
 
 
-def test_records_are_closed_to_others(root):
+def test_only_the_user_can_read_its_records(root):
     apply(everything(root))
     records = root / "records" / ME.name
     assert records.stat().st_mode & 0o7777 == 0o700
@@ -72,7 +72,7 @@ def test_a_wrong_mode_is_corrected(root):
     assert (root / "etc/config.json").stat().st_mode & 0o7777 == 0o644
 
 
-def test_what_older_versions_had_goes(root):
+def test_files_of_older_versions_are_removed(root):
     apply(everything(root))
     for name in ("lib/engine/moved/rows.py", "lib/old/rows.py"):
         (root / name).parent.mkdir()
@@ -92,7 +92,7 @@ def test_what_older_versions_had_goes(root):
     ]
 
 
-def test_all_goes_but_records_and_what_is_not_ours_with_cron_s_file_first(root):
+def test_absent_removes_crons_file_first_and_keeps_records_and_files_of_others(root):
     apply(everything(root))
     (root / "lib/watchdog.py").touch()
     (root / "etc/worker.env").touch()

@@ -24,7 +24,7 @@ def errors(databases, once=(), cron_user=None):
     return list(check.errors(SQLite, databases, once, cron_user))
 
 
-def test_what_is_right_has_no_errors(database):
+def test_correct_options_have_no_errors(database):
     assert errors([database], [{**database, "action": "delete"}], "") == []
     assert errors([], cron_user="root") == []
 
@@ -32,16 +32,16 @@ def test_what_is_right_has_no_errors(database):
 def test_all_errors_are_listed(database):
     twice = {**database, "table": "jbos"}
     same_name, no_table = errors([database, twice])
-    assert same_name == "databases: 2 of them are named jobs. Give each a name of its own."
+    assert same_name == "databases: name 'jobs' is used by 2 databases. Set a different one for each."
     assert "jbos" in no_table
 
 
-def test_a_clean_up_of_an_unknown_database_is_named_with_the_nearest(database):
+def test_a_clean_up_of_an_unknown_database_is_an_error_that_names_the_nearest(database):
     (error,) = errors([database], [{"name": "jbos"}])
-    assert error == "once: there is no database jbos. Did you mean 'jobs'?"
+    assert error == "once: there is no database 'jbos'. Did you mean 'jobs'?"
 
 
-def test_a_clean_up_that_does_not_fit_its_database_is_named(database):
+def test_a_clean_up_that_does_not_fit_its_database_is_an_error(database):
     (error,) = errors([database], [{**database, "stuck_statuses": []}])
     assert "stuck_statuses" in error
 
@@ -54,10 +54,10 @@ def test_a_clean_up_that_does_not_fit_its_database_is_named(database):
         ("", ["1005"], ["belong to 1005. Give root"]),
         ("root", ["app", "shop"], []),
         (ME, [ME], []),
-        ("", ["app", "shop"], ["belong to app, shop. Give root"]),
-        (ME, ["app"], [f"belong to app, and cron would run as {ME}"] if ME != "root" else []),
-        ("nobody", ["app", "nobody"], ["belong to app, nobody, and cron would run as nobody"]),
-        ("no-such-user", [], ["there is no user no-such-user"]),
+        ("", ["app", "shop"], ["cron_user is empty, but the databases belong to app, shop. Set root"]),
+        (ME, ["app"], [f"cron_user is {ME}, but the databases belong to app."] if ME != "root" else []),
+        ("nobody", ["app", "nobody"], ["cron_user is nobody, but the databases belong to app, nobody."]),
+        ("no-such-user", [], ["user 'no-such-user' does not exist"]),
     ],
 )
 def test_cron_s_user_has_to_be_able_to_write_all_databases(cron_user, owners, words):

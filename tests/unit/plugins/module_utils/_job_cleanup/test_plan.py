@@ -1,4 +1,4 @@
-"""What the script's configuration and cron's file say."""
+"""The contents of the script's configuration and of cron's file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ JOBS = {"name": "jobs", "path": "/srv/jobs.db", "table": "jobs"}
 APP = Identity(1000, 1000)
 
 
-def test_the_script_has_its_configuration_and_its_engine():
+def test_the_script_is_installed_with_its_configuration_and_its_engine():
     files = wanted("#!/usr/bin/env python3\n", [JOBS], "/srv/jobs.prom", [APP], None).files
     assert files[SCRIPT].mode == 0o755
     assert json.loads(files[CONFIG].content) == {
@@ -31,7 +31,7 @@ def test_the_script_has_its_configuration_and_its_engine():
     assert CRON not in files
 
 
-def test_cron_runs_the_script_every_tenth_minute_unless_told_otherwise():
+def test_cron_runs_the_script_every_ten_minutes_by_default():
     marker, line = str(Cron({}, "app")).splitlines()
     assert marker == "# Managed by evenkeel.celery"
     assert line.startswith("*/10 * * * * app systemd-cat ")

@@ -1,4 +1,4 @@
-"""Which Python runs the command that an operator names, and what the probe's answers mean."""
+"""The interpreter of an executable, and what the probe's answers mean."""
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight.probe import interpreter, question, warnings
@@ -32,7 +32,7 @@ def test_the_interpreter_of_a_console_script(tmp_path, head, python):
         ({"task_reject_on_worker_lost": False}, True, 0),
     ],
 )
-def test_tasks_that_all_come_back_are_warned_of(settings, of_the_application, warned):
+def test_task_reject_on_worker_lost_for_all_tasks_gets_a_warning(settings, of_the_application, warned):
     found = list(warnings(worker(settings=settings), {"requeues": of_the_application}))
     assert [warning.split()[0] for warning in found] == ["task_reject_on_worker_lost"] * warned
 
@@ -49,6 +49,6 @@ def test_tasks_that_all_come_back_are_warned_of(settings, of_the_application, wa
         ({"app": "other"}, False),
     ],
 )
-def test_workers_that_the_probe_would_see_alike_are_asked_about_once(options, same):
+def test_workers_for_which_the_probe_would_find_the_same_share_one_answer(options, same):
     first = worker(settings={"task_acks_late": True})
     assert (question({**first, **options}) == question(first)) is same

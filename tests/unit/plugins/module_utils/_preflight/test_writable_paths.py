@@ -1,4 +1,4 @@
-"""What is said of paths that a worker's user can't write."""
+"""Errors and warnings about paths that a worker's user can't write."""
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import writable_paths
@@ -7,21 +7,21 @@ from workers import worker
 
 @pytest.fixture
 def look(monkeypatch):
-    """What the kernel said to the user."""
+    """Sets what the user's own look at the paths finds."""
 
-    def say(closed=(), roots=()):
+    def finds(closed=(), roots=()):
         monkeypatch.setattr(writable_paths, "_look", lambda _: {"closed": dict(closed), "roots": list(roots)})
 
-    return say
+    return finds
 
 
-def test_a_path_or_one_above_it_shuts_the_user_out(look, tmp_path):
+def test_an_error_names_the_path_or_the_parent_that_denies_access(look, tmp_path):
     tmp_path.chmod(0o750)
     path, below = str(tmp_path), f"{tmp_path}/my data"
     look(closed={path: path, below: path})
     itself, above = writable_paths.errors(worker(user="shop"))
     assert itself.startswith(f"writable_paths '{path}' can't be written by user shop: {path} is ")
-    assert f"mode 0750. Let that user in (chown shop {path}, or setfacl), or leave the path out." in itself
+    assert f"mode 0750. Give that user permission (chown shop {path}, or setfacl), or leave the path out." in itself
     assert f"'{below}' can't" in above
     assert f"(chmod o+x {path}, or setfacl)" in above
 
@@ -33,12 +33,12 @@ def test_a_path_or_one_above_it_shuts_the_user_out(look, tmp_path):
         (["/d/1", "/d/2", "/d/3", "/d/4"], "chown shop /d/1 /d/2 /d/3 … (4 in all)"),
     ],
 )
-def test_what_root_left_is_warned_of(look, roots, command):
+def test_files_that_belong_to_root_get_a_warning_with_the_command_that_helps(look, roots, command):
     look(roots=roots)
     (warning,) = writable_paths.warnings(worker(user="shop"))
     assert warning.endswith(f"If the worker needs them: {command}")
 
 
-def test_all_well(look):
+def test_writable_paths_get_neither_error_nor_warning(look):
     look()
     assert [*writable_paths.errors(worker()), *writable_paths.warnings(worker())] == []

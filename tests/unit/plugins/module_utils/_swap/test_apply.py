@@ -1,4 +1,4 @@
-"""What is read of the host, and how a file is made on it."""
+"""How the host's state is read, and how a swap file is made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ACTIVE = File(PATH, "swap file", G, G, active=True, used=G)
 HOST = Host(ACTIVE, File(NEW), "ext4", free=10 * G, memory=0)
 
 
-def test_memory_is_looked_at_again_before_swapoff():
+def test_memory_is_checked_again_before_swapoff():
     host = HOST
     runner = Runner(PATH, G, run=lambda *command: None, log=lambda line: None)
     runner.look = lambda: host
@@ -27,7 +27,7 @@ def test_memory_is_looked_at_again_before_swapoff():
     runner.off(PATH)
 
 
-def test_swaps_are_read_with_escapes_and_deleted_files():
+def test_proc_swaps_is_parsed_with_escapes_and_deleted_files():
     text = (
         "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
         "/swap\\040file                            file\t\t65532\t\t12\t\t-2\n"
@@ -61,7 +61,7 @@ def header(pages):
     return b"\0" * 1028 + (pages - 1).to_bytes(4, "little") + b"\0" * (swap_apply.PAGE - 1042) + b"SWAPSPACE2"
 
 
-def test_files_are_known_by_their_content(tmp_path):
+def test_swap_files_are_recognized_by_their_content(tmp_path):
     def looked(name):
         return swap_apply.look(str(tmp_path / name)).file
 
@@ -84,7 +84,7 @@ def test_files_are_known_by_their_content(tmp_path):
 
 
 @pytest.mark.parametrize("filesystem", ["ext4", "ext3", "btrfs"])
-def test_a_new_file_is_private_whole_and_marked(tmp_path, monkeypatch, filesystem):
+def test_a_new_file_is_private_without_holes_and_labelled(tmp_path, monkeypatch, filesystem):
     path = str(tmp_path / "swap")
     commands = []
     runner = Runner(path, 5 * MIB + swap_apply.PAGE, lambda *command: commands.append(command), lambda line: None)

@@ -1,4 +1,4 @@
-"""The plan, on a model of a host that has the kernel's rules."""
+"""Plans, carried out on a model of a host that follows the kernel's rules."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def verbs(steps):
 
 
 class Kernel(Runner):
-    """A host in memory that refuses what Linux refuses, and remembers what protected it at each moment."""
+    """A simulated host that refuses what Linux refuses, and records its state after each step."""
 
     def __init__(self, host, size, broken=()):
         super().__init__(PATH, size, self.refuse, lambda line: None)
@@ -92,7 +92,7 @@ sizes = st.sampled_from([None, G, 2 * G])
 
 
 @given(hosts, sizes)
-def test_the_plan_ends_in_the_wish_and_there_is_no_second_one(host, size):
+def test_a_plan_reaches_the_wanted_state_and_the_next_plan_is_empty(host, size):
     kernel = Kernel(host, size)
     apply(kernel, host, plan(host, size))
     after = kernel.host
@@ -103,21 +103,21 @@ def test_the_plan_ends_in_the_wish_and_there_is_no_second_one(host, size):
 
 
 @given(hosts, sizes.filter(bool))
-def test_the_host_is_never_worse_off_than_it_has_to_be(host, size):
+def test_a_host_with_swap_loses_it_only_while_the_new_file_is_renamed(host, size):
     kernel = Kernel(host, size)
     steps = plan(host, size)
     apply(kernel, host, steps)
     was_served = host.file.active or (host.new.active and host.file.size)
     for number, moment in enumerate(kernel.history):
-        # A reboot finds a whole swap file at the path, if it did before.
+        # A reboot finds a complete swap file at the path, if there was one before.
         assert moment.file.size or not host.file.size
-        # Without any swap only while the proven new file gets its name.
+        # There is no swap only while the proven new file is renamed.
         if was_served and not (moment.file.active or moment.new.active):
             assert verbs(steps[number:]) in (["rename new", "on file"], ["on file"])
 
 
 @given(hosts, sizes, st.lists(st.booleans(), max_size=8))
-def test_a_failure_leaves_the_swap_of_before_and_the_next_run_succeeds(host, size, broken):
+def test_a_failure_restores_the_original_swap_and_the_next_run_succeeds(host, size, broken):
     kernel = Kernel(host, size, broken)
     try:
         apply(kernel, host, plan(host, size))
@@ -131,7 +131,7 @@ def test_a_failure_leaves_the_swap_of_before_and_the_next_run_succeeds(host, siz
 
 
 @given(hosts, sizes, st.integers(0, 2 * G))
-def test_a_plan_that_passes_the_check_has_the_room_that_it_needs(host, size, reserve):
+def test_a_plan_that_passes_the_check_has_the_disk_space_and_memory_that_it_needs(host, size, reserve):
     steps = plan(host, size)
     try:
         check(host, steps, size, reserve)
@@ -143,7 +143,7 @@ def test_a_plan_that_passes_the_check_has_the_room_that_it_needs(host, size, res
         assert host.file.used + host.new.used <= host.memory + host.elsewhere
 
 
-def test_the_step_that_failed_is_named():
+def test_the_error_names_the_step_that_failed():
     kernel = Kernel(EMPTY, G, [False, True])
     with pytest.raises(SwapError, match=f"Could not swapon {NEW}: broken"):
         apply(kernel, EMPTY, plan(EMPTY, G))
@@ -181,7 +181,7 @@ def test_plans(host, size, steps):
 
 @pytest.mark.parametrize("kind", ["file that holds something else", "directory", "symbolic link", "block device"])
 @pytest.mark.parametrize("size", [G, None])
-def test_what_is_no_swap_file_is_left_alone(kind, size):
+def test_anything_but_a_swap_file_is_left_alone(kind, size):
     with pytest.raises(SwapError, match=f"/swapfile is a {kind} and is left as it is"):
         plan(replace(EMPTY, file=File(PATH, kind)), size)
 
@@ -189,19 +189,19 @@ def test_what_is_no_swap_file_is_left_alone(kind, size):
 @pytest.mark.parametrize(
     ("host", "size", "words"),
     [
-        (replace(EMPTY, filesystem="overlay"), G, "lies on overlay, which carries no swap files.*ext4"),
-        (replace(EMPTY, filesystem=""), G, "no directory /"),
-        (replace(EMPTY, free=2 * G), 2 * G, "size 2G and reserve 1G do not fit in the 2048M"),
+        (replace(EMPTY, filesystem="overlay"), G, "is on overlay, which does not support swap files.*ext4"),
+        (replace(EMPTY, filesystem=""), G, "directory / does not exist"),
+        (replace(EMPTY, free=2 * G), 2 * G, "size 2G and reserve 1G do not fit into the 2048M"),
         (replace(EMPTY, file=swap(active=True), free=G), G, "remove it first"),
         (replace(EMPTY, file=swap(active=True, used=G), memory=G), None, "1024M of memory is swapped out to it"),
-        (replace(EMPTY, file=swap(active=True, used=G), memory=G), 3 * G, "room for 922M elsewhere"),
+        (replace(EMPTY, file=swap(active=True, used=G), memory=G), 3 * G, "only 922M are free elsewhere"),
     ],
 )
-def test_what_can_not_be_is_said_first(host, size, words):
+def test_the_check_refuses_what_the_host_can_not_do(host, size, words):
     with pytest.raises(SwapError, match=words):
         check(host, plan(host, size), size, G)
 
 
-def test_what_is_already_right_needs_nothing():
+def test_a_host_in_the_wanted_state_needs_neither_memory_nor_disk_space():
     full = replace(EMPTY, file=swap(active=True, used=G), filesystem="overlay", free=0, memory=0)
     check(full, plan(full, 2 * G), 2 * G, G)

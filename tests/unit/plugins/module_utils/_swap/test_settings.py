@@ -33,7 +33,7 @@ def test_fstab_has_one_line_that_keeps_its_options(before, after):
     assert settings.with_swap(after, PATHS) == after
 
 
-def test_only_the_swap_file_s_lines_leave_fstab():
+def test_only_the_swap_files_lines_are_removed_from_fstab():
     others = f"{ROOT}# {LINE}/swapfile2 none swap sw 0 0\n"
     assert settings.without_swap(f"{others}{LINE}/disk/swapfile swap swap pri=1 0 0\n", PATHS) == others
 
@@ -44,7 +44,7 @@ def test_a_swappiness_that_is_not_given_is_left_as_it_is():
     assert settings.plan(now, PATHS, False, None) == Settings("", "vm.swappiness = 7\n", 7)
 
 
-def test_only_the_swap_file_s_lines_are_shown():
+def test_only_the_swap_files_lines_of_fstab_are_shown():
     share = "//nas/share /mnt cifs username=me,password=secret 0 0\n"
     assert "secret" not in str(settings.shown(Settings(share + LINE, "", 60), PATHS))
 
@@ -67,7 +67,7 @@ def carry_out(present, swappiness=None):
     return commands
 
 
-def test_the_settings_are_written_once_and_taken_back(host):
+def test_the_settings_are_written_idempotently_and_removed_again(host):
     assert carry_out(True, 10) == [("systemctl", "daemon-reload")]
     assert (host / "fstab").read_bytes() == b"# caf\xe9\n" + LINE.encode()
     assert (host / "fstab").stat().st_mode & 0o7777 == 0o640
@@ -83,13 +83,13 @@ def test_the_settings_are_written_once_and_taken_back(host):
     assert (host / "swappiness").read_text() == "10\n"
 
 
-def test_fstab_stays_a_file_where_it_had_only_our_line(host):
+def test_fstab_is_kept_even_if_it_had_only_our_line(host):
     (host / "fstab").write_text(LINE)
     carry_out(False)
     assert (host / "fstab").read_text() == ""
 
 
-def test_a_link_to_fstab_stays_one(host):
+def test_an_fstab_that_is_a_symbolic_link_stays_one(host):
     (host / "fstab").rename(host / "real")
     (host / "fstab").symlink_to("real")
     carry_out(True)

@@ -1,10 +1,11 @@
-"""The unit, read back the way systemd reads it."""
+"""The unit and the environment file, parsed as systemd parses them."""
 
 import json
 import re
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._celery import command, options
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery import command
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import node_name
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets import systemd_unit
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1)
 
 
 def settings(unit):
-    """{"ExecStart": ["…"], …} of a unit's text."""
+    """A unit's settings by their names: {"ExecStart": ["…"], …}."""
     found = {}
     for line in unit.splitlines():
         if "=" in line and not line.startswith("#"):
@@ -24,7 +25,7 @@ def settings(unit):
 
 
 def split(line):
-    """An Exec line as systemd.service(5) and systemd.syntax(7) have it: quotes, C escapes, %% and $$."""
+    """The words of an Exec line, as in systemd.service(5) and systemd.syntax(7): quotes, C escapes, %% and $$."""
     words, rest = [], line
     while rest:
         quoted = re.match(r'"((?:[^"\\]|\\.)*)"(?: |$)', rest)
@@ -37,26 +38,26 @@ def split(line):
 
 
 @given(st.lists(TEXT, min_size=1))
-def test_systemd_reads_the_very_arguments(arguments):
+def test_systemd_passes_the_arguments_on_unchanged(arguments):
     assert split(systemd_unit.command_line(arguments)) == arguments
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z]+_[a-z_]+", fullmatch=True), st.booleans() | st.integers() | TEXT))
 def test_settings_keep_their_type_on_the_command_line(wanted):
     line = command.command(worker(settings=wanted))
-    said = line[line.index("--") + 1 :] if wanted else []
-    pairs = [word.split("=(json)", 1) for word in said]
+    words = line[line.index("--") + 1 :] if wanted else []
+    pairs = [word.split("=(json)", 1) for word in words]
     assert {name: json.loads(value) for name, value in pairs} == wanted
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Z_]+", fullmatch=True).filter(lambda name: name != "PYTHONPATH"), TEXT))
-def test_the_environment_file_says_each_value_as_it_is(wanted):
+def test_the_environment_file_keeps_each_value_as_it_is(wanted):
     text = systemd_unit.environment(worker(environment=wanted))
     found = re.findall(r'^([A-Z_]+)="((?:[^"\\]|\\.)*)"$', text, re.MULTILINE | re.DOTALL)
     assert {name: re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL) for name, value in found} == wanted
 
 
-def test_the_application_keeps_its_pythonpath_and_the_watchdog_stays_in_reach():
+def test_the_watchdogs_directory_is_appended_to_the_applications_pythonpath():
     text = systemd_unit.environment(worker(environment={"PYTHONPATH": "/srv/lib"}))
     assert 'PYTHONPATH="/srv/lib:/usr/local/lib/evenkeel/w"' in text
 
@@ -65,14 +66,14 @@ def test_a_variable_without_a_value_is_left_out():
     assert "GONE" not in systemd_unit.environment(worker(environment={"GONE": None}))
 
 
-def test_modules_to_include_stand_beside_the_watchdog():
+def test_modules_to_include_are_in_one_option_with_the_watchdog():
     line = command.command(worker(settings={"include": ["shop.reports", "shop.mail"]}))
     assert "--include=shop.reports,shop.mail,evenkeel_watchdog" in line
     assert "--" not in line
 
 
-def test_a_template_units_worker_has_a_node_name_of_its_own():
-    assert options.node_name(worker(name="shop@1")) == "shop-1@%h"
+def test_the_node_name_of_an_instance_of_a_template_unit_has_one_at_sign():
+    assert node_name(worker(name="shop@1")) == "shop-1@%h"
 
 
 def test_a_description_is_one_line():
@@ -80,7 +81,7 @@ def test_a_description_is_one_line():
     assert settings(unit)["Description"] == ["100 %% ExecStartPre=/bin/false"]
 
 
-def test_what_a_worker_is_by_default():
+def test_the_unit_of_a_worker_with_default_options():
     unit = settings(systemd_unit.unit(worker()))
     assert unit["KillMode"] == ["mixed"]
     assert unit["OOMPolicy"] == ["continue"]
@@ -94,7 +95,7 @@ def test_what_a_worker_is_by_default():
 
 
 @pytest.mark.parametrize(
-    ("said", "directive", "value"),
+    ("options", "directive", "value"),
     [
         ({"time_limit": "30m"}, "TimeoutStopSec", ["1830"]),
         ({"settings": {"task_time_limit": 1800}}, "TimeoutStopSec", ["1830"]),
@@ -108,12 +109,12 @@ def test_what_a_worker_is_by_default():
         ({"writable_paths": ["/a b", "/c"]}, "ReadWritePaths", ['"/a b" /c']),
     ],
 )
-def test_directives(said, directive, value):
-    assert settings(systemd_unit.unit(worker(**said))).get(directive) == value
+def test_options_set_directives(options, directive, value):
+    assert settings(systemd_unit.unit(worker(**options))).get(directive) == value
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("options", "seconds"),
     [
         ({}, "290"),
         ({"time_limit": "30m"}, "1820"),
@@ -122,11 +123,11 @@ def test_directives(said, directive, value):
         ({"pool": "threads"}, None),
     ],
 )
-def test_unfinished_tasks_are_handed_back_after_the_time_limit_and_before_systemds_end(said, seconds):
-    assert command.hand_back(worker(**said)) == seconds
-    (environment,) = settings(systemd_unit.unit(worker(**said)))["Environment"]
+def test_unfinished_tasks_are_returned_after_the_time_limit_and_before_systemd_kills_the_worker(options, seconds):
+    assert command.hand_back(worker(**options)) == seconds
+    (environment,) = settings(systemd_unit.unit(worker(**options)))["Environment"]
     assert f"EVENKEEL_HAND_BACK={seconds}" in environment or seconds is None
 
 
-def test_celery_counts_a_childs_memory_in_kib():
+def test_max_memory_per_child_is_passed_to_celery_in_kib():
     assert "--max-memory-per-child=512000" in command.command(worker(max_memory_per_child="500M"))
