@@ -168,7 +168,7 @@ def test_a_job_whose_task_cannot_be_sent_stays_stuck_for_the_next_run(server, st
         failed = clean_up(unreachable="ignore", timeout=2)
         assert failed.rc == 1
         assert "tasks can't be sent" in failed.stderr
-        assert "2 rows are as they were" in failed.stderr
+        assert "2 rows were restored" in failed.stderr
         assert statuses() == {"unsent-1": "processing", "unsent-2": "processing"}
     finally:
         server.check_output("systemctl start broker@6380")

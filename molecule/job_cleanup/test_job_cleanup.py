@@ -58,7 +58,7 @@ def test_an_undo_restores_deleted_rows_from_a_record_that_only_the_owner_can_rea
     owner, mode, record = files[0].split()
     assert (owner, mode) == ("app", "600")
 
-    assert "16 rows are as before" in host.check_output("%s --undo %s", SCRIPT, record)
+    assert "16 rows restored" in host.check_output("%s --undo %s", SCRIPT, record)
     assert sql("batches", "SELECT count(*) FROM batches WHERE status = 'processing'") == "4"
     told = host.check_output("%s --action delete --database batches", SCRIPT)
     assert "batches: 4 in batches deleted and 12 in links deleted; " in told
@@ -73,7 +73,7 @@ def test_a_dry_run_reports_changes_and_makes_none(host, stick):
     assert host.check_output(look) == before
     (report,) = json.loads(dry.stdout)["databases"]
     assert [(row["id"], row["from"], row["to"]) for row in report["changes"]] == [("dead0001", "processing", "pending")]
-    assert report["skipped"][0]["why"] == "updated_at is 'an hour ago', which is no time that we know"
+    assert report["skipped"][0]["why"] == "updated_at is 'an hour ago', which is not a known time format"
     assert dry.rc == 4, "a skipped row wants to be looked at"
 
 

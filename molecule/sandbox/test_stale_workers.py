@@ -107,7 +107,7 @@ def test_the_next_start_lets_a_stale_worker_finish_and_leaves_other_workers_alon
 def test_a_stale_worker_that_takes_too_long_fails_the_start_and_is_named(server, left, hold, send, done):
     release = hold("in-no-hurry", "long")
     assert server.run("systemctl restart without-any").rc != 0
-    named = f"process {left['in-no-hurry']} of slideshow, in no unit: still there. Wait for its tasks"
+    named = f"process {left['in-no-hurry']} of slideshow, in no unit: still running. Wait for its tasks"
     assert named in server.journal("without-any")
     release()
     done("long")

@@ -108,7 +108,7 @@ def test_a_stale_worker_that_does_not_end_is_reported_and_killed_only_on_request
 
     kill = program("stubborn", "--action kill --timeout 1")
     assert kill.rc == 0
-    assert f"process {pid} of shop, in no unit: still there, killed with 1 children" in kill.stdout
+    assert f"process {pid} of shop, in no unit: still running, killed with 1 children" in kill.stdout
     families = " ".join(f"/proc/{each}" for each in (pid, *children))
     server.wait_for(lambda: server.run(f"ls -d {families}").stdout == "", "the killed processes to be gone")
     assert program("stubborn", "--action stop").stdout == ""

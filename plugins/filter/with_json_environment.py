@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hands a worker's environment over in one piece."""
+"""Turns a worker's environment into one JSON text."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ short_description: A worker with its environment as one JSON text
 version_added: "0.1.0"
 author: The evenkeel developers (@evenkeel)
 description:
-  - Ansible strikes every single value of a secret dictionary out of a module's output, a V(3) in a size or a path too.
-    As one text, the environment is kept secret without making the rest unreadable.
+  - Ansible masks each value of a secret dictionary wherever it occurs in a module's output, such as a V(3) in a size or
+    a path. As one text, the environment is kept secret while the rest stays readable.
 options:
   _input:
     description: One worker, with all of its options.

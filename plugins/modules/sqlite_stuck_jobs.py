@@ -12,12 +12,12 @@ version_added: "0.1.0"
 author:
   - The evenkeel developers (@evenkeel)
 description:
-  - Finds jobs that stand in a status such as C(processing) for too long in the SQLite database of an application
-    and resets, fails or deletes them.
-  - Plans first and shows that plan in check mode and with C(--diff); then does it in short transactions, with room for
-    the application's own writes between them. A job that moved on in between is left alone and reported.
-  - Every row is recorded as it was before it is touched; C(cleanup_stuck_jobs.py --undo) puts it back.
-  - What can't be told to be old is never treated as old. A timestamp that is NULL, unreadable, before 1980 or in the
+  - Finds jobs that have had a status such as C(processing) for too long in the SQLite database of an application, and
+    resets, fails or deletes them.
+  - First makes a plan, which check mode and C(--diff) show, then carries it out in short transactions, with pauses for
+    the application's own writes. A job that moved on in the meantime is left alone and reported.
+  - Every row is recorded before it is changed; C(cleanup_stuck_jobs.py --undo) restores it.
+  - A job whose age is in doubt is never treated as stuck. A timestamp that is NULL, unreadable, before 1980 or in the
     future is skipped and reported.
   - Timestamps may be ISO 8601 with C(T) or a space, with a fraction, with C(Z) or an offset; epochs in s, ms or µs; or
     a Julian day.
@@ -26,13 +26,13 @@ extends_documentation_fragment:
 options:
   ask_workers:
     description:
-      - V(false) looks at options and databases alone, whatever O(databases[].celery) says. There may be no worker yet.
-      - In check mode only, as what is at work may then look stuck.
+      - V(false) checks only the options and the databases, whatever O(databases[].celery) is. There may be no worker yet.
+      - V(false) needs check mode, as active jobs may then look stuck.
     type: bool
     default: true
 notes:
-  - Run it as the owner of the database or as root, which lends itself the owner's identity. So the files that SQLite
-    makes beside the database stay the application's.
+  - Run it as the owner of the database or as root, which then acts as the owner. So the files that SQLite makes beside
+    the database belong to the application.
   - C(cleanup_stuck_jobs.py --undo FILE) of the role P(evenkeel.celery.job_cleanup#role) undoes a run.
 attributes:
   check_mode:
@@ -70,7 +70,7 @@ EXAMPLES = r"""
           - table: links
             foreign_key: batch_id
 
-- name: Send the orders again that no worker is at, three times at most
+- name: Send orders again that no worker is executing, three times at most
   evenkeel.celery.sqlite_stuck_jobs:
     databases:
       - name: orders
@@ -121,7 +121,7 @@ databases:
     changes:
       description:
         - The first 200 rows, in the order of their jobs, with C(table), C(id), C(action), C(from), C(to) and C(why).
-        - All of them stand in the record.
+        - All of them are in the record.
       type: list
       elements: dict
       returned: always
@@ -129,7 +129,7 @@ databases:
     skipped:
       description:
         - The first 200 rows that were not touched, with C(table), C(id) and C(why).
-        - Why is such as an unreadable timestamp, or a worker that is at it.
+        - C(why) is, for example, an unreadable timestamp, or a worker that is executing the job.
       type: list
       elements: dict
       returned: always
@@ -147,7 +147,7 @@ databases:
       type: int
       returned: always
     unknown:
-      description: Given ids that no job has.
+      description: Given ids that are no beginning of any job's id.
       type: list
       elements: str
       returned: always
@@ -164,11 +164,11 @@ databases:
       type: int
       returned: always
     locked_seconds:
-      description: For how long they held the database, in all.
+      description: For how long the transactions held the database, in all.
       type: float
       returned: always
     longest_lock_seconds:
-      description: For how long one of them held it at most.
+      description: The longest time for which one transaction held the database.
       type: float
       returned: always
     owner:
@@ -177,12 +177,12 @@ databases:
       returned: always
       sample: slideshow
     record:
-      description: The file that keeps the rows as they were; empty where nothing changed.
+      description: The file with the original rows; empty if nothing changed.
       type: str
       returned: always
       sample: /var/lib/evenkeel/job_cleanup/slideshow/batches-20260118T103000Z-x1y2.jsonl
     error:
-      description: What was wrong with this database.
+      description: The error in this database; empty if there was none.
       type: str
       returned: always
     summary:
@@ -205,26 +205,26 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engine
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
 
 
-class Unsaid(str):
-    """Stands for an option that a task does not have, where null is a value."""
+class NotSet(str):
+    """The value of an option that is not set, as null is a value of its own."""
 
 
-def unsaid() -> Unsaid:
-    return Unsaid("as for the job")
+def not_set() -> NotSet:
+    return NotSet("as for the job")
 
 
 def databases_spec() -> dict:
     spec = DATABASES.argument()
     of_child = spec["options"]["children"]["options"]
     for action in that_set():
-        of_child[action.to_option]["fallback"] = (unsaid,)
+        of_child[action.to_option]["fallback"] = (not_set,)
     return spec
 
 
 def given(options: dict) -> dict:
-    """What a task says of a database: of a child's options, those that it does not have are the job's."""
+    """The options that a task sets for a database. A child's options that are not set are those of the job."""
     return {
-        **{name: value for name, value in options.items() if not isinstance(value, Unsaid)},
+        **{name: value for name, value in options.items() if not isinstance(value, NotSet)},
         "children": [
             {
                 name: value
@@ -246,7 +246,7 @@ def result(reports: list[Report]) -> dict:
 
 
 def diff(report: Report) -> dict:
-    """In words, and the touched rows, one a line, before and after; a deleted one is no longer there."""
+    """A sentence and the changed rows, one a line, before and after; deleted rows are not in `after`."""
     more = report.count - len(report.rows)
     rest = f"… and {more} more\n" if more else ""
     return {
@@ -261,7 +261,7 @@ def diff(report: Report) -> dict:
 
 
 def _line(row: Change, status: object, values: tuple, why: str = "") -> str:
-    """Of what is set, the status comes first, and needs no name."""
+    """A row in the diff; the status comes first, without its column's name."""
     others = [f"{column} {in_words(value)}" for column, value in zip(row.shape.set[1:], values[1:])]
     return f"{row.shape.table.table} {row.id}: {', '.join([in_words(status), *others])}{why and f' ({why})'}\n"
 

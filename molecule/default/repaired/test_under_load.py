@@ -74,7 +74,7 @@ def test_no_job_is_lost_and_none_is_done_twice(server, cleaners, wait_for):
     assert len(re.findall(succeeded, said)) == len(jobs), "done once each"
     assert "database is locked" not in said
     wait_for(lambda: "jobs: " in _said(server, begun, CRON), "cron's cleaner")
-    assert "is still at work" not in _said(server, begun, CRON)
+    assert "is still running" not in _said(server, begun, CRON)
 
 
 def _kill(server, wait_for):

@@ -71,7 +71,7 @@ class CeleryClient:
         self._broken = f"{celery.python} can't be started in {celery.directory}"  # why the helper is unusable, or empty
 
     def start(self) -> None:
-        """Starts the helper. Root has to call this before it acts as another user, so that the helper can't become root.
+        """Starts the helper. Root has to call this before it acts as another user, as the helper must not become root.
 
         Raises StuckJobsError if the environment file can't be read; ready() returns every other error.
         """
@@ -200,7 +200,7 @@ def _variables(path: str, owner: Identity) -> Iterator[tuple[str, str]]:
 
 
 def _read(path: Path, owner: Identity) -> str:
-    """Reads as the owner. Root reads only files that root alone can have put there, so that no link leads to a secret."""
+    """Reads as the owner. As root, reads only what root alone can have put there, so that no link leads to a secret."""
     try:
         with acting_as(owner):
             return path.read_text(encoding="utf-8")

@@ -111,8 +111,8 @@ class Workers:
         gone = names(first - found)
         if gone:
             raise Unsure(
-                f"{', '.join(gone)}: the second answer came from another process than the first. The worker has just been"
-                f" restarted (try again), or several workers share the name. {REMEDY}"
+                f"{', '.join(gone)}: the second answer came from another process than the first. The worker was"
+                f" restarted just now (try again), or several workers share the name. {REMEDY}"
             )
         self._nodes = Counter(node for node, _process in found.elements())
         if not self._named:

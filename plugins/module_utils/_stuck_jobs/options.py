@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What to look for, and what is to become of it: the options, checked, as data."""
+"""The options of a database, checked, as data."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class StuckJobsError(Exception):
 
 
 class Outcome(NamedTuple):
-    """What an action makes of a row."""
+    """What an action sets in a row."""
 
     status: Any  # None: NULL
-    columns: Mapping[str, Any] = {}  # what else it sets
+    columns: Mapping[str, Any] = {}  # the other columns
 
 
 class NamedColumn(NamedTuple):
@@ -48,7 +48,7 @@ def _outcomes() -> dict[str, Outcome]:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a status column: of the jobs themselves, or (with a foreign key) of what belongs to them."""
+    """A table with a status column: that of the jobs, or (with a foreign key) one whose rows belong to them."""
 
     table: str
     id_column: Sequence[str] = ("id",)  # several: a composite key
@@ -77,7 +77,7 @@ class Table:
     _written_options = ("status_column", "error_column", "attempts_column")
 
     def set_by(self, action: Action) -> dict[str, Any]:
-        """The columns that an action sets to what the options say, without the error and the attempts."""
+        """The columns and values that the options set for an action, without the error and the attempts."""
         if action.removes or not self.status_column:
             return {}
         status, columns = self.outcomes[action.name]
@@ -98,10 +98,10 @@ class Celery:
     directory: str
     python: str  # the interpreter of its virtual environment
     environment_file: str = ""
-    workers: Sequence[str] = ()  # the nodes that have to answer; none: at least one
+    workers: Sequence[str] = ()  # the nodes that have to answer; empty: at least one
     timeout: float = 5  # seconds
     task_id_column: str = ""
-    unreachable: str = ""  # abort or ignore; empty: what suits the action
+    unreachable: str = ""  # abort or ignore; empty: the action's default
 
 
 @dataclass(frozen=True)
@@ -116,22 +116,22 @@ class Requeue:
 
 @dataclass(frozen=True)
 class Database(Table):
-    """One database: where it is, what is stuck in it, and what is to become of that."""
+    """One database: where it is, which jobs in it are stuck, and what to do with them."""
 
     name: str = ""
     path: str = ""
     time_column: str = "updated_at"
-    fallback_time_column: str = ""  # where time_column is NULL
+    fallback_time_column: str = ""  # used if time_column is NULL
     time_zone: str = "UTC"  # of timestamps without an offset
     threshold: Any = "30m"  # a duration
     threshold_column: str = ""  # empty: the status column
     thresholds: Mapping[Any, Any] = field(default_factory=dict)  # by the value of that column
     action: Action = RESET
     attempts_column: str = ""
-    count_attempts: bool = True  # a reset adds one; False where the application counts itself
-    max_attempts: int = 0  # then the action's last resort; 0: never
-    jobs: Sequence[str] = ()  # none: all that are old enough
-    respect_age: bool = False  # of the given jobs, too
+    count_attempts: bool = True  # a reset adds one; False if the application itself counts
+    max_attempts: int = 0  # after them, Action.in_the_end; 0: no limit
+    jobs: Sequence[str] = ()  # empty: all that are old enough
+    respect_age: bool = False  # whether the given jobs have to be old enough too
     celery: Celery | None = None
     requeue: Requeue | None = None
     busy_timeout: float = 30  # seconds
@@ -148,7 +148,7 @@ class Database(Table):
 
     @property
     def unreachable(self) -> str:
-        """What to do where it is not known what the workers are doing: abort or ignore."""
+        """What to do if it is not known what the workers are doing: abort or ignore."""
         return (self.celery.unreachable if self.celery else "") or self.action.unreachable
 
     def __str__(self) -> str:
@@ -157,14 +157,14 @@ class Database(Table):
 
 _TIMEOUTS = ("busy_timeout", "timeout")  # durations, kept as seconds
 _LISTS = ("id_column", "foreign_key", "stuck_statuses", "jobs", "children", "workers", "args")
-_OPTIONAL = ("celery", "requeue")  # null means without it
+_OPTIONAL = ("celery", "requeue")  # may be null, as if they were not set
 
 
 def read_options(options: Mapping[str, Any]) -> Database:
     """The Database that a dictionary of options describes.
 
-    Null is NULL for the status that an action sets, and "without" for celery and requeue; elsewhere it is refused.
-    Raises StuckJobsError for the first error found.
+    Null is NULL for the status that an action sets, and the same as not set for celery and requeue; elsewhere it is an
+    error. Raises StuckJobsError for the first error found.
     """
     name = str(options.get("name") or "a database without a name")
     named = [option for option in ("status_column", "time_column") if option in options]
@@ -187,7 +187,7 @@ def read_options(options: Mapping[str, Any]) -> Database:
 
 
 def _children(given: Mapping[str, Any], parent: Mapping[str, Any], name: str) -> tuple[Table, ...]:
-    """A child speaks of the same statuses as its parent; its columns are its own."""
+    """A child has the statuses and the message of its parent by default; its columns are its own."""
     inherited = {
         option: parent[option]
         for option in ("stuck_statuses", "error_message", *(action.to_option for action in that_set()))
@@ -204,7 +204,7 @@ def _children(given: Mapping[str, Any], parent: Mapping[str, Any], name: str) ->
 
 
 def _given(options: Mapping[str, Any], where: str, kind: type, *required: str) -> dict[str, Any]:
-    """What is given of these options but for the actions' own, lists as tuples."""
+    """The options that are set, except those of actions, with lists as tuples. Raises StuckJobsError."""
     to_options = [action.to_option for action in that_set()]
     of_actions = to_options + [action.set_option for action in that_set()]
     known = [item.name for item in fields(kind) if item.name != "outcomes"]
@@ -214,12 +214,12 @@ def _given(options: Mapping[str, Any], where: str, kind: type, *required: str) -
             raise StuckJobsError(f"{where}: there is no option `{option}`. {nearest(option, known)}")
     for option in required:
         if not options.get(option):
-            raise StuckJobsError(f"{where}: `{option}` is missing.")
+            raise StuckJobsError(f"{where}: `{option}` is required. Set it.")
     given = {}
     for option, value in options.items():
         if value is None and option not in to_options:
             if option not in _OPTIONAL:
-                raise StuckJobsError(f"{where}: `{option}` is null. Give it a value, or leave it out.")
+                raise StuckJobsError(f"{where}: `{option}` is null. Set a value, or leave it out.")
         elif option in _LISTS:
             given[option] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
         elif option in _TIMEOUTS:
@@ -244,7 +244,7 @@ def _read_outcomes(given: Mapping[str, Any], options: Mapping[str, Any]) -> dict
 
 
 def nearest(name: str, real: Iterable[str]) -> str:
-    """Did you mean …? Or all that there is."""
+    """A hint with the most similar of the real names or, if none is similar, with all of them."""
     real = sorted(real)
     close = difflib.get_close_matches(name, real, n=1)
     return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(real)}."
@@ -252,13 +252,13 @@ def nearest(name: str, real: Iterable[str]) -> str:
 
 def _errors(database: Database) -> Iterator[str]:
     if not re.fullmatch(r"[\w.-]+", database.name):
-        yield "a name is made of letters, digits, '.', '_' and '-'."
+        yield f"name {database.name!r} is not valid. Use letters, digits, '.', '_' and '-'."
     for option in ("path", "record_directory"):
         path = getattr(database, option)
         if path and not Path(path).is_absolute():
-            yield f"{option} {path!r} is not absolute. Write it from / on."
+            yield f"{option} {path!r} is not an absolute path. Start it with '/'."
     if not all(str(job) for job in database.jobs):
-        yield "`jobs` holds an empty id, which every job begins with."
+        yield "`jobs` contains an empty id, which every id begins with. Remove it."
     for option, threshold in (
         ("threshold", database.threshold),
         *((f"thresholds: {value}", threshold) for value, threshold in database.thresholds.items()),
@@ -272,18 +272,18 @@ def _errors(database: Database) -> Iterator[str]:
     except ValueError as error:
         yield f"time_zone {error}."
     if database.max_attempts and not database.attempts_column:
-        yield "max_attempts needs attempts_column, where the attempts are counted."
+        yield "max_attempts needs attempts_column. Set it to the column that counts the attempts."
     if database.requeue and not database.celery:
-        yield "requeue needs celery: the application that sends the task."
+        yield "requeue needs celery. Set it to the application that sends the task."
     if database.celery and database.celery.unreachable not in POLICIES:
-        yield f"celery: unreachable {database.celery.unreachable!r} is not abort or ignore."
+        yield f"celery: unreachable {database.celery.unreachable!r} is not one of abort, ignore."
     yield from _family_errors(database)
 
 
 def _family_errors(database: Database) -> Iterator[str]:
     names = [table.table for table in database.family()]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        yield f"children: table {name} is named twice. Name each table once, and the jobs' own not among the children."
+        yield f"children: table {name} is used twice. Use each table once, and that of the jobs not as a child."
     for table in database.family():
         yield from _table_errors(table)
         yield from _value_errors(table)
@@ -291,18 +291,18 @@ def _family_errors(database: Database) -> Iterator[str]:
 
 def _table_errors(table: Table) -> Iterator[str]:
     if not table.stuck_statuses or None in table.stuck_statuses:
-        yield f"stuck_statuses of {table.table} is empty, or one of them is. Name one, such as processing."
+        yield f"stuck_statuses of {table.table} is empty or contains null. Set statuses such as processing."
     for action in that_set():
         if table.outcomes[action.name].status in table.stuck_statuses:
-            yield f"{action.to_option} of {table.table} is itself one of its stuck_statuses."
+            yield f"{action.to_option} of {table.table} is itself one of its stuck_statuses. Set another status."
     if table.error_column and not table.status_column:
-        yield f"error_column of {table.table} needs its status_column: what has no status can't fail."
+        yield f"error_column of {table.table} needs its status_column. Set it, or leave error_column out."
     if table.error_mode not in ERROR_MODES:
         yield f"error_mode {table.error_mode!r} of {table.table} is not one of {', '.join(ERROR_MODES)}."
     try:
         for _text, name, form, _conversion in string.Formatter().parse(table.error_message):
             if name is not None and (name not in PLACEHOLDERS or form):
-                yield f"error_message of {table.table}: {{{name}}} is none of {{{'}, {'.join(PLACEHOLDERS)}}}."
+                yield f"error_message of {table.table}: {{{name}}} is not one of {{{'}, {'.join(PLACEHOLDERS)}}}."
     except ValueError as error:
         yield f"error_message of {table.table}: {error}. Write {{{{ and }}}} for braces."
     for child in table.children:
@@ -319,6 +319,6 @@ def _value_errors(table: Table) -> Iterator[str]:
         values += [(f"{action.set_option}: {column}", value) for column, value in columns.items()]
     for option, value in values:
         if not isinstance(value, (str, int, float, bytes, type(None))):
-            yield f"{option} of {table.table}: {value!r} is no value for a column. Write a text, a number or null."
+            yield f"{option} of {table.table}: {value!r} is not a value for a column. Set a string, a number or null."
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            yield f"{option} of {table.table}: {value} is more than 64 bits hold."
+            yield f"{option} of {table.table}: {value} does not fit into 64 bits. Set a smaller number."

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many rows a transaction writes and how long it may hold the database; and batches that are refused."""
+"""How many rows a transaction writes, how long it may hold the database, and how refused batches are divided."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Callable, TypeVar
 
 from .engines.base import Refused, Session
 
-FIRST = 100.0  # rows of the first batch; then as many as can be written in the time
+FIRST = 100.0  # rows of the first batch; later ones have as many as can be written in Session.hold
 LEAST, MOST = 20, 10_000
 
 _T = TypeVar("_T")
@@ -20,17 +20,17 @@ _R = TypeVar("_R")
 
 
 class Pace:
-    """Batches of as many rows as the database may be held for."""
+    """Batches with as many rows as can be written in the time for which the database may be held."""
 
     def __init__(self, session: Session, most: int = MOST) -> None:
         self._session, self._most = session, most
         self._size = min(FIRST, most)
-        self.in_doubt = False  # after an exception: may the last transaction be committed?
-        self.locked = 0.0
-        self.longest = 0.0
+        self.in_doubt = False  # after an exception: whether the last transaction may have been committed
+        self.locked = 0.0  # seconds, in all
+        self.longest = 0.0  # seconds
 
     def batches(self, jobs: Iterable[_T], rows_of: Callable[[_T], int]) -> Iterator[Sequence[_T]]:
-        """Of as many rows as can be written in the time. They are sought while the others have their turn."""
+        """The jobs in batches. While the next batch is planned, other processes can write."""
         batch, rows = [], 0
         for job in jobs:
             batch.append(job)
@@ -44,7 +44,7 @@ class Pace:
 
     @contextlib.contextmanager
     def transaction(self, rows: int) -> Iterator[None]:
-        """Holds the database to write so many rows; before that, the others have their turn."""
+        """A transaction that writes this many rows. Before it begins, other processes can write."""
         self.in_doubt = False
         self._session.begin()
         begun = time.monotonic()
@@ -58,15 +58,15 @@ class Pace:
         took = time.monotonic() - begun
         self.locked += took
         self.longest = max(self.longest, took)
-        # Approaches the number of rows that can be written in that time. A small batch is no measure of it.
+        # Approaches the number of rows that can be written in that time. Small batches are not representative.
         if rows >= self._size / 2:
             self._size = min(max(self._size * min(2.0, self._session.hold / max(took, 1e-4)), LEAST), self._most)
 
 
 def in_parts(jobs: Sequence[_T], attempt: Callable[[Sequence[_T]], _R]) -> Iterator[tuple[Sequence[_T], _R | str]]:
-    """What comes of an attempt on these jobs; where the database refuses them only together, at the commit, by halves.
+    """The result of an attempt on these jobs. If the commit is refused, each half of them is attempted separately.
 
-    So a constraint that is looked at late keeps no job from its turn but its own: that one comes with the refusal.
+    So a deferred constraint stops only the job that violates it, which is returned with the database's message.
     """
     try:
         result = attempt(jobs)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan: which jobs are stuck, and what is to become of each with what belongs to it. Writes nothing."""
+"""The plan: which jobs are stuck, and what to change in each and in the rows that belong to it. Writes nothing."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .engines.base import Engine, NotText, Referrer, Row, Rows
 from .options import Table
 from .times import Clock, parse_zone, span
 
-FEW = 200  # jobs that are judged at a time, with their families
+FEW = 200  # jobs that are judged together, with their families
 
 
 class Plan:
-    """What is to be done in one database, as pages of changes."""
+    """What to do in one database, as pages of changes."""
 
     def __init__(
         self,
@@ -33,11 +33,11 @@ class Plan:
     ) -> None:
         self.database = database = engine.database
         self.rows = rows
-        self.unknown: list[str] = []  # given ids that no job begins with
+        self.unknown: list[str] = []  # given ids that are no prefix of any job's id
         self._clock, self._tasks, self._skip = clock, tasks, skip
         self._parse_time, self._zone = engine.parse_time, parse_zone(database.time_zone)
         self._threshold = parse_duration(database.threshold)
-        # Keys of JSON and YAML may be texts where the database has numbers.
+        # Keys of JSON and YAML may be strings where the database has numbers.
         self._thresholds = {str(key): parse_duration(value) for key, value in database.thresholds.items()}
         self._most_attempts = database.max_attempts if database.action.in_the_end else 0
         self._by_age = database.respect_age or not database.jobs
@@ -48,7 +48,7 @@ class Plan:
         self._attempts_at = self._at[database.attempts_column] if counts and database.attempts_column else None
 
     def pages(self) -> Iterator[list[Change]]:
-        """All changes, in the order of the table: few at a time, as the others write while we think."""
+        """All changes, in the order of the table, in small pages, as other processes write meanwhile."""
         for rows in [self._given()] if self.database.jobs else self.rows.stuck():
             for start in range(0, len(rows), FEW):
                 yield self._judged(rows[start : start + FEW])
@@ -62,7 +62,7 @@ class Plan:
         return _without(families, kept)
 
     def _given(self) -> list[Row]:
-        """The rows of the given ids; those that are not stuck or not there are reported."""
+        """The rows of the given ids that are stuck. Others are skipped, and unknown ids are noted."""
         found = {}
         for job in self.database.jobs:
             row = self.rows.find(str(job))
@@ -79,10 +79,10 @@ class Plan:
                 self._leave(row, f"it is {status}, which is not stuck")
         return rows
 
-    # What is to become of it
+    # What to do with a job
 
     def _judge(self, row: Row) -> Change | None:
-        """Once for every job with a stuck status: the busiest place of a run."""
+        """The change for a job with a stuck status; None if it is left alone. The hot spot of a run."""
         column, stamp = self.database.time_column, row[self._time_at]
         if stamp is None and self.database.fallback_time_column:
             column = self.database.fallback_time_column
@@ -92,9 +92,9 @@ class Plan:
         if self._by_age:
             if age is None and (since is None or since > self._clock.now()):
                 value = "NULL" if stamp is None else repr(stamp)
-                doubt = "no time that we know" if since is None else "in the future"
+                doubt = "not a known time format" if since is None else "in the future"
                 return self._leave(row, f"{column} is {value}, which is {doubt}")
-            # What began since we did is young, whatever the threshold: no worker was asked about it.
+            # A job that began after this run did is young, whatever the threshold: the workers were asked before.
             if age is None or age < (self._threshold_of(row) if self._thresholds else self._threshold):
                 if self.database.jobs:
                     self._leave(row, f"{row[self._at[self.database.status_column]]} for only {span(age or 0)}")
@@ -114,13 +114,13 @@ class Plan:
         if None in self.rows.key(row):
             return "it has no id"
         if attempts is None:
-            return f"{self.database.attempts_column} is {row[self._attempts_at]!r}, which is no number of attempts"
+            return f"{self.database.attempts_column} is {row[self._attempts_at]!r}, which is not a number of attempts"
         if self.database.celery and since is not None and self._clock.begun < since <= self._clock.now():
             return "it has begun since the workers were asked"
         return self._active_task(row) if self._tasks else ""
 
     def _active_task(self, row: Row) -> str:
-        """Which worker executes it, or is going to."""
+        """Which worker executes the job's task or is going to; empty if none."""
         names = [self.rows.key(row)]
         if self.database.task_id_column:
             task_id = row[self._at[self.database.task_id_column]]
@@ -132,13 +132,13 @@ class Plan:
         return ACTIONS[action.in_the_end] if self._most_attempts and attempts >= self._most_attempts else action
 
     def _make(self, shape: Shape, row: Row, age: float | None, job_age: float | None) -> Change:
-        """The change of a row; where its job's age stands in the message, that."""
+        """The change of a row. job_age: the age for the message, which of a child is that of its job."""
         if shape.message_at is None and shape.attempts_at is None:
             return Change(shape, row, shape.values, age)
         return Change(shape, row, self._filled(shape, row, job_age), age)
 
     def _filled(self, shape: Shape, before: Row, age: float | None) -> tuple[Any, ...]:
-        """What is set, with what differs from row to row."""
+        """The values to set, with those that differ from row to row."""
         table, new = shape.table, list(shape.values)
         counted = shape.value(before, self.database.attempts_column) if table is self.database else None
         attempts = _count(counted) or 0
@@ -176,10 +176,10 @@ class Plan:
         )
         return shape
 
-    # What goes with it
+    # The rows that belong to a job
 
     def with_children(self, changes: Sequence[Change]) -> Sequence[Change]:
-        """The changes with what goes with each: all of it where it is removed, else only what is stuck itself."""
+        """The changes with their children: of a removed job all of them, else only those that are stuck too."""
         if not self.database.children:
             return changes
         families = self._families(changes, self.database.children, [change.age for change in changes])
@@ -200,7 +200,7 @@ class Plan:
         return families
 
     def _kept(self, changes: Sequence[Change]) -> dict[int, str]:
-        """Which of these, by their numbers, are to stay as they are, and why."""
+        """Which of these, by their numbers, have to be left alone, and why."""
         return {**self._not_text(changes), **self._referred(changes)}
 
     def _not_text(self, changes: Sequence[Change]) -> dict[int, str]:
@@ -213,7 +213,7 @@ class Plan:
         }
 
     def _referred(self, changes: Sequence[Change]) -> dict[int, str]:
-        """Those that a delete may not take, as others refer to a row of the family."""
+        """Those that must not be deleted, as other rows refer to a row of the family, and why."""
         why: dict[int, str] = {}
         if not self.rows.referrers:
             return why
@@ -233,12 +233,10 @@ class Plan:
     def _describe(self, referrer: Referrer) -> str:
         it = "it" if referrer.parent == self.database.table else f"its {referrer.parent}"
         refer = f"rows of {referrer.table} refer to {it} by {', '.join(referrer.columns)}"
-        return (
-            f"other {refer}" if referrer.table in self.rows.schemas else f"{refer}: name that table among the children"
-        )
+        return f"other {refer}" if referrer.table in self.rows.schemas else f"{refer}: add that table to the children"
 
     def unharmed(self, changes: Sequence[Change]) -> list[Change]:
-        """Those whose children are still as planned: within a transaction nobody else can add one."""
+        """Those whose children are still as planned. Within a transaction, no other process can add one."""
         if not self.database.children and not self.rows.referrers:
             return list(changes)
         now = self.with_children(changes)
@@ -254,7 +252,7 @@ def _without(changes: Sequence[Change], numbers: Container[int]) -> list[Change]
 
 
 def _count(value: Any) -> int | None:
-    """A counter as applications store it: 5, 5.0 or '5'. None where it is none, or can't be counted on."""
+    """A counter as applications store it: 5, 5.0 or '5'; NULL is 0. None if it is no number or too large to add one."""
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,18}(\.0*)?\s*", value, re.ASCII):
         value = int(value.partition(".")[0])
     elif isinstance(value, float) and float.is_integer(value):

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of a run: each batch of rows as it was, written and safe on the disk before the database is touched.
+"""The record of a run: each batch of original rows, synced to the disk before the database is changed.
 
 JSON lines that only the database's owner can read: a head, the shapes of the changes, and for each batch first what is
-going to be written, then what of it was left alone, then (requeue) that its tasks are sent. While a run is at work the
-file ends in .part, so the next run finds what a crash cut short.
+going to be written, then which jobs of it were left alone, then (requeue) that its tasks were sent. During a run the
+file's name ends in .part, by which the next run finds a run that crashed.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ PART = ".part"
 
 
 def directory_of(engine: Engine) -> Path:
-    """One directory for each owner of a database, closed to all others."""
+    """The directory of the database's owner, which only that user can read."""
     return Path(engine.database.record_directory) / engine.owner.name
 
 
 def make_directory(engine: Engine) -> None:
-    """Makes that directory; as root, for the database's owner, who can't make it under /var/lib."""
+    """Makes that directory. Root makes it for the database's owner, who can't write to /var/lib."""
     directory = directory_of(engine)
     if directory.is_dir():
         return
@@ -53,31 +53,32 @@ def make_directory(engine: Engine) -> None:
 
 @contextlib.contextmanager
 def only_one_run(engine: Engine) -> Iterator[None]:
-    """Two runs at once would find the same jobs: the second waits for the first, and gives up after busy_timeout."""
+    """Waits for another run on this database, as both would find the same jobs. Raises StuckJobsError."""
     database = engine.database
     try:
         with locks.hold(directory_of(engine) / f"{database.name}.lock", database.busy_timeout):
             yield
     except locks.Busy:
         raise StuckJobsError(
-            f"{database}: another clean-up is still at work after {database.busy_timeout:g} s."
+            f"{database}: another clean-up is still running after {database.busy_timeout:g} s. Try again later, or"
+            " raise busy_timeout."
         ) from None
 
 
 class Record:
-    """The record of the run that is going on; its file begins with the first batch."""
+    """The record of the current run. Its file is made with the first batch."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self.database = engine, engine.database
         self.path = ""
         self._file: IO[str] | None = None
         self._shapes: dict[Shape, int] = {}
-        self._written = 0  # jobs that really changed
-        self._in_doubt = 0  # those of the last batch, until it is done
+        self._written = 0  # jobs that were changed
+        self._in_doubt = 0  # jobs of the last batch, until it is done
         self._is_sent = True  # the tasks of the last batch, if any are to be sent
 
     def intend(self, batch: Sequence[Change]) -> None:
-        """What is going to be written, safe on the disk when this returns."""
+        """Records what is going to be written. It is synced to the disk when this returns."""
         rows = []
         for number, change in enumerate(batch):
             for row in change.flat():
@@ -87,25 +88,25 @@ class Record:
         os.fdatasync(self._open_file().fileno())
 
     def done(self, left: Sequence[int]) -> None:
-        """The last batch is written, without these jobs of it, that had moved on."""
+        """Records that the last batch is written, without these jobs of it, by their numbers."""
         self._line({"done": True, "left": list(left)})
         self._written += self._in_doubt - len(left)
         self._is_sent = self._is_sent or len(left) == self._in_doubt
         self._in_doubt = 0
 
     def sent(self) -> None:
-        """The tasks of the last batch are sent."""
+        """Records that the tasks of the last batch are sent."""
         self._line({"sent": True})
         self._is_sent = True
 
     def keep(self) -> str:
-        """The run has ended: the record gets its name, unless the next run has something to finish.
+        """Ends the record: gives it its final name, unless the next run has to send tasks. Returns its path.
 
-        It is gone where nothing has changed.
+        If nothing was changed, removes it and returns an empty text.
         """
         if not self._file:
             return ""
-        with contextlib.suppress(OSError):  # a full disk, of which we know
+        with contextlib.suppress(OSError):  # a full disk has already been reported
             self._file.close()
         part = Path(self.path + PART)
         if not self._written and not self._in_doubt:
@@ -145,30 +146,31 @@ def finish(part: Path) -> None:
 
 
 def cut_short(engine: Engine) -> Iterator[Path]:
-    """The records of this database's runs that ended before their end."""
+    """The records of this database's runs that were interrupted."""
     database = engine.database
     for part in sorted(directory_of(engine).glob(f"{database.name}-????????T??????Z-*.jsonl{PART}")):
         with part.open(encoding="utf-8") as file:
             head = file.readline()
         if not head.endswith("\n"):
-            part.unlink()  # cut off before anything was written
+            part.unlink()  # interrupted before anything was written
         elif json.loads(head).get("database") == database.path:
             yield part
 
 
 def check_author(path: str, head: dict[str, Any], engine: Engine) -> None:
-    """Root must not carry out what anybody but the database's owner has written."""
+    """Root must not act on a record that any other user but the database's owner has written."""
     author = head["author"]
     if author not in (0, engine.owner.uid):
         raise StuckJobsError(
-            f"{path} belongs to {user_name(author)}, who does not own {engine.database.path}: no record of ours."
+            f"{path} belongs to {user_name(author)}, who does not own {engine.database.path}, so it is not a record of"
+            " ours. Name a file under /var/lib/evenkeel/job_cleanup or record_directory."
         )
 
 
 class Batch:
     """The jobs of a batch, each as its rows, the job's own first.
 
-    Where the run ended before it recorded that they are done, only the database shows whether they are.
+    If the run ended before it recorded that they are done, only the database shows whether they are.
     """
 
     def __init__(self, jobs: list[list[Recorded]], is_sent: bool) -> None:
@@ -176,9 +178,10 @@ class Batch:
 
 
 def read(path: Path, newest_first: bool = False) -> tuple[dict[str, Any], Iterator[Batch]]:
-    """The head of a record, and its batches, one in memory at a time: newest first, where rows may refer to later ones.
+    """The head of a record, and an iterator over its batches, which are read one by one.
 
-    A line that a crash cut off was never acted on.
+    newest_first: for an undo, as earlier rows may refer to later ones.
+    An incomplete last line was never acted on. Raises StuckJobsError.
     """
     try:
         file = path.open("rb")
@@ -186,7 +189,9 @@ def read(path: Path, newest_first: bool = False) -> tuple[dict[str, Any], Iterat
         head["database"], head["name"]
         head["author"] = os.fstat(file.fileno()).st_uid
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StuckJobsError(f"{path} is no record of ours, or can't be read: {error}.") from error
+        raise StuckJobsError(
+            f"{path} is not a record of a run, or can't be read: {error}. Name a file that a run reported."
+        ) from error
     return head, _batches(file, newest_first)
 
 
@@ -212,7 +217,7 @@ def _batches(file: IO[bytes], newest_first: bool) -> Iterator[Batch]:
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The lines that are whole, each with its place in the file."""
+    """The complete lines, each with its position in the file."""
     while True:
         start = file.tell()
         try:
@@ -229,7 +234,7 @@ def _unpack(value: Any) -> Any:
     return base64.b64decode(value["base64"]) if isinstance(value, dict) else value
 
 
-_encode = json.JSONEncoder(default=_pack).encode  # what JSON doesn't know is bytes
+_encode = json.JSONEncoder(default=_pack).encode  # the only values that JSON doesn't know are bytes
 
 
 def _row(shape: dict[str, Any], before: Sequence[Any], after: Sequence[Any]) -> Recorded:
@@ -249,7 +254,7 @@ def as_recorded(change: Change) -> Recorded:
 
 
 def _head(shape: Shape) -> dict[str, Any]:
-    """What rows of a shape have in common. Of a removed row `set` is what comes back: all but generated columns."""
+    """What the rows of a shape have in common. Of removed rows, `set` is what an undo restores: all stored columns."""
     columns = shape.schema.columns if shape.action.removes else shape.set
     return {
         "table": shape.table.table,

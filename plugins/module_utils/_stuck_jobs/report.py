@@ -18,12 +18,12 @@ from .change import Change, Note, in_words, plain
 from .options import Database
 from .times import span
 
-SHOWN = 200  # rows of each kind that a report names, unless more are asked for; all of them are counted
+SHOWN = 200  # rows of each kind that a report lists by default; all of them are counted
 
 
 @dataclass
 class Report:
-    """What is to be done in one database (dry run), or what was done."""
+    """What would be done in one database (dry run), or what was done."""
 
     database: Database
     dry_run: bool
@@ -135,20 +135,20 @@ class Report:
 _METRICS = (
     ("stuck_jobs_rows", "Rows that the last run changed."),
     ("stuck_jobs_skipped", "Rows that the last run skipped, such as those with an unreadable timestamp."),
-    ("stuck_jobs_moved_on", "Jobs that moved on while the last run was at work."),
+    ("stuck_jobs_moved_on", "Jobs that changed during the last run and were left alone."),
     ("stuck_jobs_oldest_seconds", "Age of the oldest job that the last run found stuck."),
     ("stuck_jobs_locked_seconds", "How long the last run held the database, in all."),
-    ("stuck_jobs_longest_lock_seconds", "How long the last run held the database at a time."),
+    ("stuck_jobs_longest_lock_seconds", "How long the last run held the database at a time, at most."),
     ("stuck_jobs_failed", "Whether the last run ended with an error."),
     ("stuck_jobs_last_run_timestamp_seconds", "When the last run ended."),
 )
 
 
 def write_metrics(path: str, reports: Sequence[Report]) -> None:
-    """For node_exporter's textfile collector, which must never see half a file. Raises OSError."""
+    """Writes metrics for node_exporter's textfile collector, as a whole. Raises OSError."""
     directory = Path(path).parent
-    if not directory.is_dir():  # nobody would look for them there
-        raise NotADirectoryError(f"{directory} is no directory")
+    if not directory.is_dir():  # making it would not make node_exporter read it
+        raise NotADirectoryError(f"{directory} is not a directory")
     files.write(path, files.File(metrics(reports).encode()))
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run: one database after another, each for itself."""
+"""A run: cleans up one database after another, each independently."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def clean_up(  # noqa: PLR0913
     now: float | None = None,
     shown: int = SHOWN,
 ) -> list[Report]:
-    """Cleans up each database by itself: what is wrong with one stands in its report and stops no other.
+    """Cleans up each database independently: an error in one is in its report, and does not stop the others.
 
     engine: makes the engine of a database.
-    ask_workers: False in a dry run that is to look at the options and the databases alone.
-    now: epoch seconds, from which ages are counted; by default the clock's.
-    shown: so many rows of each kind a report names; all of them are counted.
+    ask_workers: False for a dry run that looks only at the options and the databases.
+    now: epoch seconds from which ages are counted; by default the current time.
+    shown: how many rows of each kind a report lists; all of them are counted.
     """
     with Applications(now) as applications:
         asked = applications if ask_workers else None
@@ -69,7 +69,7 @@ def _clean_up_one(engine: Engine, report: Report, applications: Applications | N
             report.unknown = plan.unknown
     except StuckJobsError as error:
         report.error = str(error)
-    except Exception as error:  # whatever it is, it must not keep us from the other databases
+    except Exception as error:  # no error may stop the clean-up of the other databases
         report.error = f"{database}: {error if isinstance(error, OSError) else repr(error)}."
     return report
 
@@ -84,15 +84,15 @@ def _start(applications: Applications | None, engine: Engine) -> Application | N
 
 
 def _by_value(active: ActiveTasks, report: Report) -> Mapping[str, str]:
-    """What the workers are doing, or nothing where the options allow to go on without knowing it."""
+    """What the workers are doing; empty if that is not known and the options allow it."""
     database = report.database
     report.warnings += active.warnings
     if not active.error:
         return active.by_value
     if database.unreachable == "abort":
         raise StuckJobsError(
-            f"{database}: it is not known what the workers are doing: {active.error}. Start them, or set celery's"
-            " unreachable to ignore if you know that none is at work. Nothing was changed."
+            f"{database}: it is not known what the workers are doing: {active.error}. Start them, or set unreachable of"
+            " celery to ignore if you are sure that none is running. Nothing was changed."
         )
     report.warnings.append(f"it is not known what the workers are doing ({active.error})")
     return {}
@@ -151,12 +151,12 @@ class _Run:
 
     def _leave(self, change: Change, refused: str | None) -> None:
         if refused:
-            self.report.skip(Note(change.shape.table.table, change.id, f"{self.engine.name} refuses it: {refused}"))
+            self.report.skip(Note(change.shape.table.table, change.id, f"{self.engine.name} refused it: {refused}"))
         else:
             self.report.leave(Note(change.shape.table.table, change.id, f"it is no longer as it was: {change.why}"))
 
     def _send(self, done: Sequence[Change]) -> None:
-        """A task for each job that was reset, once its row is committed. Those that can't be sent are stuck again."""
+        """Sends a task for each job that was reset. Jobs whose tasks can't be sent are restored as they were."""
         reset = [change for change in done if change.shape.action.requeues]
         sent, error = _send(self.database, self.application, [change.key for change in reset])
         self.report.sent += sent
@@ -170,19 +170,19 @@ class _Run:
                 back = [[self.session.put_back(record.as_recorded(row)) for row in change.flat()] for change in unsent]
         except (Refused, StuckJobsError) as refusal:
             self.report.add(done)
-            message = f"{self.database}: tasks can't be sent: {error}. Nor can their rows be put back: {refusal}"
+            message = f"{self.database}: tasks can't be sent: {error}. Their rows can't be restored either: {refusal}"
             raise StuckJobsError(f"{message.rstrip('.')}. The next run will send the tasks.") from refusal
         are_back = {change.place for change, rows in zip(unsent, back) if rows[0]}
         self.report.add([change for change in done if change.place not in are_back])
         rows = list(chain.from_iterable(back))
-        message = f"{self.database}: tasks can't be sent: {error}. {sum(rows)} rows are as they were for the next run"
+        message = f"{self.database}: tasks can't be sent: {error}. {sum(rows)} rows were restored for the next run"
         if not all(rows):  # such as by a trigger of the database's
             raise StuckJobsError(f"{message}; it will send the tasks of the other {rows.count(False)}.")
         self.record.sent()
         raise StuckJobsError(f"{message}.")
 
     def _finish_what_was_cut_short(self) -> None:
-        """A run that crashed between commit and sending left jobs whose tasks nobody has sent."""
+        """Sends the tasks of runs that were interrupted between the commit and the sending."""
         for part in record.cut_short(self.engine):
             if self.database.requeue:
                 for batch in record.read(part)[1]:
@@ -191,7 +191,9 @@ class _Run:
                     sent, error = _send(self.database, self.application, [tuple(job.key.values()) for job in waiting])
                     self.report.sent += sent
                     if error:
-                        raise StuckJobsError(f"{self.database}: the tasks of {part} can't be sent: {error}.")
+                        raise StuckJobsError(
+                            f"{self.database}: the tasks of {part} can't be sent: {error}. The next run tries again."
+                        )
             record.finish(part)
 
 
@@ -200,7 +202,7 @@ def _rows_of(change: Change) -> int:
 
 
 def _left(batch: Sequence[Change], done: Sequence[Change]) -> list[int]:
-    """The numbers of those that are not done."""
+    """The numbers of the changes that are not done."""
     if len(done) == len(batch):
         return []
     places = {change.place for change in done}
@@ -224,7 +226,7 @@ def _send(database: Database, application: Application | None, keys: Sequence[tu
 
 
 def _filled(value: Any, key: tuple[Any, ...]) -> Any:
-    """{id} alone is the id as the database has it; within a text it is written out."""
+    """{id} alone is replaced by the id with its type in the database; within a string, by its text."""
     if isinstance(value, dict):
         return {name: _filled(inner, key) for name, inner in value.items()}
     if isinstance(value, list):

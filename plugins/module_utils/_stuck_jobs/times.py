@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timestamps of applications, and how ages are written."""
+"""Parses the timestamps of applications, and formats ages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ _EPOCH_TEXT = re.compile(r"\d{10}(\.\d+)?|\d{13}|\d{16}")
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:[.,](\d+))?\s*(?:(Z)|([+-])(\d\d):?(\d\d)?)?", re.IGNORECASE
 )
-_EARLIEST = 315_532_800  # 1980: before that it is some program's word for "never": 0001, 1970
+_EARLIEST = 315_532_800  # 1980: earlier times, such as 0001 and 1970, mean "never" in some programs
 
 
 class Clock:
-    """From when ages are counted, in epoch seconds, and what time it is since.
+    """The time from which ages are counted (`begun`, in epoch seconds), and the current time relative to it.
 
-    It begins before the workers are asked: a job that they don't know of as they began it later must look young.
+    It is started before the workers are asked: a job that a worker began later, and that is in no answer, must look
+    young.
     """
 
     def __init__(self, begun: float | None = None) -> None:
@@ -34,17 +35,17 @@ class Clock:
 
 
 def parse_zone(name: str) -> tzinfo:
-    """A zone of the tz database, by its name."""
+    """A zone of the tz database, by its name. Raises ValueError."""
     if name == "UTC":
         return timezone.utc
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):
-        raise ValueError(f"{name!r} is no zone that this host knows: write UTC or such as Europe/Berlin") from None
+        raise ValueError(f"{name!r} is not a time zone of this host: set UTC or one such as Europe/Berlin") from None
 
 
 def parse_time(value: Any, zone: tzinfo = timezone.utc) -> float | None:
-    """Epoch seconds of a timestamp as applications store them, or None where we can't be sure what it says.
+    """The epoch seconds of a timestamp as applications store it, or None if there is any doubt about it.
 
     ISO 8601 with T or space, fraction, Z or offset (without one it is in the zone); epochs in s, ms or µs, told apart
     by their 10, 13 or 16 digits. Other numbers, such as 202601181030, may be dates in disguise
@@ -64,12 +65,12 @@ def parse_time(value: Any, zone: tzinfo = timezone.utc) -> float | None:
 
 def _iso_seconds(text: str, zone: tzinfo) -> float | None:
     try:
-        moment = datetime.fromisoformat(text)  # fast, and before Python 3.11 shy of Z and short fractions
+        moment = datetime.fromisoformat(text)  # fast, but before Python 3.11 without Z and short fractions
     except ValueError:
         moment = _iso_moment(text)
     if moment is None:
         return None
-    # Of two moments that an ended summer time makes of one, the later: no job looks older than it is.
+    # An hour that occurs twice, at the end of summer time, is taken as the later one: no job looks older than it is.
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=zone, fold=1)).timestamp()
     return seconds if seconds >= _EARLIEST else None
 
@@ -89,7 +90,7 @@ def _iso_moment(text: str) -> datetime | None:
 
 
 def span(seconds: float) -> str:
-    """3 d 4 h, 2 h 5 min, 31 min, 12 s: as exact as an operator needs it."""
+    """A duration as 3 d 4 h, 2 h 5 min, 31 min or 12 s."""
     days, hours, minutes = int(seconds // 86400), int(seconds // 3600 % 24), int(seconds // 60 % 60)
     if days:
         return f"{days} d {hours} h"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way back: what a run changed is as it was before."""
+"""Undoes a run: restores the rows that it changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .pace import Pace, in_parts
 
 
 class Undone(NamedTuple):
-    """What an undo put back, or would: rows, jobs left alone, and that in a sentence."""
+    """What an undo restored or would restore: the rows, the jobs that it left alone, and a sentence with both."""
 
     back: int
     left: int
@@ -25,9 +25,10 @@ class Undone(NamedTuple):
 
 
 def undo(engine: Callable[[Database], Engine], path: str, dry_run: bool = False) -> Undone:
-    """Puts back the jobs that a run changed, each with its family, where all of it still is as the run left it.
+    """Restores the jobs that a run changed, each with its family, if all of it is still as the run left it.
 
     engine: makes the engine of a database.
+    path: the record of the run. Raises StuckJobsError.
     """
     head, batches = record.read(Path(path), newest_first=True)
     database = Database(table="", name=head["name"], path=head["database"])
@@ -50,10 +51,10 @@ def undo(engine: Callable[[Database], Engine], path: str, dry_run: bool = False)
                     back += sum(done)
                     left += len(part) - len(done)
     counted = "1 row" if back == 1 else f"{back} rows"
-    verb = "would be" if dry_run else "is" if back == 1 else "are"
-    message = f"{database.name}: {counted} {verb} as before in {database.path}"
+    verb = "would be restored" if dry_run else "restored"
+    message = f"{database.name}: {counted} {verb} in {database.path}"
     jobs = "1 job" if left == 1 else f"{left} jobs"
-    return Undone(back, left, f"{message}; {jobs} changed since and left alone." if left else f"{message}.")
+    return Undone(back, left, f"{message}; {jobs} left alone, as changed since." if left else f"{message}.")
 
 
 def _can_be_put_back(session: Session, job: Sequence[Recorded]) -> bool:

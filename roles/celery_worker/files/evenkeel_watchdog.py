@@ -1,19 +1,19 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes a Celery worker tell systemd the truth about itself: READY, STATUS, STOPPING and WATCHDOG.
+"""Makes a Celery worker report its state to systemd: READY, STATUS, STOPPING and WATCHDOG.
 
 Load:  celery -A app worker -I evenkeel_watchdog      with this file's folder in PYTHONPATH
 Unit:  Type=notify  NotifyAccess=main  WatchdogSec=N       (without $NOTIFY_SOCKET it does nothing)
 
-A ready worker pings, unless one of these holds for its whole limit:
+A ready worker pings systemd, unless one of these has lasted for longer than the limit in parentheses:
   1. the process cannot run, or something holds the GIL: the pinging thread cannot send (WatchdogSec);
   2. the consumer's loop does not turn, and the broker is not known to be down (WatchdogSec);
      in the solo pool the loop cannot turn while a task runs, so there it counts only between tasks;
   3. the consumer is disconnected although the broker answers a connection of our own (GRACE);
   4. the worker is idle and has room, messages wait in its queues, and it takes none (GRACE; virtual
      transports such as Redis and SQS: a worker that lost its queues while reconnecting).
-Never counted: a dead broker, a long task, a shutdown in progress (TimeoutStopSec= bounds that one).
+Never a reason: a dead broker, a long task, a shutdown in progress (TimeoutStopSec= limits that).
 """
 
 import gc
@@ -31,14 +31,14 @@ from celery.worker import state
 
 ADDR = os.environ.get("NOTIFY_SOCKET", "")
 LIMIT = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6  # seconds; 0: no WatchdogSec=, so only READY and STATUS
-GRACE = float(os.environ.get("EVENKEEL_GRACE") or max(LIMIT, 60))  # over the 30 s that Celery waits between tries
+GRACE = float(os.environ.get("EVENKEEL_GRACE") or max(LIMIT, 60))  # more than the 30 s between Celery's retries
 EVERY = min(LIMIT / 4 or 15, 15)
-HAND_BACK = float(os.environ.get("EVENKEEL_HAND_BACK") or 0)  # seconds of a warm shutdown, shortly before systemd's end
+HAND_BACK = float(os.environ.get("EVENKEEL_HAND_BACK") or 0)  # seconds of a warm shutdown before a cold one; 0: none
 now = time.monotonic
 
 
 def real(module, name):
-    """What gevent or eventlet replaced: they stop all their "threads" whenever one of them blocks."""
+    """The original of what gevent or eventlet replaced, as all their "threads" stop whenever one of them blocks."""
     if "gevent.monkey" in sys.modules:
         return sys.modules["gevent.monkey"].get_original(module, name)
     if "eventlet.patcher" in sys.modules:
@@ -52,14 +52,14 @@ def notify(*lines):
         with sock:
             sock.sendto("\n".join(lines).encode(), "\0" + ADDR[1:] if ADDR[0] == "@" else ADDR)
     except OSError:
-        pass  # systemd re-executes itself, or its queue is full: the next ping is soon
+        pass  # systemd is re-executing, or its queue is full: the next ping comes soon
 
 
 class Watchdog(bootsteps.StartStopStep):
-    """The last step of Celery's consumer: started each time that it has connected, stopped when it has lost that.
+    """The last step of Celery's consumer: started each time it has connected, stopped when the connection is lost.
 
-    Evidence is gathered by the consumer's loop (beat), by a thread that asks the broker (probe) and by Celery's own
-    state; a second thread (ping) draws the conclusion (sick) and tells systemd.
+    Evidence comes from the consumer's loop (beat), from a thread that connects to the broker (probe) and from Celery's
+    own state. A second thread (ping) draws the conclusion (sick) and notifies systemd.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -67,7 +67,7 @@ class Watchdog(bootsteps.StartStopStep):
     def __init__(self, c, **kwargs):
         super().__init__(c, **kwargs)
         self.c, self.tref = c, None
-        self.started = self.ready = False  # the threads run; the loop has turned, systemd knows of us
+        self.started = self.ready = False  # the threads run; the loop has turned and READY=1 was sent
         self.tick = self.received = now()  # the loop's last turn; the last task taken from the broker
         self.down = now()  # since when the consumer is disconnected (None: it is not)
         self.broker = None  # the last probe's answer: True, False, or None: not asked
@@ -86,7 +86,7 @@ class Watchdog(bootsteps.StartStopStep):
 
     def start(self, c):  # connected (again), and about to enter the loop
         self.tick, self.starved = now(), None
-        self.down = None  # last: the thread must not see an old turn of a connected loop
+        self.down = None  # last, as the thread must not take the loop's last turn before the loss for a current one
         c.call_soon(self.beat)
         if c.hub:
             self.tref = c.timer.call_repeatedly(EVERY / 2, self.beat)
@@ -111,7 +111,7 @@ class Watchdog(bootsteps.StartStopStep):
 
     def sick(self):
         """Why systemd should restart the worker; None: no reason."""
-        # other threads may change them under our eyes
+        # copies, as other threads may change them meanwhile
         down, up, starved, asking = self.down, self.up, self.starved, self.asking
         t, stale = now(), now() - self.tick
         if not self.ready or self.stopping():
@@ -121,7 +121,7 @@ class Watchdog(bootsteps.StartStopStep):
                 return f"disconnected for {t - down:.0f} s although the broker answers"
         elif stale > LIMIT:
             solo = type(self.c.pool).__module__.endswith(".solo") and state.active_requests
-            # under gevent and eventlet the probe stands when the loop does: it is no excuse for longer than it may take
+            # under gevent and eventlet the probe stops when the loop does, so it counts only for as long as it may take
             if not solo and self.broker is not False and (not asking or t - asking > max(LIMIT, 10)):
                 return f"the consumer's loop has not turned for {stale:.0f} s"
         elif starved and t - starved > GRACE:
@@ -148,19 +148,19 @@ class Watchdog(bootsteps.StartStopStep):
                 self.c.call_soon(self.beat)
             sick = LIMIT and self.sick()
             if sick:
-                # Straight to the journal: a hung worker may hold the lock of its logging.
+                # Directly to standard error, as a hung worker may hold the lock of its logging.
                 os.write(2, f"evenkeel_watchdog: asking systemd for a restart: {sick}\n".encode())
-                # Once: each further one would put TimeoutAbortSec= off. Where it gets lost, or a systemd older than 243
-                # does not know it, the pings are missed.
+                # Once, as each further one would restart TimeoutAbortSec=. If it is lost, or systemd is older than 243
+                # and does not know it, the missing pings have the same effect.
                 return notify(f"STATUS=sick: {sick}", "WATCHDOG=trigger")
             notify("WATCHDOG=1", f"STATUS={self.status()}")
             sleep(EVERY)
 
     def probe(self):
         while True:
-            time.sleep(min(2 * EVERY, 15))  # half of LIMIT: a dead broker is known before its loop is stale
+            time.sleep(min(2 * EVERY, 15))  # half of LIMIT, so that a dead broker is known before the loop is stale
             if self.down is None and state.reserved_requests and now() - self.tick < EVERY:
-                self.broker = self.up = self.starved = None  # at work: nothing to doubt
+                self.broker = self.up = self.starved = None  # it executes tasks, so there is nothing to check
                 continue
             self.asking = now()
             try:
@@ -176,7 +176,7 @@ class Watchdog(bootsteps.StartStopStep):
             self.asking = None
 
     def ask_broker(self):
-        """Asks the consumer's broker; while it has none, each that it may have, until one answers."""
+        """Probes the consumer's broker; while it is disconnected, each configured broker until one answers."""
         current = self.c.connection if self.down is None else None
         conn = current.clone() if current else self.c.app.connection_for_read()
         others = [] if current else conn.alt[1:]
@@ -189,7 +189,7 @@ class Watchdog(bootsteps.StartStopStep):
                 conn.switch(others.pop(0))
 
     def waiting(self, conn):
-        """Connects anew; returns how many messages wait that the worker has room for."""
+        """Makes a new connection; returns how many messages are waiting that the worker has room for."""
         app, qos = self.c.app, getattr(getattr(self.c.task_consumer, "channel", None), "qos", None)
         conn.transport_options = {
             **(conn.transport_options or {}),
@@ -218,23 +218,23 @@ if ADDR:
     @signals.worker_shutting_down.connect(weak=False)
     def on_stopping(how, **kwargs):
         notify("STOPPING=1", "STATUS=stopping")
-        # Since 5.5 a cold shutdown gives unacknowledged tasks back to the broker at once. One that is killed does not:
-        # with Redis they would have to wait for the visibility time-out.
+        # Since Celery 5.5, a cold shutdown returns unacknowledged tasks to the broker at once. A worker that is killed
+        # does not, and with Redis its tasks wait for the visibility time-out.
         if how == "Warm" and HAND_BACK and VERSION >= (5, 5):
             timer = threading.Timer(HAND_BACK, os.kill, (os.getpid(), signal.SIGQUIT))
             timer.daemon = True
             timer.start()
 
     def on_fork():
-        # pool processes must not speak for the worker; the parent keeps these: on SIGHUP it re-executes itself
+        # children must not notify systemd; the parent keeps the variables, as it re-executes itself on SIGHUP
         for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
             os.environ.pop(name, None)
-        # when memory runs out it is by a task, and the main process may look larger: it has mapped more files
+        # when memory runs out, a task has used it, but the main process may look larger, as it has mapped more files
         score = Path("/proc/self/oom_score_adj")
         with suppress(OSError):
             score.write_text(str(min(int(score.read_text()) + 200, 1000)))
 
-    # Frozen objects are skipped by the garbage collector. It writes to each object that it looks at, and so would give
-    # every child a copy of memory that it shares with the main process. There they are unfrozen again, or garbage among
-    # them would stay for ever.
+    # The garbage collector writes to each object that it examines, which would copy memory that children share with the
+    # main process. It skips frozen objects. In the main process they are unfrozen again, or garbage among them would
+    # never be freed.
     os.register_at_fork(before=gc.freeze, after_in_parent=gc.unfreeze, after_in_child=on_fork)

@@ -3,16 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ends stale workers: those of this application and node that no unit manages, such as one started by hand.
 
-A process is one if all of this holds, and is never touched otherwise:
+A process is stale if all of this is true, and is never touched otherwise:
   * it belongs to one of the users,
   * its command line is `celery … worker` with our -A and our -n (whole arguments, not a pattern over the line),
   * it runs in the application's directory, or was sent there by --workdir,
   * it was started as a program: pool children are only forked, and their main process manages them,
-  * no systemd unit manages it, and it is in no container. What runs in the unit of a login, cron or at was left behind.
+  * no systemd unit manages it, and it is in no container. The units of logins, cron and at do not manage it.
 Without CAP_SYS_PTRACE (root in most containers) workers that were started with --uid can't be seen.
 
 The main process gets SIGTERM (Celery's warm shutdown: running tasks finish). With --action kill it and its children
-get SIGKILL after the time-out. Exit code 0: none is left (or only reported); 1: one is still there; 2: wrong usage.
+get SIGKILL after the time-out. Exit code 0: none is left, or --action report; 1: one still runs; 2: wrong usage.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from pathlib import Path
 
 PROC = Path("/proc")
 NO_UNIT, CONTAINER = "no unit", "a container"
-# Units that neither restart nor stop what was left behind in them.
+# Units that neither restart nor stop a worker that was started in them.
 LEFT_BEHIND = ("session-", "tmux-spawn-", "cron.service", "atd.service", "ssh.service", "sshd.service", "ssh@", "sshd@")
 CONTAINERS = ("docker-", "libpod-", "machine-", "cri-")
-# Options of `celery` itself, before its command, that stand alone; all others take a value.
+# Options of `celery` itself, before its command, that take no value; all others take one.
 FLAGS = ("-C", "--no-color", "-q", "--quiet", "--skip-checks", "--version", "--help")
-FORKED_ONLY = 0x40  # PF_FORKNOEXEC among a process's flags: it was not started as a program, but runs its parent's
+FORKED_ONLY = 0x40  # PF_FORKNOEXEC among a process's flags: it was forked and has not executed a program
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,19 @@ class Process:
     argv: tuple[str, ...]
     directory: str
     forked: bool
-    started: str  # in clock ticks since boot: with the PID, one process for good
-    unit: str  # the innermost one that it runs in, or NO_UNIT, or CONTAINER
+    started: str  # in clock ticks since boot; together with the PID, it identifies a process
+    unit: str  # the innermost unit that it runs in, or NO_UNIT, or CONTAINER
 
     @property
     def unmanaged(self) -> bool:
         return self.unit == NO_UNIT or self.unit.startswith(LEFT_BEHIND)
 
 
-# --- Which processes: pure, so that a table of cases can prove it -----------------------------------------------------
+# --- Which processes: pure functions ----------------------------------------------------------------------------------
 
 
 def matches(process: Process, wanted: Wanted) -> bool:
-    """Is it the main process of a worker of the wanted application? No matter what manages it."""
+    """Whether it is the main process of a worker of the wanted application, whatever manages it."""
     if process.uid not in wanted.uids or process.forked:
         return False
     words = celery_words(process.argv)
@@ -85,8 +85,8 @@ def matches(process: Process, wanted: Wanted) -> bool:
 
 
 def celery_words(argv: tuple[str, ...]) -> list[str] | None:
-    """What follows `celery` or `python -m celery` on a command line; None: it runs something else."""
-    # setproctitle puts its own words in the place of the command line, and Celery's arguments in brackets.
+    """What follows `celery` or `python -m celery` on a command line; None if it runs something else."""
+    # With setproctitle, a title replaces the command line, with Celery's arguments in parentheses.
     title = re.fullmatch(r"\[celeryd: \S+:MainProcess\] \S+ \((.*)\)", argv[0]) if len(argv) == 1 else None
     if title:
         return title[1].split()
@@ -130,7 +130,7 @@ def option(words: list[str], short: str, long: str) -> str:
 
 
 def same(path: str, other: str) -> bool:
-    """Whether two paths lead to one directory. One that a deployment replaced is still the one of its name."""
+    """Whether two paths lead to the same directory. A replaced directory counts as its successor."""
     return os.path.realpath(path.replace(" (deleted)", "")) == os.path.realpath(other)
 
 
@@ -158,13 +158,13 @@ def unit_of(cgroup: str, root: str) -> str:
 
 
 def root_of(cgroup: str) -> str:
-    """Where the units lie, by the cgroup of the host's first process: in a container not at the top."""
+    """The path under which the units are, by the cgroup of the init process. In a container it is not the root."""
     path = cgroup_path(cgroup)
     return path[: -len("init.scope")] if path.endswith("/init.scope") else path
 
 
 def cgroup_path(cgroup: str) -> str:
-    """Systemd's own hierarchy: the only one on cgroup v2, a named one on v1."""
+    """The path in systemd's hierarchy: the only one on cgroup v2, a named one on v1."""
     paths = {}
     for line in cgroup.splitlines():
         number, controllers, path = line.split(":", 2)
@@ -172,21 +172,21 @@ def cgroup_path(cgroup: str) -> str:
     return paths.get("name=systemd", paths.get("0", "/"))
 
 
-# --- Looking ----------------------------------------------------------------------------------------------------------
+# --- Finding ----------------------------------------------------------------------------------------------------------
 
 
 def look(pid: int) -> Process | None:
-    """The process as it is now; None: it has ended, or we may not look at it."""
+    """The process as it is now; None if it has ended, or if we may not read its data."""
     entry = PROC / str(pid)
     try:
         stat = (entry / "stat").read_text(errors="replace").rsplit(")", 1)[1].split()
-        # Not the owner of /proc/PID: that is root for a worker that was started with --uid.
+        # Not the owner of /proc/PID, which is root for a worker that was started with --uid.
         status = (entry / "status").read_text(errors="replace")
         uid, gid = (int(re.search(rf"^{name}:\s+\d+\s+(\d+)", status, re.MULTILINE)[1]) for name in ("Uid", "Gid"))
         try:
             directory, namespace = whereabouts(entry)
         except PermissionError:
-            # Root without CAP_SYS_PTRACE, as in most containers, may not see what the owner may.
+            # Root without CAP_SYS_PTRACE, as in most containers, may not read what the owner may.
             with acting_as(uid, gid):
                 directory, namespace = whereabouts(entry)
         here = (PROC / "self" / "ns" / "pid").readlink()
@@ -226,7 +226,7 @@ def processes() -> list[Process]:
 
 
 def find(wanted: Wanted) -> list[Process]:
-    """Workers of the wanted application and node, no matter what manages them."""
+    """Workers of the wanted application and node, whatever manages them."""
     return [process for process in processes() if matches(process, wanted)]
 
 
@@ -234,7 +234,7 @@ def find(wanted: Wanted) -> list[Process]:
 
 
 def hold(process: Process) -> int | None:
-    """A handle on the process, whose ID can't become another one's from here on. None: it has ended."""
+    """A handle that keeps referring to this process even if its PID is reused; None if it has ended."""
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(process.pid)
         again = look(process.pid)
@@ -257,7 +257,7 @@ def gone(handle: int, seconds: float) -> bool:
 
 
 def end(processes_to_end: list[Process], timeout: float, kill: bool) -> list[Process]:
-    """Ask all of them to finish, wait, and kill them if that is asked for. Returns those still there."""
+    """Asks all of them to finish, waits `timeout` seconds, kills the rest if `kill`. Returns those that still run."""
     held = {handle: process for process in processes_to_end for handle in [hold(process)] if handle is not None}
     for handle, process in held.items():
         send(handle, signal.SIGTERM)
@@ -271,7 +271,7 @@ def end(processes_to_end: list[Process], timeout: float, kill: bool) -> list[Pro
             stubborn[handle] = process
     if kill:
         for handle, process in stubborn.items():
-            say(process, f"still there, killed with {kill_family(handle, process)} children")
+            say(process, f"still running, killed with {kill_family(handle, process)} children")
         stubborn = {handle: process for handle, process in stubborn.items() if not gone(handle, 10)}
     return list(stubborn.values())
 
@@ -286,7 +286,7 @@ def kill_family(handle: int, process: Process) -> int:
 
 
 def say(process: Process, what: str) -> None:
-    # Not its command line: a broker's password may stand there.
+    # Without its command line, which may contain the broker's password.
     print(f"stale_workers: process {process.pid} of {user_name(process.uid)}, in {process.unit}: {what}", flush=True)
 
 
@@ -315,7 +315,7 @@ def main() -> int:
     try:
         uids = frozenset(pwd.getpwnam(user).pw_uid for user in options.user)
     except KeyError as unknown:
-        parser.error(f"--user: {unknown.args[0]}. Name users of this host")
+        parser.error(f"--user: {unknown.args[0]}. Use users of this host")
     wanted = Wanted(options.app, options.directory, options.node, uids, socket.gethostname())
 
     why = f"is a worker of {wanted.app} in {wanted.directory}, node {full_name(wanted.node, wanted.host)}"
@@ -330,7 +330,7 @@ def main() -> int:
         print("stale_workers: not allowed to end another user's process. Run this as root.", flush=True)
         return 1
     for process in left:
-        say(process, f"still there. Wait for its tasks, or end it by hand: kill -KILL {process.pid}")
+        say(process, f"still running. Wait for its tasks, or end it by hand: kill -KILL {process.pid}")
     return 1 if left else 0
 
 

@@ -3,22 +3,22 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put back (or give up, or delete) the jobs that a crash left stuck.
+"""Reset, fail or delete the jobs that a crash left stuck.
 
 examples:
-  cleanup_stuck_jobs.py --dry-run                         what would happen; writes nothing
-  cleanup_stuck_jobs.py                                   what the configuration says
+  cleanup_stuck_jobs.py --dry-run                         report what would be done; change nothing
+  cleanup_stuck_jobs.py                                   clean up as configured
   cleanup_stuck_jobs.py --action fail --threshold 2h      fail what is stuck for two hours
   cleanup_stuck_jobs.py --action delete --job 77cfa3cd    delete one job, by the beginning of its id
-  cleanup_stuck_jobs.py --undo FILE                       undo a run: the rows are as they were before
+  cleanup_stuck_jobs.py --undo FILE                       undo a run: restore the rows that it changed
 
-Run it as root or as the databases' owner. What a run changes is recorded in /var/lib/evenkeel/job_cleanup/ first.
+Run it as root or as the databases' owner. Rows are recorded in /var/lib/evenkeel/job_cleanup/ before they are changed.
 
 exit codes:
-  0  nothing is stuck, or what was stuck is dealt with
-  1  something is wrong (configuration, database, workers, an ambiguous id); the message says what
-  2  the command line is wrong
-  3  dry run: something is stuck
+  0  no job is stuck, or all stuck jobs have been dealt with
+  1  an error (configuration, database, workers, an ambiguous id); see the message
+  2  an error in the command line
+  3  dry run: there are stuck jobs
   4  a given job was not found, a row was skipped, or an undo left a job alone: see the output
 """
 
@@ -35,7 +35,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-# Leave no compiled copy of the engine behind in /usr/local/lib/evenkeel.
+# Write no bytecode of the engine to /usr/local/lib/evenkeel.
 sys.dont_write_bytecode = True
 
 from _engine._common.quantities import parse_duration  # noqa: E402
@@ -61,12 +61,12 @@ def arguments() -> argparse.Namespace:
         description=summary, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--action", choices=list(ACTIONS), help="instead of the configured one")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would happen")
+    parser.add_argument("--dry-run", action="store_true", help="only report what would be done")
     parser.add_argument(
         "--threshold",
         metavar="AGE",
-        help="leave younger jobs alone: 30m, 2h, 1d, '1h 30min', or a number of minutes (which the configuration takes"
-        " for seconds)",
+        help="leave younger jobs alone: 30m, 2h, 1d, '1h 30min', or a number of minutes (in the configuration, a number"
+        " is seconds)",
     )
     parser.add_argument(
         "--job",
@@ -80,9 +80,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--config", metavar="FILE", default=CONFIG, help=f"default: {CONFIG}")
     parser.add_argument("--json", action="store_true", help="print the whole plan, or all that was done, as JSON")
-    parser.add_argument("--quiet", action="store_true", help="print only what is wrong")
+    parser.add_argument("--quiet", action="store_true", help="print only errors")
     parser.add_argument(
-        "--undo", metavar="FILE", help="put back what the run of this record changed, and do nothing else"
+        "--undo", metavar="FILE", help="restore the rows that the run with this record changed, and do nothing else"
     )
     return parser.parse_args()
 
@@ -103,7 +103,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     reports = clean_up(SQLite, databases, dry_run=args.dry_run, shown=sys.maxsize if args.json else ROWS)
-    # A given id belongs to one of the databases; it is only unknown where none of them knows it.
+    # A given id belongs to one of the databases. It is unknown only if none of them has it.
     missing = [job for job in args.job if reports and all(job in report.unknown for report in reports)]
     for report in reports:
         report.unknown.clear()
@@ -117,7 +117,8 @@ def main() -> int:
             try:
                 write_metrics(config["metrics_file"], reports)
             except OSError as error:
-                print(f"metrics_file can't be written: {error}. Let {getpass.getuser()} write there.", file=sys.stderr)
+                user = getpass.getuser()
+                print(f"metrics_file can't be written: {error}. Give {user} write permission.", file=sys.stderr)
                 return 1
     return exit_code(reports, missing, args.dry_run)
 
@@ -128,8 +129,10 @@ def configuration(args: argparse.Namespace) -> dict[str, Any]:
         if isinstance(config["databases"], list):
             return config
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StuckJobsError(f"{args.config} can't be read: {error}.") from error
-    raise StuckJobsError(f"{args.config} can't be read: its databases are no list.")
+        raise StuckJobsError(
+            f"{args.config} can't be read: {error}. Correct it, or run the role job_cleanup again."
+        ) from error
+    raise StuckJobsError(f"{args.config}: databases is not a list. Correct it, or run the role job_cleanup again.")
 
 
 def configured(config: dict[str, Any], args: argparse.Namespace) -> list[Database]:
@@ -137,40 +140,41 @@ def configured(config: dict[str, Any], args: argparse.Namespace) -> list[Databas
     names = [database.name for database in databases]
     for name in args.database:
         if name not in names:
-            raise StuckJobsError(f"{args.config} has no database {name!r}. It has: {', '.join(names) or 'none'}.")
+            known = ", ".join(names) or "none"
+            raise StuckJobsError(f"--database: {name!r} is not in {args.config}. There are: {known}.")
     return [database for database in databases if not args.database or database.name in args.database]
 
 
 def asked_for(database: Database, args: argparse.Namespace) -> Database:
-    """The configured database with what the command line says instead."""
+    """The configured database with the options of the command line."""
     if args.threshold is not None:
         database = replace(database, threshold=age(args.threshold), respect_age=True)
     if not all(args.job):
-        raise StuckJobsError("--job: an empty id is the beginning of every id. Write the job's.")
+        raise StuckJobsError("--job is empty, which every id begins with. Set the job's id.")
     action = ACTIONS[args.action] if args.action else database.action
     return replace(database, action=action, jobs=tuple(args.job))
 
 
 def age(text: str) -> str:
-    """What --threshold says, where a bare number is minutes, as the engine has it, where it is seconds."""
+    """The duration of --threshold, where a bare number is minutes, in the engine's grammar, where it is seconds."""
     duration = f"{text}min" if re.fullmatch(r"[\d.]+", text) else text
     try:
         parse_duration(duration)
     except ValueError:
         raise StuckJobsError(
-            f"--threshold: {text!r} is not an age. Write 30m, 2h, 1d, '1h 30min' or a number of minutes."
+            f"--threshold: {text!r} is not a duration. Write 30m, 2h, 1d, '1h 30min' or a number of minutes."
         ) from None
     return duration
 
 
 def check_each_is_one(databases: list[Database], jobs: list[str]) -> None:
-    """A given id means one job, not one in each database that happens to have such an id."""
+    """A given id must not match jobs in several databases."""
     if not jobs or len(databases) == 1:
         return
     reports = clean_up(SQLite, databases, dry_run=True, ask_workers=False, shown=0)
     for report in reports:
         if report.error:
-            raise StuckJobsError(f"--job: {report.error} Or add --database with the one that has the job.")
+            raise StuckJobsError(f"--job: {report.error} Or add --database with the database that has the job.")
     for job in jobs:
         names = [report.database.name for report in reports if job not in report.unknown]
         if len(names) > 1:
@@ -208,7 +212,7 @@ def print_table(reports: list[Report]) -> None:
 
 
 def tell_journal(entries: Iterable[tuple[int, str]]) -> None:
-    """By syslog, which systemd's journal reads: also of a run by hand it is known later who changed what."""
+    """Logs to syslog, and so to systemd's journal, so that manual runs are logged as well."""
     syslog.openlog("evenkeel-job-cleanup", syslog.LOG_PID, syslog.LOG_CRON)
     for priority, sentence in entries:
         syslog.syslog(priority, sentence)
@@ -223,8 +227,8 @@ def exit_code(reports: list[Report], missing: list[str], dry_run: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="replace")  # a terminal that has no … must not end a run
+    sys.stdout.reconfigure(errors="replace")  # a terminal whose encoding has no … must not end a run
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("Interrupted. What is done is done whole, and recorded; run this again for the rest.")
+        sys.exit("Interrupted. Each finished batch is complete and recorded. Run this again for the rest.")

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The interface of an engine, the part that knows one kind of database. All other code uses only these classes.
 
-An engine opens a database, reads its rows by pages, and writes changes on condition that the rows are as they were read.
-It knows nothing of what is stuck, what to do about it, the record and the report.
+An engine opens a database, reads its rows by pages, and writes changes if the rows are still as they were read. It
+knows nothing of what is stuck, what to do about it, the record and the report.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def test_the_diff_shows_a_sentence_and_what_is_set_in_each_row(capsys, jobs):
         "before_header": f"jobs ({jobs['path']})",
         "after_header": "jobs: 1 in jobs would be reset to pending.",
         "before": "jobs 77cfa3cd-1: processing, updated_at 2026-01-16 10:00:00\n",
-        "after": "jobs 77cfa3cd-1: pending, updated_at NULL (processing, and asked for by id)\n",
+        "after": "jobs 77cfa3cd-1: pending, updated_at NULL (processing, and given by its id)\n",
     }
 
 

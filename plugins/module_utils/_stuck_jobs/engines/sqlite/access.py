@@ -20,39 +20,41 @@ from ..base import Refused
 
 @contextlib.contextmanager
 def as_owner(database: Database) -> Iterator[None]:
-    """As the database's owner: what SQLite creates beside the file (-wal, -shm, -journal) must stay the application's.
+    """Acts as the database's owner, to whom the files that SQLite makes beside it (-wal, -shm, -journal) must belong.
 
-    Root lends itself the owner's identity; anybody else than the owner is sent back.
+    Root acts as the owner. Raises StuckJobsError for any other user but the owner.
     """
     owner = owner_of(database)
     if os.geteuid() not in (0, owner.uid):
-        raise StuckJobsError(f"{database}: belongs to {owner.name}. Run this as {owner.name} or as root.")
+        raise StuckJobsError(f"{database} belongs to {owner.name}. Run this as {owner.name} or as root.")
     with acting_as(owner):
         yield
 
 
 def owner_of(database: Database) -> Identity:
-    """The owner of the file. Raises StuckJobsError where there is none, or where another user's link leads to it."""
+    """The owner of the file. Raises StuckJobsError if there is no file, or if another user's link leads to it."""
     path = Path(database.path)
     try:
         if path.is_file():
             return _checked(database, path.stat())
     except PermissionError:
-        raise StuckJobsError(f"{database}: can't be reached. Run this as the database's owner or as root.") from None
+        raise StuckJobsError(f"{database} can't be accessed. Run this as the database's owner or as root.") from None
     raise StuckJobsError(f"{database}: there is no such file. Correct `path`, or start the application first.")
 
 
 def _checked(database: Database, file: os.stat_result) -> Identity:
-    """Whose link it is, his the file has to be: else an application could lead root to another's database."""
+    """Links and file must have one owner: else an application could lead root to another user's database."""
     for link in _links(Path(database.path)):
         if link.lstat().st_uid not in (0, file.st_uid):
-            theirs, whose = user_name(link.lstat().st_uid), user_name(file.st_uid)
-            raise StuckJobsError(f"{database}: {link} is {theirs}'s link to a file of {whose}'s. Name that file.")
+            of_link, of_file = user_name(link.lstat().st_uid), user_name(file.st_uid)
+            raise StuckJobsError(
+                f"{database}: {link} is a link of {of_link} to a file of {of_file}. Set `path` to that file."
+            )
     return Identity(file.st_uid, file.st_gid)
 
 
 def _links(path: Path) -> Iterator[Path]:
-    """Every symbolic link on the way to a file, and on their ways."""
+    """Every symbolic link in a path, and in the targets of these links."""
     for part in (path, *path.parents):
         if part.is_symlink():
             yield part
@@ -61,16 +63,16 @@ def _links(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def connect(database: Database, write: bool) -> Iterator[sqlite3.Connection]:
-    """Opens what is there and never creates it. Raises StuckJobsError for what SQLite complains of."""
+    """Opens an existing database and never creates one. Raises Refused or, for other errors, StuckJobsError."""
     with explained(database), contextlib.closing(_open(database, write)) as connection:
         connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
         connection.execute("PRAGMA foreign_keys = ON")
-        # All pages of a batch: where they don't fit, SQLite locks out the readers too, long before the commit.
+        # For all pages of a batch: if they don't fit, SQLite locks out readers too, long before the commit.
         connection.execute("PRAGMA cache_size = -16000")  # KiB
         if write and in_wal_mode(connection):
-            # A power cut may take back our last commits, but never breaks the file: the next run does them again.
+            # A power failure may lose our last commits, but never damages the file: the next run does them again.
             connection.execute("PRAGMA synchronous = NORMAL")
-            # Pages: a checkpoint syncs, and often is slow. Other writers do it too, each 1000 pages, a moment's work.
+            # In pages. A checkpoint syncs and is slow. Other writers make checkpoints too, every 1000 pages.
             connection.execute("PRAGMA wal_autocheckpoint = 4000")
         yield connection
 
@@ -88,13 +90,13 @@ def explained(database: Database) -> Iterator[None]:
                 f"{database}: another process held the database for more than {database.busy_timeout:g} s."
                 " Run this again, or raise busy_timeout."
             ) from error
-        raise StuckJobsError(f"{database}: SQLite says: {error}.") from error
+        raise StuckJobsError(f"{database}: SQLite reports: {error}.") from error
 
 
 def _open(database: Database, write: bool) -> sqlite3.Connection:
     frozen = not write and _is_frozen(database)
     mode = "ro&immutable=1" if frozen else "rw" if write or _is_idle_wal(database) or _is_hot(database) else "ro"
-    path = "/" + database.path.lstrip("/")  # after two of them SQLite expects the name of a machine
+    path = "/" + database.path.lstrip("/")  # after two slashes SQLite expects a host name
     return sqlite3.connect(
         f"file:{quote(path)}?mode={mode}", uri=True, timeout=database.busy_timeout, isolation_level=None
     )
@@ -105,19 +107,19 @@ def in_wal_mode(connection: sqlite3.Connection) -> bool:
 
 
 def _is_frozen(database: Database) -> bool:
-    """On a file system that is read-only: SQLite can't make the -shm that reading a WAL database takes."""
+    """Whether its file system is read-only: SQLite can't make the -shm that reading a WAL database needs."""
     wal = Path(f"{database.path}-wal")
     read_only = os.statvfs(database.path).f_flag & os.ST_RDONLY
     return bool(read_only) and not (wal.exists() and wal.stat().st_size)
 
 
 def _is_hot(database: Database) -> bool:
-    """After a crash within a transaction: the first reader rolls it back, and has to write for that."""
+    """Whether a transaction may have crashed: the first reader rolls it back, and has to write for that."""
     return Path(f"{database.path}-journal").exists()
 
 
 def _is_idle_wal(database: Database) -> bool:
-    """A WAL database that nobody has open: a read-only connection would leave an empty -wal and -shm behind."""
+    """Whether it is a WAL database that no process has open: a read-only connection would leave -wal and -shm there."""
     with Path(database.path).open("rb") as file:
         header = file.read(20)
     return header[18:] == b"\2\2" and not Path(f"{database.path}-wal").exists()

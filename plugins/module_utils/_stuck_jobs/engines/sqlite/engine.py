@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SQLite, by Python's own sqlite3.
 
-access   as the owner, never creating   rows    reads the jobs, page by page
-schema   what the database is like      write   transactions, paced and fenced; and the way back
+access   opens as the owner      rows    reads the jobs, page by page
+schema   tables and columns      write   transactions, and restoring rows
 times    Julian days
 """
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rows of an application's database, as the plan needs them: all reading is done here."""
+"""Reads the rows of an application's database for the plan."""
 
 # ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .access import in_wal_mode
 from .schema import Schema, marks, q, read_schema, unnamed_referrers
 
 PAGE = 10_000  # rows that one query reads, and the most that a batch has
-DELETE_PAGE = 200  # whole rows, which may be big
-WINDOW = 50_000  # rows that one query looks through where readers keep writers waiting
-BOUND = 200  # values of keys that one query binds; old SQLite takes 999 in all
+DELETE_PAGE = 200  # complete rows, which may be large
+WINDOW = 50_000  # rows that one query scans if readers block writers
+BOUND = 200  # values of keys that one query binds; old versions of SQLite allow 999 in all
 
 
 class Rows(base.Rows):
@@ -40,7 +40,7 @@ class Rows(base.Rows):
         schema, statuses = self.schemas[self.database.table], self.database.stuck_statuses
         status = q(self.database.status_column)
         use_index = schema.status_index and (schema.index_is_of_status_alone or all(map(self._fit_a_page, statuses)))
-        # The + keeps SQLite from an index; within the parentheses, the status would no longer compare as its type does.
+        # The + stops SQLite from using an index. Inside the parentheses, it would remove the column's affinity.
         is_stuck = f"+({status} IN ({marks(statuses)}))"
         if use_index:
             for each in statuses:
@@ -51,14 +51,14 @@ class Rows(base.Rows):
             yield from self._windowed(is_stuck, statuses)
 
     def _fit_a_page(self, status: Any) -> bool:
-        """Where something follows the status in its index, SQLite sorts all that is left for each page."""
+        """If other columns follow the status in its index, SQLite sorts all remaining rows for each page."""
         table, index = q(self.database.table), q(self.schemas[self.database.table].status_index)
         of_it = f"SELECT 1 FROM {table} INDEXED BY {index} WHERE {q(self.database.status_column)} IS ?"
         ((count,),) = self._fetch(f"SELECT count(*) FROM ({of_it} LIMIT {PAGE + 1})", [status])
         return count <= PAGE
 
     def find(self, job: str) -> tuple[Row, bool] | None:
-        """The row of an id or of an unambiguous beginning of one; a number is no beginning of another number."""
+        """The row of an id or of an unambiguous prefix of one. A number is no prefix of another number."""
         database, keys = self.database, list(map(q, self.database.id_column))
         texts = [f"CASE typeof({key}) WHEN 'blob' THEN lower(hex({key})) ELSE CAST({key} AS TEXT) END" for key in keys]
         text, types = " || '/' || ".join(texts), " AND ".join(f"typeof({key}) IN ('text', 'blob')" for key in keys)
@@ -71,7 +71,7 @@ class Rows(base.Rows):
             rows = self._fetch(f"{select} WHERE {where} LIMIT 6", (*database.stuck_statuses, *values))
             if len(rows) > 1:
                 names = ", ".join(show(self.key(row)) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
-                raise StuckJobsError(f"{database}: {job!r} is the beginning of several ids: {names}. Write more of it.")
+                raise StuckJobsError(f"{database}: {job!r} is the beginning of several ids: {names}. Use a longer one.")
             if rows:
                 return rows[0][:-1], bool(rows[0][-1])
         return None
@@ -79,9 +79,9 @@ class Rows(base.Rows):
     def children_of(self, child: Table, keys: Sequence[tuple[Any, ...]]) -> Iterator[tuple[int, Row]]:
         """The rows that belong to these parents, each with its parent's number."""
         names = [f"k{number}" for number in range(len(child.foreign_key))]
-        parent = q(f"parent of {child.table}")  # a name that the child hasn't
+        parent = q(f"parent of {child.table}")  # a name that differs from the child's
         columns = [f"{q(child.table)}.{q(column)}" for column in child.foreign_key]
-        # Once as an index compares, and once exactly: 'A' does not belong to 'a'.
+        # Compares twice: with the column's collation, for the index, and exactly, as 'A' does not belong to 'a'.
         matches = " AND ".join(
             f"{column} = {parent}.{name}{exactly}"
             for exactly in ("", " COLLATE BINARY")
@@ -89,7 +89,7 @@ class Rows(base.Rows):
         )
         if self.schemas[child.table].is_indexed_by_parent:
             source = f"{parent} CROSS JOIN {q(child.table)} ON {matches}"
-        else:  # one look at the whole table, not one for each parent
+        else:  # one scan of the table, not one for each parent
             is_any = f"({', '.join(columns)}) IN (SELECT {', '.join(names)} FROM {parent})"
             source = f"{q(child.table)} CROSS JOIN {parent} ON {is_any} AND {matches}"
         select = f"SELECT {parent}.n, {self._selected(child)} FROM {source}"
@@ -112,16 +112,16 @@ class Rows(base.Rows):
     def referring(
         self, referrer: Referrer, places: Sequence[tuple[int, tuple[Any, ...]]]
     ) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """The places of the rows that refer to these, with their numbers; of another table's than the family's, ()."""
+        """The places of the rows that refer to these, with their numbers; () for a table outside the family."""
         parent, own = self.schemas[referrer.parent], self.schemas.get(referrer.table)
         names = [f"k{number}" for number in range(len(parent.locator))]
         selected = ", ".join(["place.n", *(f"referring.{column}" for column in (own.locator if own else ()))])
         is_there = " AND ".join(f"referred.{column} = place.{name}" for column, name in zip(parent.locator, names))
-        # The parent's column first: its collation counts, as it does for SQLite's foreign keys.
+        # The parent's column is the left operand, so that its collation is used, as by SQLite's foreign keys.
         refers = " AND ".join(
             f"referred.{q(to)} = referring.{q(column)}" for column, to in zip(referrer.columns, referrer.to)
         )
-        # "main" tells a table from our VALUES, whatever its name.
+        # "main" distinguishes a table from our VALUES, whatever its name.
         select = (
             f"SELECT DISTINCT {selected} FROM place CROSS JOIN main.{q(referrer.parent)} AS referred ON {is_there}"
             f" CROSS JOIN main.{q(referrer.table)} AS referring ON {refers}"
@@ -148,14 +148,14 @@ class Rows(base.Rows):
             rows = self._fetch(f"{select} WHERE {where} AND ({key}) > ({_marks(last)}) {tail}", [*values, *last])
 
     def _windowed(self, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
-        """Where a reader keeps writers out, a query may not go through the whole table for the next stuck job."""
+        """Pages for a journal mode in which readers block writers: no query scans more than a window of the table."""
         schema = self.schemas[self.database.table]
         key = ", ".join(schema.locator)
         table, last = q(self.database.table), ()
         select = f"SELECT {self._selected(self.database)} FROM {table}"
         while True:
             after = f"({key}) > ({_marks(last)})" if last else "1"
-            self._connection.execute("BEGIN")  # one look for both: the second finds in memory what the first has read
+            self._connection.execute("BEGIN")  # one transaction: the second query uses the pages cached by the first
             end = f"SELECT {key} FROM {table} WHERE {after} ORDER BY {key} LIMIT 1 OFFSET {WINDOW - 1}"
             until = next(iter(self._fetch(end, last)), ())
             up_to = f"({key}) <= ({_marks(until)})" if until else "1"
@@ -168,7 +168,7 @@ class Rows(base.Rows):
             last = until
 
     def _fetch(self, sql: str, values: Sequence[Any]) -> list[Row]:
-        """All rows. One whose text is not UTF-8 must not keep us from the others."""
+        """All rows. Text that is not UTF-8 becomes NotText, so that one such row does not stop the others."""
         try:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.OperationalError as error:
@@ -181,7 +181,7 @@ class Rows(base.Rows):
             self._connection.text_factory = str
 
     def _selected(self, table: Table) -> str:
-        """The place of the row, then what is read of it."""
+        """The row's locator, then the columns to read."""
         columns = [*self.schemas[table.table].locator, *map(q, self.columns[table.table])]
         return ", ".join(f"{q(table.table)}.{column}" for column in columns)
 
@@ -194,5 +194,5 @@ def _text(value: bytes) -> str | NotText:
 
 
 def _marks(place: Sequence[Any]) -> str:
-    """To bind a place: bytes that the database has as text, as text again."""
+    """The parameters for a place: bytes that the database stores as text are cast to text."""
     return ", ".join("CAST(? AS TEXT)" if isinstance(value, NotText) else "?" for value in place)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the database is really like: every name that the options use is looked up here before it stands in SQL."""
+"""The real schema of the database: every name in the options is looked up here before it is used in SQL."""
 
 # ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
 from __future__ import annotations
@@ -21,23 +21,23 @@ _ROWID = ("rowid", "oid", "_rowid_")  # SQLite's names for it; a column of that 
 
 @dataclass(frozen=True)
 class Schema(change.Schema):
-    """What SQL about a table has to know. The locator is the rowid, or the primary key's columns, as SQL."""
+    """What is needed to write SQL for a table. The locator is the rowid, or the primary key's columns, as SQL."""
 
-    status_index: str  # an index that begins with the status, or none
-    index_is_of_status_alone: bool  # so its rows come by their places
+    status_index: str  # an index that begins with the status; empty if there is none
+    index_is_of_status_alone: bool  # so that its rows are in the order of the locator
     is_indexed_by_parent: bool
-    or_abort: str  # OR ABORT where it is needed
+    or_abort: str  # OR ABORT if it is needed, or empty
 
 
 def read_schema(connection: sqlite3.Connection, database: Database) -> dict[str, Schema]:
-    """The schema of each table of the family, by its name. Raises what is wrong, all of it."""
+    """The schema of each table of the family, by its name. Raises StuckJobsError with all errors."""
     real = dict(connection.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')"))
     wrong = []
     for table in database.family():
         if table.table not in real:
             wrong.append(f"there is no table {table.table!r}. {nearest(table.table, real)}")
         elif real[table.table] == "view":
-            wrong.append(f"{table.table} is a view. Name the table behind it.")
+            wrong.append(f"{table.table} is a view. Set the table behind it.")
         else:
             wrong += _wrong_columns(connection, table)
     if wrong:
@@ -53,15 +53,15 @@ def _wrong_columns(connection: sqlite3.Connection, table: Table) -> Iterator[str
         if column not in generated:
             yield f"{option}: table {table.table} has no column {column!r}. {nearest(column, generated)}"
         elif generated[column] and is_written:
-            yield f"{option}: {table.table}.{column} is a generated column. Name one that can be written."
+            yield f"{option}: {table.table}.{column} is a generated column. Set one that can be written."
     unique = _unique_columns(connection, table.table)
     if all(column in generated for column in table.id_column) and set(table.id_column) not in unique:
         there_are = "; ".join(" and ".join(sorted(columns)) for columns in unique) or "none"
-        yield f"id_column: {table.table}.{', '.join(table.id_column)} is not unique. Unique are: {there_are}."
+        yield f"id_column: {table.table}.{', '.join(table.id_column)} is not unique. Set one of: {there_are}."
 
 
 def _unique_columns(connection: sqlite3.Connection, table: str) -> list[set[str]]:
-    """The columns that name one row together: the primary key's, or those of a unique index."""
+    """The sets of columns that together identify a row: the primary key's, and those of unique indexes."""
     indexed = connection.execute(
         "SELECT l.name, i.name FROM pragma_index_list(?) AS l, pragma_index_info(l.name) AS i"
         ' WHERE l."unique" AND NOT l.partial',
@@ -95,16 +95,16 @@ def _schema(connection: sqlite3.Connection, table: Table) -> Schema:
 
 
 def or_abort(connection: sqlite3.Connection, table: str) -> str:
-    """SQL against a constraint of the table that says ON CONFLICT REPLACE, which deletes other rows, or ROLLBACK.
+    """SQL that overrides ON CONFLICT REPLACE, which would delete other rows, and ROLLBACK in the table's constraints.
 
-    Only there: it would hold for what the application's triggers do as well.
+    Empty for other tables, as it would also apply to what the application's triggers do.
     """
     ((sql,),) = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = ?", (table,))
     return "OR ABORT" if re.search(r"\bON\s+CONFLICT\b", sql, re.IGNORECASE) else ""
 
 
 def _index_on(connection: sqlite3.Connection, table: str, column: str = "") -> tuple[str, bool]:
-    """The shortest index that begins with a column, and whether that is all of it."""
+    """The shortest index that begins with a column, and whether it has no other columns."""
     found = connection.execute(
         "SELECT l.name, (SELECT count(*) FROM pragma_index_info(l.name)) AS size"
         " FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS i"
@@ -116,7 +116,7 @@ def _index_on(connection: sqlite3.Connection, table: str, column: str = "") -> t
 
 
 def unnamed_referrers(connection: sqlite3.Connection, database: Database) -> list[Referrer]:
-    """What refers to the family, but for its children: a delete would leave orphans there, or take them along."""
+    """Foreign keys to the family, except those of its children: a delete would orphan such rows, or delete them too."""
     found = [referrer for table in database.family() for referrer in _referrers(connection, table.table)]
     named = {
         (child.table, parent.table, frozenset(zip(child.foreign_key, parent.id_column)))
@@ -132,7 +132,7 @@ def unnamed_referrers(connection: sqlite3.Connection, database: Database) -> lis
 
 
 def _referrers(connection: sqlite3.Connection, parent: str) -> Iterator[Referrer]:
-    """All foreign keys to this table, in the names that the database has: a foreign key may write them otherwise."""
+    """All foreign keys to this table, with the columns' real names, which a foreign key may write in another case."""
     found = connection.execute(
         'SELECT m.name, f.id, f."from", f."to" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS f'
         " WHERE m.type = 'table' AND f.\"table\" = ? COLLATE NOCASE ORDER BY m.name, f.id, f.seq",
@@ -142,13 +142,13 @@ def _referrers(connection: sqlite3.Connection, parent: str) -> Iterator[Referrer
     for (table, _number), columns in groupby(found, key=lambda row: row[:2]):
         own, named = zip(*(row[2:] for row in columns))
         to = _primary_key(connection, parent) if None in named else [real.get(name.lower()) for name in named]
-        # Where that doesn't fit, SQLite itself refuses the delete.
+        # If the columns don't match, SQLite itself refuses the delete.
         if len(to) == len(own) and None not in to:
             yield Referrer(table, own, parent, tuple(to))
 
 
 def _compares_alike(connection: sqlite3.Connection, referrer: Referrer) -> bool:
-    """Does this foreign key hold exactly the rows that we find for a child: no 'A' of 'a', no '01' of 1?"""
+    """Whether this foreign key matches exactly the rows that we find for a child: not 'A' for 'a', not '01' for 1."""
     own, real = _types(connection, referrer.table), _types(connection, referrer.parent)
     foreign = connection.execute(
         "SELECT i.name FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS i WHERE i.coll <> 'BINARY'",
@@ -164,7 +164,7 @@ def _types(connection: sqlite3.Connection, table: str) -> dict[str, str]:
 
 
 def q(identifier: str) -> str:
-    """An identifier, quoted for SQL. Check first that it exists: SQLite takes an unknown one for a string."""
+    """An identifier, quoted for SQL. It has to exist, as SQLite takes an unknown one for a string."""
     return '"' + identifier.replace('"', '""') + '"'
 
 

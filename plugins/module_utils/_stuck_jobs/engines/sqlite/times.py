@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Timestamps that only SQLite stores."""
+"""Parses timestamps, including SQLite's Julian days."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from ... import times
 
-# 1980 to 2200: a REAL in between is SQLite's julianday(), an epoch in s would be a day of January 1970.
+# 1980 to 2200: a REAL between these is SQLite's julianday(), as an epoch in seconds it would be in January 1970.
 _JULIAN = (2444239.5, 2524593.5)
 _JULIAN_EPOCH = 2440587.5
 

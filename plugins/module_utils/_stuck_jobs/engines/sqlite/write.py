@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing: transactions with room for other writers in between, fenced by what was read; and the way back."""
+"""Writes rows that are still as they were read, in transactions with pauses for other writers, and restores them."""
 
 # ruff: noqa: S608 -- every identifier in our SQL was looked up in the database or comes from a record of ours, and is
 # quoted; values are bound.
@@ -22,17 +22,17 @@ from .rows import Rows
 from .schema import marks, or_abort, q
 
 HOLD_WAL, HOLD = 0.01, 0.06  # seconds
-PAUSE = 0.025  # seconds that the others get
-COMPANY, ALONE = 1.0, 0.001  # seconds without anybody's write after which we are alone, and the pause then
+PAUSE = 0.025  # seconds for other writers between two transactions
+COMPANY, ALONE = 1.0, 0.001  # seconds without another writer after which there is none, and the pause then
 
 
 class Session(base.Session):
     """An open database of SQLite.
 
-    A process that waits for SQLite looks again after 1, 2, 5, 10, 15, 20 ms, then three times after 25 ms, then less
-    often. So it is sure of its turn in a pause of 25 ms if it had to wait for no more than 100; and we see it take its
-    turn, and go on at once. With a rollback journal each batch of ours syncs the disk twice and makes every process
-    read anew: they are fewer and longer.
+    A process that waits for SQLite's lock tries again after 1, 2, 5, 10, 15, 20 ms, then three times after 25 ms, then
+    less often. So a pause of 25 ms is enough for a process that has waited for at most 100 ms; we notice its write and
+    continue at once. With a rollback journal, each batch syncs the disk twice and invalidates all caches, so there are
+    fewer and longer batches.
     """
 
     def __init__(self, connection: sqlite3.Connection, database: Database) -> None:
@@ -40,8 +40,8 @@ class Session(base.Session):
         self.hold = HOLD_WAL if in_wal_mode(connection) else HOLD
         self._statements: dict[Shape, Statements] = {}
         self._let_go = 0.0  # when our last transaction ended
-        self._version = self._read_version()  # of the database, then
-        self._company = time.monotonic() + COMPANY  # until when we think that others want to write
+        self._version = self._read_version()  # the database's version at that time
+        self._company = time.monotonic() + COMPANY  # until when other writers are expected
 
     def rows(self) -> Rows:
         return Rows(self._connection, self._database)
@@ -69,7 +69,7 @@ class Session(base.Session):
         self._version = self._read_version()
 
     def _wait(self) -> None:
-        """Until another process has written; where none has for a while, for a moment only."""
+        """Waits until another process has written or the pause is over. If none has for a while, the pause is short."""
         while self._read_version() == self._version:
             now = time.monotonic()
             if now >= self._let_go + (PAUSE if now < self._company else ALONE):
@@ -78,7 +78,7 @@ class Session(base.Session):
         self._company = time.monotonic() + COMPANY
 
     def _read_version(self) -> int:
-        """Another number as soon as somebody else has committed."""
+        """A number that changes as soon as another process has committed."""
         return self._connection.execute("PRAGMA data_version").fetchone()[0]
 
     # Changes
@@ -91,8 +91,7 @@ class Session(base.Session):
             with contextlib.suppress(sqlite3.IntegrityError):
                 if self._write_all(kept):
                     return kept, {}
-            # One by one: a savepoint makes SQLite keep a second copy of each page, so it is for the rare batch that
-            # needs it.
+            # One by one, for the rare batch that needs it, as a savepoint makes SQLite keep a second copy of each page.
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             self._connection.execute("BEGIN IMMEDIATE")
@@ -102,18 +101,18 @@ class Session(base.Session):
                     if self._write_one(change):
                         done.append(change)
                 except sqlite3.IntegrityError as error:
-                    if not self._connection.in_transaction:  # RAISE(ROLLBACK) of a trigger took back all of them
+                    if not self._connection.in_transaction:  # RAISE(ROLLBACK) of a trigger has undone all of them
                         raise
                     refused[change.place] = str(error)
             return done, refused
 
     def _write_all(self, changes: Sequence[Change]) -> bool:
-        """All at once; False where a row is no longer as it was read, or a trigger of the database made it so."""
+        """Writes all of them; False if a row is no longer as it was read, possibly because of a trigger."""
         groups: dict[Shape, list[tuple[Any, ...]]] = {}
         for change in changes:
             for row in change.flat():
                 groups.setdefault(row.shape, []).append(row.after + row.row)
-        # Children before their parents, for the sake of foreign keys.
+        # Children before their parents, because of foreign keys.
         order = [table.table for table in self._database.family()]
         for shape in sorted(groups, key=lambda shape: order.index(shape.table.table), reverse=True):
             rows = groups[shape]
@@ -123,7 +122,7 @@ class Session(base.Session):
         return True
 
     def _write_one(self, change: Change) -> bool:
-        """Looks at the whole family before it writes any of it: triggers may change the rest, or delete it."""
+        """Checks the whole family before it writes any of it, as triggers may change or delete the rest."""
         rows = change.flat()
         if not all(self._fetch(self._of(row.shape).look, row.row) for row in rows):
             return False
@@ -131,11 +130,11 @@ class Session(base.Session):
             for row in reversed(rows):
                 self._connection.execute(self._of(row.shape).write_at_place, row.after + row.place)
             if any(self._is_kept(row) for row in rows):
-                raise sqlite3.IntegrityError("a trigger keeps it as it is")
+                raise sqlite3.IntegrityError("a trigger ignored the change")
         return True
 
     def _is_kept(self, row: Change) -> bool:
-        """By RAISE(IGNORE) of a trigger: then a write does nothing, without an error."""
+        """Whether RAISE(IGNORE) of a trigger has suppressed the write, without an error."""
         statements = self._of(row.shape)
         if row.shape.action.removes:
             return self._fetch(statements.look_at_place, row.place) is not None
@@ -150,7 +149,7 @@ class Session(base.Session):
     def _fetch(self, sql: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
         return self._connection.execute(sql, values).fetchone()
 
-    # The way back
+    # Restoring
 
     def put_back_whole(self, job: Sequence[Recorded]) -> bool:
         with explained(self._database):
@@ -159,8 +158,8 @@ class Session(base.Session):
                     for row in job:
                         if not self.put_back(row):
                             raise _ChangedSince
-            except (_ChangedSince, Refused):  # a new row may hold what must be unique
-                if not self._connection.in_transaction:  # RAISE(ROLLBACK) of a trigger took back the others too
+            except (_ChangedSince, Refused):  # a newer row may have the same unique value
+                if not self._connection.in_transaction:  # RAISE(ROLLBACK) of a trigger has undone the others too
                     raise
                 return False
             return True
@@ -197,13 +196,13 @@ class Statements:
         else:
             settings = ", ".join(f"{q(column)} = ?" for column in shape.set)
             statement = f"UPDATE {shape.schema.or_abort} {table} SET {settings}"
-        # Writes the row if it is as it was read. Takes what is set, then the row.
+        # Writes the row if it is as it was read. Parameters: the new values, then the row.
         self.write = f"{statement} WHERE {at_place} AND {as_read}"
-        # Writes the row, however it is. Takes what is set, then the place.
+        # Writes the row unconditionally. Parameters: the new values, then the place.
         self.write_at_place = f"{statement} WHERE {at_place}"
-        # Is there the row, as it was read? Takes the row.
+        # Finds the row if it is as it was read. Parameters: the row.
         self.look = f"SELECT 1 FROM {table} WHERE {at_place} AND {as_read}"
-        # Is there the row, however it is? Takes the place.
+        # Finds the row unconditionally. Parameters: the place.
         self.look_at_place = f"SELECT 1 FROM {table} WHERE {at_place}"
 
 
@@ -217,12 +216,12 @@ def _where(like: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 @contextlib.contextmanager
 def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of it or nothing, within a transaction that goes on."""
+    """All or nothing, within a transaction that continues."""
     connection.execute("SAVEPOINT job")
     try:
         yield
     except BaseException:
-        if connection.in_transaction:  # SQLite may have rolled all of it back, as when the disk is full
+        if connection.in_transaction:  # SQLite rolls the whole transaction back if, for example, the disk is full
             connection.execute("ROLLBACK TO job")
         raise
     finally:

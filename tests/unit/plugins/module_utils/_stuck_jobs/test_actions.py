@@ -1,4 +1,4 @@
-"""A fourth action: one entry, and everything knows it."""
+"""A new action needs only an entry in ACTIONS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from module_args import patch_module_args
 
 @pytest.fixture
 def archive(monkeypatch):
-    """An action that sets a status and the error, and goes on whatever the workers do."""
+    """An action that sets a status and the error, and ignores unreachable workers."""
     action = Action("archive", "archived as {status}", status="archived", writes_error=True, unreachable="ignore")
     monkeypatch.setitem(ACTIONS, action.name, action)
     return action
@@ -59,7 +59,7 @@ def rows(jobs, columns="status, error, shelf", table="jobs"):
 
 
 @pytest.mark.usefixtures("archive")
-def test_it_is_planned_written_reported_and_undone(jobs):
+def test_a_new_action_is_planned_written_reported_and_undone(jobs):
     (planned,) = clean_up(SQLite, [read_options(jobs)], dry_run=True)
     assert [row.as_data()["to"] for row in planned.rows] == ["shelved", "shelved"]
     assert planned.sentence().startswith(
@@ -78,7 +78,7 @@ def test_it_is_planned_written_reported_and_undone(jobs):
 
 
 @pytest.mark.usefixtures("archive")
-def test_its_default_policy_holds_where_the_workers_are_unreachable(jobs):
+def test_the_default_policy_of_a_new_action_is_used_if_the_workers_are_unreachable(jobs):
     jobs["celery"] = {"app": "shop", "directory": "/nowhere", "python": "/nowhere/python"}
     (report,) = clean_up(SQLite, [read_options(jobs)])
     assert report.counts["jobs"] == {"archive": 1}
@@ -86,7 +86,7 @@ def test_its_default_policy_holds_where_the_workers_are_unreachable(jobs):
 
 
 @pytest.mark.usefixtures("archive")
-def test_its_options_are_checked(jobs):
+def test_the_options_of_a_new_action_are_checked(jobs):
     with pytest.raises(StuckJobsError, match="archive_to of jobs is itself one of its stuck_statuses"):
         read_options({**jobs, "archive_to": "processing"})
     with pytest.raises(StuckJobsError, match="Did you mean 'archive_to'"):
@@ -96,7 +96,7 @@ def test_its_options_are_checked(jobs):
 
 
 @pytest.mark.usefixtures("archive")
-def test_it_can_be_anothers_last_resort(jobs, monkeypatch):
+def test_a_new_action_can_replace_another_after_max_attempts(jobs, monkeypatch):
     monkeypatch.setitem(ACTIONS, "retry", Action("retry", "sent again", "pending", in_the_end="archive"))
     (report,) = clean_up(
         SQLite, [read_options({**jobs, "action": "retry", "attempts_column": "tries", "max_attempts": 1})]
@@ -112,7 +112,7 @@ def test_it_can_be_anothers_last_resort(jobs, monkeypatch):
 
 
 @pytest.mark.usefixtures("archive")
-def test_the_module_takes_it(jobs, capsys):
+def test_the_module_accepts_a_new_action(jobs, capsys):
     reload()
     try:
         with patch_module_args({"databases": [jobs]}), pytest.raises(SystemExit):
@@ -131,7 +131,7 @@ def reload():
         importlib.reload(each)
 
 
-def test_the_options_of_an_action_go_with_it(jobs):
+def test_without_an_action_there_are_no_options_for_it(jobs):
     with pytest.raises(StuckJobsError, match="there is no option `archive_to`"):
         read_options(jobs)
     assert read_options({"name": "jobs", "path": "/srv/jobs.db", "table": "jobs"}).action is RESET

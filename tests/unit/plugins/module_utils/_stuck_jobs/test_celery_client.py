@@ -1,4 +1,4 @@
-"""The helper in the application's Python: whose process it is, and what it says (an imaginary Celery answers)."""
+"""The helper in the application's Python: its user, and its answers (with a simulated Celery)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REAL = Path(sys.executable).resolve()
 PYTHON = sys.executable if all(part.stat().st_mode & 1 for part in (REAL, *REAL.parents)) else "/usr/bin/python3"
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
-# What the workers are at, and what happens to a task, is for each test to say.
+# A test appends what the workers execute, and what happens to a task that is sent.
 APP = """
 import contextlib, os, sys, time
 ids = lambda: [*os.getresuid(), *os.getresgid(), *os.getgroups()]
@@ -48,7 +48,7 @@ find_app = lambda name: App()
 
 @pytest.fixture
 def shop():
-    """A directory that nobody can reach, with an application and a database."""
+    """A directory that the user nobody can read, with an application and a database."""
     path = Path(tempfile.mkdtemp())
     path.chmod(0o755)
     for directory in ("celery", "celery/app"):
@@ -61,7 +61,7 @@ def shop():
 
 @pytest.fixture
 def start(shop):
-    """Workers of an application that does this besides."""
+    """Starts a client of an application with this additional code."""
     started = []
 
     def start(more="", **celery):
@@ -93,7 +93,7 @@ def nobodys(shop):
 
 @as_root
 @pytest.mark.usefixtures("nobodys")
-def test_the_environment_of_the_application_never_acts_as_root(shop, start):
+def test_programs_from_the_applications_path_never_run_as_root(shop, start):
     evil, prey = shop / "evil", shop / "prey"
     evil.mkdir()
     prey.mkdir()
@@ -111,7 +111,7 @@ def test_the_environment_of_the_application_never_acts_as_root(shop, start):
 
 @as_root
 @pytest.mark.usefixtures("nobodys")
-def test_a_variable_that_acts_at_the_start_of_a_process_acts_as_the_owner(shop, start):
+def test_code_from_the_applications_pythonpath_runs_as_the_owner(shop, start):
     prey = shop / "prey"
     prey.mkdir()
     prey.chmod(0o777)
@@ -122,7 +122,7 @@ def test_a_variable_that_acts_at_the_start_of_a_process_acts_as_the_owner(shop, 
 
 @as_root
 @pytest.mark.usefixtures("nobodys")
-def test_the_secrets_of_the_environment_are_on_no_command_line(shop, start):
+def test_the_secrets_of_the_environment_are_not_on_the_command_line(shop, start):
     ours = start(environment_file=environment(shop, "SECRET=treacle\n", NOBODY))
     assert ours.ready() == ""
     assert b"treacle" not in Path(f"/proc/{ours._process.pid}/cmdline").read_bytes()
@@ -131,7 +131,7 @@ def test_the_secrets_of_the_environment_are_on_no_command_line(shop, start):
 @as_root
 @pytest.mark.usefixtures("nobodys")
 @pytest.mark.parametrize("owner", [0, NOBODY])
-def test_an_environment_file_of_roots_or_the_owners_is_read(shop, start, owner):
+def test_an_environment_file_of_root_or_of_the_owner_is_read(shop, start, owner):
     ours = start("ARGS = [os.environ['SECRET']]", environment_file=environment(shop, "SECRET=word\n", owner))
     assert ours.ready() == ""
     assert "word" in ours.active_tasks().by_value
@@ -140,7 +140,7 @@ def test_an_environment_file_of_roots_or_the_owners_is_read(shop, start, owner):
 @as_root
 @pytest.mark.usefixtures("nobodys")
 @pytest.mark.parametrize("way", ["file", "link", "directory", "link to a link"])
-def test_root_reads_no_file_that_the_owner_led_it_to(shop, start, way):
+def test_root_follows_no_link_of_the_owner_to_an_environment_file(shop, start, way):
     file, link = environment(shop, "SECRET=word\n", NOBODY + 1 if way == "file" else 0), shop / "link"
     if way != "file":
         link.symlink_to(shop if way == "directory" else file)
@@ -155,7 +155,7 @@ def test_root_reads_no_file_that_the_owner_led_it_to(shop, start, way):
 
 @as_root
 @pytest.mark.usefixtures("nobodys")
-def test_a_link_of_roots_to_a_file_of_roots_is_read(shop, start):
+def test_a_link_of_root_to_a_file_of_root_is_followed(shop, start):
     environment(shop, "SECRET=word\n")
     (shop / "link").symlink_to("shop.env")
     ours = start("ARGS = [os.environ['SECRET']]", environment_file=str(shop / "link"))
@@ -166,7 +166,7 @@ def test_a_link_of_roots_to_a_file_of_roots_is_read(shop, start):
 TASKS = [{"name": "shop.make", "args": [1]}]
 
 
-def test_who_did_not_answer_in_time_is_asked_no_more(start, monkeypatch):
+def test_a_helper_that_did_not_answer_in_time_is_not_used_again(start, monkeypatch):
     ours = start("App.send_task = lambda *_, **__: time.sleep(1)")
     assert ours.ready() == ""
     with monkeypatch.context() as patch:
@@ -181,10 +181,10 @@ def test_an_answer_to_another_question_is_an_error(start):
     ours = start()
     assert ours.ready() == ""
     ours._write("tasks")
-    assert ours.send(TASKS) == (0, "shop gave no answer that makes sense")
+    assert ours.send(TASKS) == (0, "shop gave an invalid answer")
 
 
-def test_a_task_that_can_not_be_sent_is_told_and_the_next_can(start):
+def test_after_a_task_that_can_not_be_sent_the_next_one_can(start):
     ours = start("""
 def fails_once(self, **task):
     App.send_task = lambda *_, **__: None
@@ -197,7 +197,7 @@ App.send_task = fails_once
 
 
 @pytest.mark.parametrize("missing", ["directory", "python"])
-def test_who_could_not_be_started_is_told_whatever_is_asked(shop, start, missing):
+def test_a_helper_that_can_not_be_started_answers_every_request_with_the_error(shop, start, missing):
     ours = start(**{missing: str(shop / "missing")})
     why = ours.ready()
     assert "can't be started in" in why
@@ -205,25 +205,25 @@ def test_who_could_not_be_started_is_told_whatever_is_asked(shop, start, missing
     assert ours.send(TASKS) == (0, why)
 
 
-def test_an_application_may_say_a_lot(start):
+def test_large_output_of_the_application_does_not_block(start):
     ours = start("print('x' * 1000000, flush=True); ARGS = ['y' * 1000000]")
     assert ours.ready() == ""
     assert "y" * 1000000 in ours.active_tasks().by_value
 
 
-def test_the_last_words_of_who_dies_are_told(start):
+def test_the_last_line_of_a_helper_that_exits_is_the_error(start):
     ours = start("print('x\\n' * 100000, flush=True); os.write(2, b'out of luck'); os._exit(3)")
     assert ours.ready() == "out of luck"
     assert ours.active_tasks().error == "out of luck"
 
 
-def test_an_application_that_can_not_be_imported_says_why_whatever_is_asked(start):
+def test_an_import_error_is_the_answer_to_every_request(start):
     ours = start("raise ImportError('no shop')")
     assert ours.ready() == "ImportError: no shop"
     assert ours.send(TASKS) == (0, "ImportError: no shop")
 
 
-def test_after_an_interrupt_nobody_is_asked(start, monkeypatch):
+def test_after_an_interrupt_the_helper_is_not_used_again(start, monkeypatch):
     def interrupt(_seconds):
         raise KeyboardInterrupt
 
@@ -260,7 +260,7 @@ def test_a_uuid_is_recognised_however_it_is_stored(shop, start, stored, column):
         assert db.execute("SELECT id FROM jobs WHERE status = 'pending'").fetchall() == [(2,)]
 
 
-def test_only_what_looks_like_a_uuid_has_several_forms():
+def test_only_uuids_are_normalized():
     assert celery_client.same_name(UUID) == celery_client.same_name(PLAIN) == PLAIN
     for other in ("17", "a-b", "AB", UUID[:-1], UUID.replace("-", "", 1), PLAIN[:-1] + "x", PLAIN + "0"):
         assert celery_client.same_name(other) == other

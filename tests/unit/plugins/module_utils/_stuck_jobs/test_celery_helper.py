@@ -1,4 +1,4 @@
-"""What the workers' replies tell, and when they tell too little (live: molecule/job_cleanup)."""
+"""What is known from the workers' replies, and when it is not enough (with real workers: molecule/job_cleanup)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def worker(name, *active, pid=1, **answers):
 
 
 class App:
-    """An application whose workers answer, each time another one first.
+    """An application whose workers answer, each time in another order.
 
     shares_mailboxes: on RabbitMQ workers of one name take turns; on Redis each gets every question.
     """
@@ -33,7 +33,7 @@ class App:
         self.workers, self.shares_mailboxes = deque(workers), shares_mailboxes
 
     def broadcast(self, question, *, destination, reply, limit, timeout):
-        limit = limit or (destination and len(destination)) or celery_helper.EVERYBODY  # as Celery has it
+        limit = limit or (destination and len(destination)) or celery_helper.EVERYBODY  # as in Celery
         replies, heard = [], set()
         for name, answers in self.workers:
             answer = answers[question]
@@ -57,7 +57,7 @@ ALIKE = worker("w1", "a", pid=1), worker("w1", "b", pid=2)
 
 @pytest.mark.parametrize("named", [(), ("w1",), ("w1", "w2")])
 @pytest.mark.parametrize("pids", [(1, 2), (1, 1)], ids=["on one host", "each in its container"])
-def test_the_tasks_of_all_workers_count_where_two_share_a_name(named, pids):
+def test_the_tasks_of_all_workers_count_even_if_two_share_a_name(named, pids):
     alike = [worker("w1", task, pid=pid) for task, pid in zip("ab", pids)]
     told = ask(App(*alike, worker("w2", "c", pid=3)), *named)
     assert {"a", "b", "job-a", "job-b"} <= set(told["tasks"])
@@ -66,14 +66,14 @@ def test_the_tasks_of_all_workers_count_where_two_share_a_name(named, pids):
 
 
 @pytest.mark.parametrize("named", [(), ("w1",)])
-def test_two_of_one_name_that_answer_by_turns_tell_too_little(named):
+def test_two_workers_of_one_name_that_answer_by_turns_are_an_error(named):
     error = ask(App(*ALIKE, shares_mailboxes=True), *named)["error"]
-    assert error.startswith("another process answered as w1 than a moment ago.")
+    assert error.startswith("w1: the second answer came from another process than the first.")
     assert celery_helper.REMEDY in error
 
 
 @pytest.mark.parametrize("question", ["registered", "scheduled", "reserved", "active"])
-def test_two_of_one_name_of_which_one_falls_silent_tell_too_little(question):
+def test_one_of_two_workers_of_one_name_that_stops_answering_is_an_error(question):
     app = App(ALIKE[0], worker("w1", "b", pid=2, **{question: None}))
     error = ask(app)["error"]
     assert error.startswith(f"2 workers share the name w1, and not all of them answered ({question}) within 0.01 s.")
@@ -82,42 +82,42 @@ def test_two_of_one_name_of_which_one_falls_silent_tell_too_little(question):
 
 def test_a_worker_has_to_answer_every_question():
     app = App(worker("w1", "a"), worker("w2", pid=2, active=None))
-    assert ask(app)["error"] == "w2 answered, but not when it was asked for more (active) within 0.01 s"
+    assert ask(app)["error"] == "w2 answered first, but not when it was asked for active within 0.01 s"
 
 
-def test_a_worker_that_is_restarted_meanwhile_tells_too_little():
+def test_a_worker_that_is_restarted_meanwhile_is_an_error():
     pids = iter([1, 2])
     app = App(worker("w1", "a", stats=lambda: {"pid": next(pids)}))
-    assert ask(app)["error"].startswith("another process answered as w1 than a moment ago. It was restarted just now")
+    assert "from another process than the first. The worker was restarted just now" in ask(app)["error"]
 
 
 @pytest.mark.parametrize("reply", [{"error": "KeyError('x')"}, "KeyError('x')"])
-def test_an_error_is_no_answer(reply):
+def test_a_reply_with_an_error_is_an_error(reply):
     assert (
         ask(App(worker("w1", reserved=reply)))["error"]
-        == "w1 answered with an error when it was asked for more (reserved): KeyError('x')"
+        == "w1 answered with an error when it was asked for reserved: KeyError('x')"
     )
 
 
-def test_a_worker_that_appears_meanwhile_takes_no_others_place():
+def test_a_worker_that_appears_meanwhile_replaces_no_other():
     late = iter([None, {"pid": 2}])
     told = ask(App(worker("w2", "b", pid=2, stats=lambda: next(late)), worker("w1", "a")))
     assert {"a", "job-a"} <= set(told["tasks"])
 
 
-def test_nobody_or_not_everybody_answers():
+def test_missing_answers_are_an_error():
     assert ask(App())["error"] == "no worker answered within 0.01 s"
     assert ask(App(worker("w1")), "w1", "w2", "w3")["error"] == "no answer from w2, w3 within 0.01 s"
 
 
-def test_workers_of_another_application_stand_for_none_of_ours():
+def test_workers_of_another_application_do_not_count():
     forge = worker("forge", "x", pid=9, registered=[OTHER], active=None)
     assert set(ask(App(forge, worker("w1", "a")))["tasks"]) == {"a", "job-a"}
     error = ask(App(forge))["error"]
-    assert error == "only workers of other applications answered, which know none of its tasks: forge"
+    assert error == "only workers of other applications answered, with none of this one's tasks: forge"
 
 
-def test_a_task_with_a_rate_limit_is_known_by_its_name():
+def test_a_registered_task_with_a_rate_limit_is_recognized():
     assert "a" in ask(App(worker("w1", "a", registered=[OTHER]), tasks=["forge.make"]))["tasks"]
 
 
@@ -125,7 +125,7 @@ def test_for_an_application_without_tasks_of_its_own_every_worker_counts():
     assert "a" in ask(App(worker("w1", "a", registered=[OTHER]), tasks=[]))["tasks"]
 
 
-def test_a_task_is_known_by_its_id_and_by_its_arguments_at_any_depth():
+def test_a_task_is_found_by_its_id_and_by_its_arguments_at_any_depth():
     request = {"id": "t", "args": [["x", {"y": 1}], None], "kwargs": {"z": (2,)}}
     told = ask(App(worker("w1", scheduled=[{"eta": "…", "request": request}])))
     assert told["tasks"] == dict.fromkeys(["t", "x", "1", "None", "2"], "w1 has scheduled it (task t)")

@@ -1,4 +1,4 @@
-"""The stuck-job engine killed, doubled and disturbed: whole jobs only, and nothing lost."""
+"""The stuck-job engine killed, run twice at once, and beside other writers: only whole jobs change, nothing is lost."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def path(request, tmp_path):
 
 
 def make(directory, journal, jobs=JOBS, one_in=1):
-    """A database of so many jobs, one in so many of them stuck, each of those with a link."""
+    """A database with this many jobs, of which one in `one_in` is stuck and has a link."""
     file = directory / "jobs.db"
     with closing(sqlite3.connect(file)) as db:
         db.execute(f"PRAGMA journal_mode = {journal}")
@@ -77,7 +77,7 @@ def rows(path, sql):
 
 
 def states(path):
-    """How many jobs there are of each state, each with the state of its link."""
+    """How many jobs there are in each status, together with the status of their link."""
     joined = "jobs LEFT JOIN links ON job = jobs.id"
     sql = f"SELECT jobs.status, attempts, links.status, count(*) FROM {joined} GROUP BY 1, 2, 3"
     return {(status, attempts, link): count for status, attempts, link, count in rows(path, sql)}
@@ -92,7 +92,7 @@ def at_work(path):
 
 
 def killed(run, path, longest):
-    """Kills a run when it has been at work for a moment; False if it came to its end before."""
+    """Kills a run at a random moment; False if it had already ended."""
     while run.poll() is None and not at_work(path):
         time.sleep(0.01)
     time.sleep(random.uniform(0, longest))
@@ -101,7 +101,7 @@ def killed(run, path, longest):
 
 
 @pytest.mark.parametrize("action", ["reset", "delete"])
-def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_does_the_rest(path, action):
+def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_completes_them(path, action):
     untouched, done = ("processing", 0, "processing"), ("pending", 1, "pending")
     kills = 0
     for _attempt in range(4):
@@ -124,7 +124,7 @@ def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_does_the_rest(p
     assert states(path) == {untouched: JOBS}, "no job is missing from the records"
 
 
-def test_ctrl_c_right_after_a_commit_leaves_a_record_that_undoes_it(path, monkeypatch):
+def test_an_interrupt_right_after_a_commit_leaves_a_record_that_undoes_it(path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -139,7 +139,7 @@ def test_ctrl_c_right_after_a_commit_leaves_a_record_that_undoes_it(path, monkey
 
 @pytest.mark.parametrize("journal", JOURNALS)
 def test_a_million_rows_killed_again_and_again(journal, tmp_path):
-    """Each run does what the killed ones have left."""
+    """Each run continues where the killed ones ended."""
     untouched, done, others = ("processing", 0, "processing"), ("pending", 1, "pending"), ("completed", 0, None)
     path, kills, before = make(tmp_path, journal, 1_000_000, one_in=10), 0, 0
     for _attempt in range(4):
@@ -155,7 +155,7 @@ def test_a_million_rows_killed_again_and_again(journal, tmp_path):
     assert states(path) == {done: 100_000, others: 900_000}
 
 
-def test_two_at_once_do_each_job_once(path):
+def test_two_runs_at_once_change_each_job_once(path):
     runs = [start(path), start(path)]
     told = [run.communicate()[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], told
@@ -163,8 +163,8 @@ def test_two_at_once_do_each_job_once(path):
     assert sum("nothing is stuck" in sentence for sentence in told) == 1
 
 
-def test_the_application_goes_on_writing(path):
-    """With the time-out that Python's sqlite3 has, and never an error."""
+def test_the_application_can_write_during_a_run(path):
+    """With the default time-out of Python's sqlite3, and without any error."""
     stop, beats = threading.Event(), []
 
     def write():

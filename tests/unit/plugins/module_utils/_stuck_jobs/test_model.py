@@ -1,4 +1,4 @@
-"""The stuck-job engine against a plain model: random schemas, states, timestamps, families and concurrent changes."""
+"""The stuck-job engine against a model: random schemas, states, timestamps, families and concurrent changes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ WISH = st.fixed_dictionaries(
 
 
 def written(age, way):
-    """An age (in seconds before NOW) as one application or another would store it."""
+    """An age (seconds before NOW) as an application would store it."""
     if not isinstance(age, int):
         return age
     moment = datetime.fromtimestamp(NOW - age, timezone.utc)
@@ -68,7 +68,7 @@ def written(age, way):
 
 
 def expected(jobs, children, grandchildren, wish, moved):  # noqa: PLR0912
-    """What has to become of them, in the plainest words: three dictionaries of rows."""
+    """The expected rows, by a simple model: three dictionaries."""
     after, gone = {key: dict(job) for key, job in jobs.items()}, {}
     for key, job in jobs.items():
         age = job["made"] if job["at"] is None and wish["fallback_time_column"] else job["at"]
@@ -244,12 +244,12 @@ def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913
     ("columns", "mistake", "message"),
     [
         ("id INTEGER PRIMARY KEY, status GENERATED ALWAYS AS ('processing'), updated_at", {}, "is a generated column"),
-        ("a, b, status, updated_at, PRIMARY KEY (a, b)", {"id_column": ["a"]}, "is not unique. Unique are: a and b."),
+        ("a, b, status, updated_at, PRIMARY KEY (a, b)", {"id_column": ["a"]}, "is not unique. Set one of: a and b."),
         ("id PRIMARY KEY, status, updated_at", {"attempts_column": "tries"}, "has no column 'tries'"),
         ("id PRIMARY KEY, status, updated_at", {"reset_set": {"worker": None}}, "has no column 'worker'"),
     ],
 )
-def test_a_mistake_about_the_schema_is_named(tmp_path, columns, mistake, message):
+def test_an_error_about_the_schema_names_the_column(tmp_path, columns, mistake, message):
     path = tmp_path / "jobs.db"
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"CREATE TABLE jobs ({columns})")
@@ -258,7 +258,7 @@ def test_a_mistake_about_the_schema_is_named(tmp_path, columns, mistake, message
     assert message in report.error
 
 
-def test_generated_columns_may_tell_the_age_and_are_no_part_of_what_comes_back(tmp_path):
+def test_generated_columns_can_hold_the_time_and_are_not_restored(tmp_path):
     path = tmp_path / "jobs.db"
     with closing(sqlite3.connect(path)) as db:
         db.execute(

@@ -1,4 +1,4 @@
-"""The stuck-job engine against a plain model, other writers and awkward databases."""
+"""Whole runs of the stuck-job engine: actions, given ids, other processes, errors, timestamps and reports."""
 
 # ruff: noqa: PLR0913, PLR0917
 
@@ -94,7 +94,7 @@ def rows(path, sql):
 
 
 @pytest.mark.parametrize(("action", "status"), [("reset", "pending"), ("fail", "failed")])
-def test_only_what_is_old_and_stuck_changes_with_its_stuck_children(path, action, status):
+def test_only_old_stuck_jobs_change_with_their_stuck_children(path, action, status):
     report = run(path, action=action, error_column="error", error_message="gone")
 
     assert report.counts == counted(action, batches=1, links=1)
@@ -113,7 +113,7 @@ def test_only_what_is_old_and_stuck_changes_with_its_stuck_children(path, action
     assert not run(path, action=action).rows, "a second run finds nothing"
 
 
-def test_delete_takes_all_children_and_restore_puts_every_byte_back(path):
+def test_delete_removes_all_children_and_undo_restores_every_byte(path):
     before = dump(path)
     report = run(path, action="delete")
 
@@ -121,21 +121,21 @@ def test_delete_takes_all_children_and_restore_puts_every_byte_back(path):
     assert rows(path, "SELECT id FROM batches ORDER BY id") == [("done",), ("young",)]
     assert stat.S_IMODE(Path(report.record).stat().st_mode) == 0o600
     assert report.record in report.sentence()
-    assert undo(SQLite, report.record, dry_run=True).sentence == f"batches: 4 rows would be as before in {path}."
+    assert undo(SQLite, report.record, dry_run=True).sentence == f"batches: 4 rows would be restored in {path}."
     assert dump(path) != before
-    assert undo(SQLite, report.record).sentence == f"batches: 4 rows are as before in {path}."
+    assert undo(SQLite, report.record).sentence == f"batches: 4 rows restored in {path}."
     assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
     assert (
         undo(SQLite, report.record).sentence
-        == f"batches: 0 rows are as before in {path}; 1 job changed since and left alone."
+        == f"batches: 0 rows restored in {path}; 1 job left alone, as changed since."
     )
 
 
 @pytest.mark.parametrize("action", ["reset", "fail"])
-def test_undo_puts_back_what_is_still_as_the_run_left_it(path, action):
+def test_undo_restores_only_jobs_that_are_as_the_run_left_them(path, action):
     before = dump(path)
     report = run(path, action=action, error_column="error")
-    assert undo(SQLite, report.record).sentence == f"batches: 2 rows are as before in {path}."
+    assert undo(SQLite, report.record).sentence == f"batches: 2 rows restored in {path}."
     assert dump(path) == before
 
     report = run(path, action=action, error_column="error")
@@ -144,12 +144,12 @@ def test_undo_puts_back_what_is_still_as_the_run_left_it(path, action):
         db.commit()
     assert (
         undo(SQLite, report.record).sentence
-        == f"batches: 0 rows are as before in {path}; 1 job changed since and left alone."
+        == f"batches: 0 rows restored in {path}; 1 job left alone, as changed since."
     )
     assert rows(path, "SELECT status FROM batches WHERE id = 'old'") == [("completed",)]
 
 
-def test_a_dry_run_tells_the_same_plan_and_touches_no_file(path):
+def test_a_dry_run_reports_the_same_plan_and_changes_no_file(path):
     before = {file: file.read_bytes() for file in path.parent.iterdir()}
     planned = run(path, action="delete", dry_run=True)
 
@@ -160,14 +160,14 @@ def test_a_dry_run_tells_the_same_plan_and_touches_no_file(path):
     assert told(planned) == told(run(path, action="delete"))
 
 
-def test_a_dry_run_sees_what_a_writer_has_committed_to_the_wal(path):
+def test_a_dry_run_reads_what_a_writer_has_committed_to_the_wal(path):
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("UPDATE batches SET updated_at = ? WHERE id = 'young'", (iso(2 * HOUR),))
         writer.commit()
         assert [change.key[0] for change in run(path, children=[], dry_run=True).rows] == ["old", "young"]
 
 
-def test_a_delete_leaves_no_orphans_in_tables_that_nobody_named(path):
+def test_a_delete_leaves_no_orphans_in_tables_that_no_option_names(path):
     report = run(path, action="delete", children=[])
 
     assert not report.rows
@@ -178,7 +178,7 @@ def test_a_delete_leaves_no_orphans_in_tables_that_nobody_named(path):
 # Given ids
 
 
-def test_a_given_job_may_be_young_unless_its_age_is_asked_for(path):
+def test_a_given_job_may_be_young_unless_respect_age_is_set(path):
     asked = run(path, jobs=["you"], respect_age=True)
     assert not asked.rows
     assert asked.skipped[0].why == "processing for only 1 min"
@@ -192,11 +192,11 @@ def test_a_given_job_has_to_be_stuck_and_an_unknown_one_is_reported(path):
     assert report.skipped[0].why == "it is completed, which is not stuck"
 
 
-def test_an_ambiguous_beginning_is_refused_but_an_exact_id_is_not(path):
+def test_an_ambiguous_prefix_is_an_error_but_an_exact_id_is_not(path):
     with closing(sqlite3.connect(path)) as db:
         db.execute("INSERT INTO batches VALUES ('old-2', 'processing', NULL, NULL)")
         db.commit()
-    assert "'ol' is the beginning of several ids: old, old-2. Write more of it." in run(path, jobs=["ol"]).error
+    assert "'ol' is the beginning of several ids: old, old-2. Use a longer one." in run(path, jobs=["ol"]).error
     assert [change.key[0] for change in run(path, jobs=["old"], children=[], dry_run=True).rows] == ["old"]
 
 
@@ -224,7 +224,7 @@ def test_ids_of_every_kind(tmp_path, kind, ids, job, found):
 
 
 @pytest.mark.parametrize("now", [None, NOW])
-def test_a_job_that_begins_while_we_work_is_young_and_not_of_the_future(path, monkeypatch, now):
+def test_a_job_that_begins_during_a_run_is_young_and_not_in_the_future(path, monkeypatch, now):
     def pages(plan):
         time.sleep(0.05)  # the run has taken so long when it reads these
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -313,18 +313,18 @@ def test_a_writer_that_finishes_in_time_is_waited_for(path):
     assert report.counts == counted("reset", batches=1, links=1)
 
 
-def test_what_sqlite_refuses_is_left_whole_and_told(path):
+def test_a_job_that_sqlite_refuses_is_left_alone_with_its_children_and_reported(path):
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TRIGGER no BEFORE DELETE ON links BEGIN SELECT raise(ABORT, 'links stay'); END")
         db.commit()
     before = dump(path)
     report = run(path, action="delete")
-    assert [(note.id, note.why) for note in report.skipped] == [("old", "SQLite refuses it: links stay")]
+    assert [(note.id, note.why) for note in report.skipped] == [("old", "SQLite refused it: links stay")]
     assert dump(path) == before
     assert not list((path.parent / "records").glob("*/*.jsonl*"))
 
 
-# Mistakes
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -334,21 +334,21 @@ def test_what_sqlite_refuses_is_left_whole_and_told(path):
         ({"time_column": "update_at"}, "has no column 'update_at'. Did you mean 'updated_at'?"),
         ({"time_column": "xyz"}, "There are: error, id, status, updated_at."),
         ({"children": [{"table": "links", "foreign_key": "batch"}]}, "foreign_key: table links has no column 'batch'."),
-        ({"id_column": "status"}, "batches.status is not unique. Unique are: id."),
+        ({"id_column": "status"}, "batches.status is not unique. Set one of: id."),
         ({"path": "/nowhere/jobs.db"}, "there is no such file"),
     ],
 )
-def test_an_error_names_what_there_is(path, mistake, message):
+def test_an_error_names_what_is_available(path, mistake, message):
     report = run(path, **mistake)
     assert message in report.error
     assert report.sentence().startswith(report.error)
 
 
-def test_a_view_is_refused_and_a_missing_database_is_never_made(path, tmp_path):
+def test_a_view_is_an_error_and_a_missing_database_is_never_created(path, tmp_path):
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE VIEW seen AS SELECT * FROM batches")
         db.commit()
-    assert "seen is a view. Name the table behind it." in run(path, table="seen").error
+    assert "seen is a view. Set the table behind it." in run(path, table="seen").error
     run(tmp_path / "new.db")
     assert not (tmp_path / "new.db").exists()
     (tmp_path / "text.db").write_text("this is no database, but it is long enough to be taken for one " * 20)
@@ -362,48 +362,48 @@ def test_a_view_is_refused_and_a_missing_database_is_never_made(path, tmp_path):
         ({"threshold": "soon"}, "threshold: 'soon' is not a duration"),
         ({"busy_timeout": "soon"}, "busy_timeout: 'soon' is not a duration"),
         ({"action": "kill"}, "action 'kill' is not one of reset, fail, delete"),
-        ({"path": "jobs.db"}, "is not absolute"),
-        ({"name": "a/b"}, "a name is made of"),
-        ({"table": None}, "`table` is missing"),
+        ({"path": "jobs.db"}, "is not an absolute path"),
+        ({"name": "a/b"}, "name 'a/b' is not valid"),
+        ({"table": None}, "`table` is required"),
         ({"jobs": [""]}, "an empty id"),
         ({"stuck_statuses": []}, "is empty"),
         ({"reset_to": "processing"}, "reset_to of batches is itself one of its stuck_statuses"),
-        ({"children": [{"table": "links"}]}, "`foreign_key` is missing"),
+        ({"children": [{"table": "links"}]}, "`foreign_key` is required"),
         (
             {"children": [{"table": "links", "foreign_key": ["a", "b"]}]},
             "foreign_key of links needs a column for each of",
         ),
         (
             {"error_message": "{name} died"},
-            "error_message of batches: {name} is none of {id}, {status}, {age}, {attempts}",
+            "error_message of batches: {name} is not one of {id}, {status}, {age}, {attempts}",
         ),
         ({"error_message": "{id.__class__}"}, "error_message of batches"),
         ({"error_message": "{"}, "Write {{ and }} for braces"),
         ({"error_mode": "add"}, "error_mode 'add' of batches is not one of replace, append"),
         ({"thresholds": {"mail": "soon"}}, "thresholds: mail: 'soon' is not a duration"),
-        ({"time_zone": "Europe/Atlantis"}, "time_zone 'Europe/Atlantis' is no zone that this host knows"),
+        ({"time_zone": "Europe/Atlantis"}, "time_zone 'Europe/Atlantis' is not a time zone of this host"),
         ({"max_attempts": 3}, "max_attempts needs attempts_column"),
         ({"requeue": {"task": "t"}}, "requeue needs celery"),
-        ({"celery": {"app": "shop"}}, "celery: `directory` is missing"),
-        ({"celery": {"app": "a", "directory": "/", "python": "/p", "unreachable": "go"}}, "is not abort or ignore"),
-        ({"children": [{"table": "batches", "foreign_key": "x"}]}, "children: table batches is named twice"),
-        ({"children": [{"table": "links", "foreign_key": key} for key in "ab"]}, "table links is named twice"),
+        ({"celery": {"app": "shop"}}, "celery: `directory` is required"),
+        ({"celery": {"app": "a", "directory": "/", "python": "/p", "unreachable": "go"}}, "not one of abort, ignore"),
+        ({"children": [{"table": "batches", "foreign_key": "x"}]}, "children: table batches is used twice"),
+        ({"children": [{"table": "links", "foreign_key": key} for key in "ab"]}, "table links is used twice"),
         (
             {"children": [{"table": "links", "foreign_key": "a", "status_column": "", "error_column": "error"}]},
             "error_column of links needs its status_column",
         ),
-        ({"reset_set": {"tries": 2**63}}, f"reset_set: tries of batches: {2**63} is more than 64 bits hold"),
-        ({"fail_set": {"tries": -(2**63) - 1}}, "fail_set: tries of batches: -9223372036854775809 is more than"),
+        ({"reset_set": {"tries": 2**63}}, f"reset_set: tries of batches: {2**63} does not fit into 64 bits"),
+        ({"fail_set": {"tries": -(2**63) - 1}}, "fail_set: tries of batches: -9223372036854775809 does not fit"),
         ({"reset_to": 2**64}, "reset_to of batches"),
         ({"stuck_statuses": [2**64]}, "stuck_statuses of batches"),
-        ({"stuck_statuses": ["processing", None]}, "stuck_statuses of batches is empty, or one of them is"),
-        ({"reset_set": {"error": {}}}, "reset_set: error of batches: {} is no value for a column"),
-        ({"status_column": ""}, "`status_column` is missing"),
-        ({"time_column": ""}, "`time_column` is missing"),
+        ({"stuck_statuses": ["processing", None]}, "stuck_statuses of batches is empty or contains null"),
+        ({"reset_set": {"error": {}}}, "reset_set: error of batches: {} is not a value for a column"),
+        ({"status_column": ""}, "`status_column` is required"),
+        ({"time_column": ""}, "`time_column` is required"),
         ({"children": [{"table": "links", "foreign_kee": "x"}]}, "Did you mean 'foreign_key'?"),
     ],
 )
-def test_wrong_options_are_refused_before_any_database_is_opened(mistake, message):
+def test_errors_in_options_are_found_before_any_database_is_opened(mistake, message):
     with pytest.raises(StuckJobsError) as caught:
         read_options(options("/nowhere/jobs.db", **mistake))
     assert message in str(caught.value)
@@ -449,7 +449,7 @@ def test_timeouts_are_durations_and_a_bare_number_is_seconds():
         2461059.0,
     ],
 )
-def test_a_moment_in_every_writing(value):
+def test_a_time_is_parsed_in_every_known_format(value):
     assert parse_time(value) == NOW
 
 
@@ -461,11 +461,11 @@ def test_a_moment_in_every_writing(value):
         *(20260118, 202601181030, 20260118103000),
     ],
 )
-def test_what_is_no_sure_time_is_none(value):
+def test_an_ambiguous_or_invalid_time_is_none(value):
     assert parse_time(value) is None
 
 
-def test_a_time_without_an_offset_is_of_the_zone_and_an_hour_that_comes_twice_is_the_later():
+def test_a_time_without_an_offset_is_in_the_zone_and_a_repeated_hour_is_the_later_one():
     berlin = parse_zone("Europe/Berlin")
     assert parse_time("2026-01-18 13:00:00", berlin) == NOW
     assert parse_time("2026-01-18 12:00:00Z", berlin) == NOW
@@ -479,10 +479,10 @@ def test_parse_time_agrees_with_python(moment, minutes):
         assert parse_time(text) == pytest.approx(aware.timestamp(), abs=1)
 
 
-# Telling
+# Reports
 
 
-def test_metrics_are_what_prometheus_reads(path):
+def test_metrics_are_in_the_format_of_prometheus(path):
     report = run(path)
     text = metrics([report])
     assert 'stuck_jobs_rows{database="batches",table="links",action="reset"} 1\n' in text
@@ -500,7 +500,7 @@ JOBS = st.lists(st.tuples(st.sampled_from(STATUSES), AGES, st.integers(0, 2)), m
 
 
 def written(age, way):
-    """An age (in seconds before NOW) as one application or another would store it."""
+    """An age (seconds before NOW) as an application would store it."""
     if not isinstance(age, int):
         return age
     moment = datetime.fromtimestamp(NOW - age, timezone.utc)
@@ -508,7 +508,7 @@ def written(age, way):
 
 
 def model(jobs, links, action, threshold):
-    """What has to become of jobs and links, in the plainest words."""
+    """The expected jobs and links, by a simple model."""
     after, gone = dict(jobs), set()
     for key, (status, age, way) in jobs.items():
         if status in ("processing", "running") and isinstance(age, int) and age >= threshold:

@@ -1,4 +1,4 @@
-"""Active jobs are left alone, lost ones are sent again: the engine with imagined workers (live: molecule)."""
+"""Active jobs are left alone and lost ones sent again, with simulated workers (real ones: molecule/job_cleanup)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engine
 
 
 class Workers:
-    """What an application's workers say and get."""
+    """Simulates an application's workers: their answers, and the tasks that are sent to them."""
 
     def __init__(self):
         self.tasks, self.error, self.breaks_after, self.sent = {}, "", 99, []
@@ -102,7 +102,7 @@ def test_a_given_job_that_begins_while_the_workers_are_asked_is_left_alone(path,
 
 
 @pytest.mark.parametrize(("stored", "argument"), [("7.0", "7"), ("'a\u00a0b'", "a\u00a0b"), ("x'00ff'", "00ff")])
-def test_an_active_job_is_known_whatever_its_id_is_made_of(path, workers, stored, argument):
+def test_an_active_job_is_found_whatever_type_its_id_has(path, workers, stored, argument):
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("CREATE TABLE odd (id PRIMARY KEY, status, updated_at)")
         db.execute(f"INSERT INTO odd VALUES ({stored}, 'processing', '2026-01-18 12:00')")
@@ -111,7 +111,7 @@ def test_an_active_job_is_known_whatever_its_id_is_made_of(path, workers, stored
     assert (report.changed, [note.why for note in report.skipped]) == (False, ["a worker is executing it"])
 
 
-def test_what_begins_while_the_workers_are_asked_is_young(path, workers, monkeypatch):
+def test_a_job_that_begins_while_the_workers_are_asked_is_young(path, workers, monkeypatch):
     def active_tasks():
         time.sleep(0.05)
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -140,18 +140,18 @@ def several(path, *differences):
 
 
 @pytest.mark.parametrize("option", [("app", "forge"), ("environment_file", "/dev/null"), ("workers", ["w2"])])
-def test_another_application_is_asked_for_itself(path, workers, option):
+def test_each_application_is_asked_separately(path, workers, option):
     several(path, {}, {"celery": [option]})
     assert (workers.started, workers.asked) == (2, 2)
 
 
-def test_an_answer_that_is_old_is_asked_for_anew(path, workers, monkeypatch):
+def test_workers_are_asked_again_once_their_answer_is_old(path, workers, monkeypatch):
     monkeypatch.setattr(applications, "FRESH", 0)
     several(path, {}, {})
     assert (workers.started, workers.asked) == (1, 2)
 
 
-def test_what_begins_after_the_workers_were_asked_is_young_for_every_database(path, workers, monkeypatch):
+def test_a_job_that_begins_after_the_workers_were_asked_is_young_in_every_database(path, workers, monkeypatch):
     def active_tasks():
         workers.asked += 1
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
@@ -163,7 +163,7 @@ def test_what_begins_after_the_workers_were_asked_is_young_for_every_database(pa
     assert (workers.asked, stuck(path)) == (1, [2])
 
 
-def test_once_tasks_were_sent_the_workers_are_asked_again(path, workers, monkeypatch):
+def test_workers_are_asked_again_after_tasks_were_sent(path, workers, monkeypatch):
     def send(tasks):
         with closing(sqlite3.connect(path, isolation_level=None)) as db:
             db.execute("UPDATE jobs SET status = 'processing' WHERE id = 2")
@@ -187,7 +187,7 @@ def test_once_tasks_were_sent_the_workers_are_asked_again(path, workers, monkeyp
         ("fail", "abort", False),
     ],
 )
-def test_who_can_not_be_asked(path, workers, action, policy, is_done):
+def test_the_policy_decides_if_the_workers_are_unreachable(path, workers, action, policy, is_done):
     workers.error = "no worker answered"
     report = go(path, action=action, celery=[("unreachable", policy)])
     assert bool(report.changed) == is_done
@@ -195,10 +195,10 @@ def test_who_can_not_be_asked(path, workers, action, policy, is_done):
     assert stuck(path) == ([] if is_done else [1, 2, 3])
 
 
-def test_what_can_not_be_sent_is_stuck_again_and_the_next_run_sends_it(path, workers):
+def test_jobs_whose_tasks_can_not_be_sent_are_restored_and_sent_by_the_next_run(path, workers):
     workers.breaks_after = 1
     report = go(path)
-    assert "tasks can't be sent: the broker is gone. 2 rows are as they were" in report.error
+    assert "tasks can't be sent: the broker is gone. 2 rows were restored" in report.error
     assert stuck(path) == [2, 3]
     assert report.counts == {"jobs": {"reset": 1}}
     workers.breaks_after = 99
@@ -206,7 +206,7 @@ def test_what_can_not_be_sent_is_stuck_again_and_the_next_run_sends_it(path, wor
     assert [args[0] for args in workers.sent] == [1, 2, 3]
 
 
-def test_a_run_that_dies_between_commit_and_sending_is_finished_by_the_next(path, workers, monkeypatch):
+def test_a_run_that_is_interrupted_between_commit_and_sending_is_completed_by_the_next(path, workers, monkeypatch):
     def die(*_):
         raise KeyboardInterrupt
 

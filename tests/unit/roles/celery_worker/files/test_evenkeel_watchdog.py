@@ -1,6 +1,6 @@
 """When the watchdog asks for a restart and when it never does: its conclusion, given the evidence.
 
-Celery is no dependency of this checkout, so a stand-in takes its place; molecule/watchdog has the real one.
+Celery is not installed here, so it is simulated; molecule/watchdog uses the real one.
 """
 
 import gc
@@ -43,7 +43,7 @@ class StartStopStep:
 
 @pytest.fixture
 def celery(monkeypatch):
-    """Celery as far as the watchdog knows it."""
+    """The parts of Celery that the watchdog uses."""
     parts = {
         "bootsteps": module("celery.bootsteps", StartStopStep=StartStopStep, RUN=RUN),
         "signals": module(
@@ -85,14 +85,14 @@ def systemd(tmp_path, monkeypatch):
 
 @pytest.fixture
 def at_fork():
-    """What the watchdog does when the worker forks, by moment."""
+    """The watchdog's handlers for forks, by their names in os.register_at_fork."""
     return {}
 
 
 @pytest.fixture
 def load(celery, monkeypatch, at_fork):
     def run():
-        # In this process it would forget the socket of the tests that follow.
+        # In this process, the handlers would remove the variables that later tests need.
         monkeypatch.setattr("os.register_at_fork", lambda **moments: at_fork.update(moments))
         spec = importlib.util.spec_from_file_location("evenkeel_watchdog", FILE)
         loaded = importlib.util.module_from_spec(spec)
@@ -104,7 +104,7 @@ def load(celery, monkeypatch, at_fork):
 
 @pytest.fixture
 def dog(systemd, load, monkeypatch):
-    """A watchdog of a worker that is ready, an hour after the start of time; its threads don't run."""
+    """The watchdog of a worker that is ready, at second 3600 of the clock; its threads don't run."""
     loaded = load()
     monkeypatch.setattr(loaded, "now", lambda: 3600.0)
     pool = type("TaskPool", (), {"__module__": "celery.concurrency.prefork"})()
@@ -118,29 +118,29 @@ def ago(seconds):
     return 3600.0 - seconds
 
 
-def test_a_healthy_worker(dog):
+def test_a_healthy_worker_is_not_restarted(dog):
     assert dog.sick() is None
     assert dog.status() == "ready; 0 running, 0 taken, 0 started in all"
 
 
-def test_a_loop_that_does_not_turn(dog):
+def test_a_loop_that_does_not_turn_is_a_reason(dog):
     dog.tick = ago(LIMIT + 1)
     assert dog.sick() == "the consumer's loop has not turned for 11 s"
 
 
-def test_a_loop_that_waits_for_a_dead_broker(dog):
+def test_a_loop_that_waits_for_a_dead_broker_is_no_reason(dog):
     dog.tick, dog.broker = ago(10 * LIMIT), False
     assert dog.sick() is None
 
 
-def test_a_loop_that_stands_while_the_broker_is_being_asked(dog):
+def test_a_loop_that_stops_during_a_probe_is_no_reason_until_the_limit(dog):
     dog.tick, dog.asking = ago(LIMIT + 1), ago(1)
     assert dog.sick() is None
     dog.asking = ago(LIMIT + 1)
     assert "loop" in dog.sick(), "a probe that does not come back is no excuse"
 
 
-def test_a_task_in_the_solo_pool(dog, celery):
+def test_a_task_in_the_solo_pool_is_no_reason(dog, celery):
     dog.c.pool = type("TaskPool", (), {"__module__": "celery.concurrency.solo"})()
     dog.tick = ago(10 * LIMIT)
     celery.state.active_requests.add("a task")
@@ -149,30 +149,30 @@ def test_a_task_in_the_solo_pool(dog, celery):
     assert "loop" in dog.sick()
 
 
-def test_disconnected_although_the_broker_answers(dog):
+def test_a_lost_connection_is_a_reason_once_the_broker_answers(dog):
     dog.down = ago(600)
-    assert dog.sick() is None, "nobody has seen the broker answer"
+    assert dog.sick() is None, "no probe has had an answer from the broker"
     dog.up = ago(GRACE)
     assert dog.sick() is None
     dog.up = ago(GRACE + 1)
     assert dog.sick() == "disconnected for 600 s although the broker answers"
 
 
-def test_idle_while_tasks_wait(dog):
+def test_an_idle_worker_is_a_reason_while_tasks_wait(dog):
     dog.starved = ago(GRACE)
     assert dog.sick() is None
     dog.starved = ago(GRACE + 1)
     assert dog.sick() == "idle, yet tasks have been waiting in its queues for 61 s"
 
 
-def test_what_waited_before_a_new_connection_does_not_count(dog):
+def test_tasks_that_waited_before_a_new_connection_do_not_count(dog):
     dog.starved = ago(600)
     dog.start(SimpleNamespace(call_soon=lambda call: None, hub=None))
     assert dog.sick() is None
 
 
-def test_a_restart_is_asked_for_once(dog, systemd, capfd):
-    """systemd counts TimeoutAbortSec= anew with each."""
+def test_a_restart_is_requested_once(dog, systemd, capfd):
+    """Each further request would restart TimeoutAbortSec=."""
     dog.tick = ago(600)
     dog.ping()
     sick = "the consumer's loop has not turned for 600 s"
@@ -181,7 +181,7 @@ def test_a_restart_is_asked_for_once(dog, systemd, capfd):
 
 
 class Connection:
-    """kombu's, as far as the watchdog knows it; `up` are the brokers that answer."""
+    """The parts of kombu's Connection that the watchdog uses; `up` are the brokers that answer."""
 
     up = ()
 
@@ -211,7 +211,7 @@ class Connection:
 
 @pytest.fixture
 def two_brokers(dog, monkeypatch):
-    """The consumer has room, and is connected to the second of two brokers; says which of them answer."""
+    """The consumer has room, and is connected to the second of two brokers. Sets which of them answer."""
     queues = SimpleNamespace(consume_from={"queue": SimpleNamespace(name="queue")})
     dog.c.app = SimpleNamespace(
         connection_for_read=lambda: Connection("first", "second"), amqp=SimpleNamespace(queues=queues)
@@ -222,7 +222,7 @@ def two_brokers(dog, monkeypatch):
     return lambda *up: monkeypatch.setattr(Connection, "up", up)
 
 
-def test_of_several_brokers_the_consumers_own_is_asked(dog, two_brokers):
+def test_a_connected_consumers_own_broker_is_probed(dog, two_brokers):
     two_brokers("first", "second")
     assert dog.ask_broker() == 2
     two_brokers("first")
@@ -230,7 +230,7 @@ def test_of_several_brokers_the_consumers_own_is_asked(dog, two_brokers):
         dog.ask_broker()
 
 
-def test_of_a_disconnected_consumers_brokers_any_may_answer(dog, two_brokers):
+def test_any_broker_of_a_disconnected_consumer_may_answer(dog, two_brokers):
     dog.down = ago(1)
     two_brokers("first", "second")
     assert dog.ask_broker() == 1
@@ -279,7 +279,7 @@ def test_a_probe_of_a_broker_that_does_not_answer(dog, probe, two_brokers):
     assert (dog.broker, dog.up, dog.starved) == (False, None, None)
 
 
-def test_at_work_there_is_nothing_to_ask(dog, celery, probe, two_brokers):
+def test_the_broker_is_not_probed_while_tasks_are_executed(dog, celery, probe, two_brokers):
     two_brokers("second")
     celery.state.reserved_requests.add("a task")
     dog.tick = 3600
@@ -289,20 +289,20 @@ def test_at_work_there_is_nothing_to_ask(dog, celery, probe, two_brokers):
 
 @pytest.mark.parametrize("name", ["should_stop", "should_terminate"])
 @pytest.mark.parametrize("code", [0, 1, True])
-def test_a_shutdown_is_never_cut_short(dog, celery, name, code):
+def test_a_shutdown_is_never_interrupted(dog, celery, name, code):
     dog.tick = ago(600)
     setattr(celery.state, name, code)
     assert dog.sick() is None
     assert dog.status().startswith("stopping")
 
 
-def test_a_soft_shutdown_is_never_cut_short(dog, celery):
+def test_a_soft_shutdown_is_never_interrupted(dog, celery):
     dog.tick = ago(600)
     celery.log._in_sighandler = True
     assert dog.sick() is None
 
 
-def test_a_consumer_that_closes_is_never_cut_short(dog):
+def test_a_consumer_that_closes_is_never_interrupted(dog):
     dog.down, dog.up = ago(600), ago(600)
     dog.c.controller.blueprint.state = CLOSE
     assert dog.sick() is None
@@ -313,7 +313,7 @@ def test_nothing_counts_before_the_loop_has_turned(dog):
     assert dog.sick() is None
 
 
-def test_ready_is_said_once_and_by_the_loop(dog, systemd):
+def test_ready_is_sent_once_and_by_the_loop(dog, systemd):
     dog.ready = False
     dog.beat()
     dog.beat()
@@ -322,14 +322,14 @@ def test_ready_is_said_once_and_by_the_loop(dog, systemd):
         systemd.recv(1000)
 
 
-def test_the_status_names_the_broker(dog):
+def test_the_status_tells_whether_the_broker_answers(dog):
     dog.down = ago(7)
     assert dog.status().startswith("disconnected for 7 s; ")
     dog.broker = False
     assert dog.status().startswith("disconnected for 7 s, the broker does not answer; ")
 
 
-def test_it_joins_the_worker_and_nothing_else(systemd, load, celery):
+def test_the_watchdog_adds_one_step_to_the_consumer(systemd, load, celery):
     loaded = load()
     steps = {"consumer": set()}
     (on_init,) = celery.signals.worker_init.receivers
@@ -376,7 +376,7 @@ def test_a_childs_garbage_collector_skips_what_it_shares_with_the_main_process(s
     assert not gc.get_freeze_count(), "in the main process garbage would stay for ever"
 
 
-def test_without_systemd_it_does_nothing(load, celery, monkeypatch, at_fork):
+def test_without_notify_socket_the_watchdog_does_nothing(load, celery, monkeypatch, at_fork):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     load()
     assert not at_fork
@@ -384,6 +384,6 @@ def test_without_systemd_it_does_nothing(load, celery, monkeypatch, at_fork):
     assert not celery.signals.worker_shutting_down.receivers
 
 
-def test_a_socket_that_is_gone_is_no_accident(systemd, load, monkeypatch):
+def test_a_missing_socket_is_no_error(systemd, load, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", "/nonexistent/notify")
     load().notify("READY=1")

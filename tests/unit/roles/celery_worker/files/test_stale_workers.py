@@ -1,4 +1,4 @@
-"""Which processes are stale workers of this application and node, and which are neighbours."""
+"""Which processes are workers of the given application and node, and which of them are stale."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def celery(*words):
     ],
     ids=lambda process: " ".join(process.argv),
 )
-def test_ours_in_every_form(ours):
+def test_a_worker_is_recognized_in_every_form(ours):
     assert stale.matches(ours, WANTED)
 
 
@@ -74,11 +74,11 @@ def test_ours_in_every_form(ours):
     ],
     ids=lambda process: f"{' '.join(process.argv)} in {process.directory}",
 )
-def test_neighbours(neighbour):
+def test_other_processes_are_not_taken_for_the_worker(neighbour):
     assert not stale.matches(neighbour, WANTED)
 
 
-def test_an_application_that_is_called_worker():
+def test_an_application_can_be_called_worker():
     wanted = replace(WANTED, app="worker")
     assert stale.matches(celery("-A", "worker", "worker"), wanted)
     assert not stale.matches(celery("-A", "worker", "beat"), wanted)
@@ -114,7 +114,7 @@ IN_DOCKER = "/docker/0123"
         ("9:name=systemd:/", "9:name=systemd:{d}/init.scope", stale.CONTAINER, False),
     ],
 )
-def test_who_holds_a_process(cgroup, init, unit, loose):
+def test_the_unit_of_a_process_and_whether_it_manages_it(cgroup, init, unit, loose):
     root = stale.root_of(init.format(d=IN_DOCKER))
     process = replace(MAIN, unit=stale.unit_of(cgroup.format(d=IN_DOCKER), root))
     assert (process.unit, process.unmanaged) == (unit, loose)
@@ -133,10 +133,10 @@ def test_who_holds_a_process(cgroup, init, unit, loose):
         ("w-%i@%h", "w-%i@h.example.org"),
     ],
 )
-def test_node_names(node, full):
+def test_node_names_are_expanded_as_by_celery(node, full):
     assert stale.full_name(node, "h.example.org") == full
 
 
-def test_no_password_in_what_is_said(capsys):
+def test_passwords_are_not_printed(capsys):
     stale.say(celery("-b", "redis://:secret@h/0", "-A", "shop", "worker"), "stale")
     assert "secret" not in capsys.readouterr().out

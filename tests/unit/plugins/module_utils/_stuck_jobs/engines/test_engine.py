@@ -1,4 +1,4 @@
-"""What every engine promises (engines/base.py). Another engine is another entry of ENGINES."""
+"""What every engine has to do (engines/base.py). Each engine is an entry of ENGINES."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INSERT INTO links VALUES (10, 1, 'processing'), (11, 1, 'completed'), (12, 3, 'p
 
 
 class SQLiteDatabase:
-    """A database of the schema, and a way to it beside the engine's."""
+    """A database with the schema, and access to it that bypasses the engine."""
 
     engine = SQLite
 
@@ -72,7 +72,7 @@ def write(session, plan, changes):
     return [change.key for change in done], refused
 
 
-def test_it_reads_what_is_stuck_by_its_key(opened):
+def test_stuck_rows_are_read_in_the_order_of_their_keys(opened):
     with opened() as (_session, plan, changes):
         assert [change.key for change in changes] == [(1,), (3,)]
         assert [[child.key for child in change.children] for change in changes] == [[(10,)], [(12,)]]
@@ -81,7 +81,7 @@ def test_it_reads_what_is_stuck_by_its_key(opened):
         assert plan.rows.find("4") is None
 
 
-def test_it_writes_whole_families_and_only_as_they_were_read(database, opened):
+def test_only_whole_families_that_are_as_they_were_read_are_written(database, opened):
     with opened() as (session, plan, changes):
         database.sql("UPDATE links SET status = 'completed' WHERE id = 12")
         assert write(session, plan, changes) == ([(1,)], {})
@@ -89,7 +89,7 @@ def test_it_writes_whole_families_and_only_as_they_were_read(database, opened):
     assert database.sql("SELECT status FROM links ORDER BY id") == [("pending",), ("completed",), ("completed",)]
 
 
-def test_a_refusal_keeps_only_its_own_job(database, opened):
+def test_a_refused_job_stops_no_other(database, opened):
     with opened(reset_to="forbidden") as (session, plan, changes):
         done, refused = write(session, plan, changes)
         assert done == []
@@ -99,7 +99,7 @@ def test_a_refusal_keeps_only_its_own_job(database, opened):
 
 
 @pytest.mark.parametrize("action", ["reset", "delete"])
-def test_what_it_wrote_it_puts_back(database, opened, action):
+def test_written_rows_can_be_restored(database, opened, action):
     before = database.sql("SELECT * FROM jobs"), database.sql("SELECT * FROM links")
     with opened(action=action) as (session, plan, changes):
         assert write(session, plan, changes)[0] == [(1,), (3,)]
@@ -112,14 +112,14 @@ def test_what_it_wrote_it_puts_back(database, opened, action):
     assert (database.sql("SELECT * FROM jobs"), database.sql("SELECT * FROM links")) == before
 
 
-def test_a_row_is_there_as_it_is(opened):
+def test_is_there_compares_the_values_of_a_row(opened):
     with opened() as (session, _plan, changes):
         row = as_recorded(changes[0])
         assert session.is_there(row, {"status": "processing", "note": None})
         assert not session.is_there(row, row.after)
 
 
-def test_what_is_rolled_back_leaves_no_trace(database, opened):
+def test_a_rolled_back_transaction_changes_nothing(database, opened):
     with opened() as (session, plan, changes):
         session.begin()
         session.write(changes, plan.unharmed)
@@ -128,7 +128,7 @@ def test_what_is_rolled_back_leaves_no_trace(database, opened):
     assert database.sql("SELECT count(*) FROM jobs WHERE status = 'processing'") == [(2,)]
 
 
-def test_a_row_that_comes_back_must_not_be_in_the_way_of_another(database, opened):
+def test_a_row_is_not_restored_over_a_newer_one_with_its_unique_value(database, opened):
     with opened(action="delete") as (session, plan, changes):
         write(session, plan, changes[:1])
         row = as_recorded(changes[0])
@@ -139,7 +139,7 @@ def test_a_row_that_comes_back_must_not_be_in_the_way_of_another(database, opene
         session.roll_back()
 
 
-def test_options_that_do_not_fit_the_schema_are_named(opened):
+def test_options_that_do_not_fit_the_schema_are_errors(opened):
     with (
         pytest.raises(StuckJobsError, match="status_column: table jobs has no column 'state'"),
         opened(status_column="state"),
@@ -147,13 +147,13 @@ def test_options_that_do_not_fit_the_schema_are_named(opened):
         pass
 
 
-def test_it_works_as_the_owner(database):
+def test_the_owner_is_that_of_the_database(database):
     engine = database.engine(read_options({"name": "jobs", "table": "jobs", **database.options}))
     assert (engine.owner.uid, engine.owner.gid) == (os.geteuid(), os.getegid())
     assert engine.name
 
 
 @pytest.mark.parametrize("value", ["2026-01-18 12:00:00", "2026-01-18T13:00:00+01:00", 1768737600])
-def test_it_reads_the_times_that_applications_store(database, value):
+def test_times_are_parsed_as_applications_store_them(database, value):
     assert database.engine.parse_time(value, timezone.utc) == 1768737600
     assert database.engine.parse_time("soon", timezone.utc) is None

@@ -1,4 +1,4 @@
-"""The stuck-job engine and what a schema can hold: foreign keys of every kind, collations, affinities."""
+"""The stuck-job engine with unusual schemas: foreign keys of every kind, collations, affinities."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def dump(path):
 
 
 def jobs(columns="id TEXT PRIMARY KEY", *keys, more=""):
-    """A table of jobs that are stuck, each with the values of the columns that come first."""
+    """A table of stuck jobs, each with these values for the first columns."""
     inserted = "".join(f"INSERT INTO jobs VALUES ({key}, 'processing', {OLD});" for key in keys)
     return f"CREATE TABLE jobs ({columns}, status, updated_at){more}; {inserted}"
 
@@ -67,7 +67,7 @@ CASCADES = ["CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION"]
             + "INSERT INTO links VALUES (1, 'a');"
             + "CREATE TABLE logs (link INTEGER REFERENCES links ON DELETE {does}); INSERT INTO logs VALUES (1);",
             {"children": [LINKS]},
-            "rows of logs refer to its links by link: name that table among the children",
+            "rows of logs refer to its links by link: add that table to the children",
             id="of a child",
         ),
         pytest.param(
@@ -85,7 +85,7 @@ CASCADES = ["CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION"]
                 + f"CREATE TABLE logs (job_id INTEGER REFERENCES {to} ON DELETE {{does}});"
                 + "INSERT INTO logs VALUES (1);",
                 {"id_column": "uuid"},
-                "rows of logs refer to it by job_id: name that table among the children",
+                "rows of logs refer to it by job_id: add that table to the children",
                 id=what,
             )
             for to, what in (("jobs(id)", "to another column"), ("jobs", "to the primary key, not named"))
@@ -94,7 +94,7 @@ CASCADES = ["CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION"]
             jobs("id TEXT PRIMARY KEY", "'a'")
             + "CREATE TABLE logs (job_id TEXT REFERENCES JOBS(ID) ON DELETE {does}); INSERT INTO logs VALUES ('a');",
             {},
-            "rows of logs refer to it by job_id: name that table among the children",
+            "rows of logs refer to it by job_id: add that table to the children",
             id="in capitals",
         ),
         pytest.param(
@@ -102,7 +102,7 @@ CASCADES = ["CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION"]
             + "CREATE TABLE logs (x, y, FOREIGN KEY (y, x) REFERENCES jobs(b, a) ON DELETE {does});"
             + "INSERT INTO logs VALUES (1, 2);",
             {"id_column": ["a", "b"]},
-            "rows of logs refer to it by y, x: name that table among the children",
+            "rows of logs refer to it by y, x: add that table to the children",
             id="of two columns",
         ),
         pytest.param(
@@ -122,7 +122,7 @@ CASCADES = ["CASCADE", "SET NULL", "SET DEFAULT", "NO ACTION"]
         ),
     ],
 )
-def test_a_delete_takes_no_row_that_is_not_in_its_plan(tmp_path, script, more, why, does):
+def test_a_delete_removes_no_row_that_is_not_in_its_plan(tmp_path, script, more, why, does):
     path = make(tmp_path, script.replace("{does}", does))
     before = dump(path)
     report = run(path, action="delete", **more)
@@ -145,7 +145,7 @@ def test_a_foreign_key_within_the_family_stops_no_delete(tmp_path):
     assert dump(path) == before
 
 
-def test_a_row_that_begins_to_refer_after_the_plan_keeps_the_job(tmp_path, monkeypatch):
+def test_a_job_to_which_a_row_refers_since_the_plan_is_left_alone(tmp_path, monkeypatch):
     path = make(
         tmp_path,
         jobs("id TEXT PRIMARY KEY", "'a'", "'b'")
@@ -175,7 +175,7 @@ def test_a_row_that_begins_to_refer_after_the_plan_keeps_the_job(tmp_path, monke
 @pytest.mark.parametrize(
     ("table", "child"), [("jobs", "parent"), ("jobs", "place"), ("place", "jobs"), ("{jobs} {}", "{0}"), ("{", "}")]
 )
-def test_no_table_has_a_name_that_our_sql_stumbles_over(tmp_path, table, child, action, mode):
+def test_table_names_never_conflict_with_names_in_our_sql(tmp_path, table, child, action, mode):
     script = f"""{jobs("id INTEGER PRIMARY KEY", 1, 2).replace("jobs", f'"{table}"')}
         CREATE TABLE "{child}" (id INTEGER PRIMARY KEY, n REFERENCES "{table}", status);
         INSERT INTO "{child}" VALUES (1, 1, 'processing'), (2, 2, 'processing');"""
@@ -200,19 +200,19 @@ def test_no_table_has_a_name_that_our_sql_stumbles_over(tmp_path, table, child, 
         ("'5'", ("failed", "5")),
     ],
 )
-def test_attempts_count_however_they_are_stored(tmp_path, stored, after):
+def test_attempts_are_counted_in_any_stored_type(tmp_path, stored, after):
     path = make(tmp_path, jobs("id TEXT PRIMARY KEY, tries", f"'a', {stored}"))
     run(path, attempts_column="tries", max_attempts=5)
     assert rows(path, "SELECT status, tries FROM jobs") == [after]
 
 
 @pytest.mark.parametrize("stored", ["'many'", "''", "1.5", "x'35'", "9e999", str(2**63 - 1), "'1_0'", f"'{2**64}'"])
-def test_what_is_no_number_of_attempts_is_neither_counted_nor_overwritten(tmp_path, stored):
+def test_an_attempts_value_that_is_no_number_is_neither_counted_nor_overwritten(tmp_path, stored):
     path = make(tmp_path, jobs("id TEXT PRIMARY KEY, tries", f"'a', {stored}"))
     before = dump(path)
     report = run(path, attempts_column="tries")
     (value,) = rows(path, "SELECT tries FROM jobs")[0]
-    assert [note.why for note in report.skipped] == [f"tries is {value!r}, which is no number of attempts"]
+    assert [note.why for note in report.skipped] == [f"tries is {value!r}, which is not a number of attempts"]
     assert dump(path) == before
     assert run(path, attempts_column="tries", action="fail").counts == {"jobs": {"fail": 1}}
 
@@ -231,7 +231,7 @@ def test_what_is_no_number_of_attempts_is_neither_counted_nor_overwritten(tmp_pa
         "CREATE INDEX i ON jobs (kind) WHERE status IS NOT NULL",
     ],
 )
-def test_a_status_compares_as_its_type_does_and_is_paged_by_the_key(tmp_path, monkeypatch, index, without, mode):
+def test_a_status_is_compared_by_its_affinity_and_paged_by_the_key(tmp_path, monkeypatch, index, without, mode):
     monkeypatch.setattr(engine_rows, "PAGE", 400)
     table = f"CREATE TABLE jobs (id INTEGER PRIMARY KEY, kind, status TEXT, updated_at){without}; {index};"
     path = make(tmp_path, table, mode)
