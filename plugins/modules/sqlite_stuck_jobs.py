@@ -26,7 +26,8 @@ extends_documentation_fragment:
 options:
   ask_workers:
     description:
-      - V(false) checks only the options and the databases, whatever O(databases[].celery) is. There may be no worker yet.
+      - V(false) checks only the options and the databases, whatever O(databases[].celery) is. There may be no worker
+        yet.
       - V(false) needs check mode, as active jobs may then look stuck.
     type: bool
     default: true

@@ -34,7 +34,7 @@ class BusyError(Exception):
 
 @contextlib.contextmanager
 def only_one_run() -> Iterator[None]:
-    """Keeps a second run out: one whose connection was lost may still be at work when the next begins."""
+    """Raises BusyError if another run is active: one that lost its connection may still be working."""
     files.make_directory(paths.STATE)
     with contextlib.ExitStack() as held:
         try:
@@ -43,7 +43,7 @@ def only_one_run() -> Iterator[None]:
         except locks.Busy as busy:
             raise BusyError(
                 f"Another run (process {busy.holder}) is changing this host's services, or waiting for their active"
-                " tasks to finish. Run this again when it has ended."
+                " tasks to finish. Run this again once it has ended."
             ) from None
         store.prepare()
         yield
@@ -78,7 +78,7 @@ def carry_out(changes: Sequence[Change], found: Mapping[str, Found], kind: str) 
         try:
             reason = _make(change, found[change.name], kind)
         except (systemd.SystemdError, OSError) as error:
-            reason = f"{change.name} is left half changed: {_first_line(error)}. Run this again to complete or undo it."
+            reason = f"{change.name} is partly changed: {_first_line(error)}. Run this again to complete or undo it."
         if reason:
             raise NotUpError(reason, list(changes[:number]))
 
@@ -97,7 +97,7 @@ def _make(change: Change, found: Found, kind: str) -> str:
             return ""
         why = f"started, but did not stay up for {change.stay_up:g} s"
     except (systemd.SystemdError, OSError) as error:
-        why = f"started, but could not be watched: {_first_line(error)}"
+        why = f"started, but could not be monitored: {_first_line(error)}"
     return _undo(change, found, kind, invocation, why)
 
 

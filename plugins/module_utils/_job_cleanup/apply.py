@@ -24,7 +24,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.plan 
 
 
 def look(wanted: Wanted) -> dict[str, files.File | None]:
-    """The files of ours as they are, with those that are to be there: None for what is missing."""
+    """The files on the host that are ours or are wanted, by their paths; None for a missing one."""
     engines = [ENGINE, *(old for old in OLD_ENGINES if Path(old, "__init__.py").exists())]  # else it is a service's
     packages = [str(path) for package in engines for path in sorted(Path(package).rglob("*.py"))]
     return {path: files.read(path) for path in (*wanted.files, *packages, SCRIPT, CONFIG, CRON)}

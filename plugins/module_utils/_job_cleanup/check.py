@@ -54,19 +54,19 @@ def errors(
 
 
 def cron_user_errors(cron_user: str, owners: Collection[str]) -> Iterator[str]:
-    """What is wrong with cron's user (empty: the owner) for databases of these owners."""
+    """Errors about cron's user (empty: the databases' owner), for databases of these owners."""
     if cron_user and not _has_name(cron_user):
-        yield f"cron_user: there is no user {cron_user}. Add it, or give another."
-    theirs = f"the databases belong to {', '.join(sorted(owners))}"
-    root = "root, which works as each owner in turn"
+        yield f"cron_user: user {cron_user!r} does not exist on this host. Create it, or set another."
+    belong = f"the databases belong to {', '.join(sorted(owners))}"
+    root = "root, which acts as each owner in turn"
     if not cron_user and (len(owners) > 1 or not all(map(_has_name, owners))):
-        yield f"cron_user: {theirs}. Give {root}."
+        yield f"cron_user is empty, but {belong}. Set {root}."
     if cron_user not in ("", "root") and any(owner != cron_user for owner in owners):
-        yield f"cron_user: {theirs}, and cron would run as {cron_user}. Give the owner of all of them, or {root}."
+        yield f"cron_user is {cron_user}, but {belong}. Set the owner of all of them, or {root}."
 
 
 def _has_name(user: str) -> bool:
-    """Whether this host knows the user, and not only a number that owns a file."""
+    """Whether the user exists on this host, rather than only a UID that owns a file."""
     try:
         service_identity(user)
     except KeyError:

@@ -23,9 +23,9 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.optio
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import api
 
 SCRIPT = f"{PROGRAMS}/cleanup_stuck_jobs.py"
-# The package that holds the engine's packages, as module_utils does here. No service has a name that begins so.
+# The package that contains the engine's packages, as module_utils does here. No service name begins with '_'.
 ENGINE = f"{PROGRAMS}/_engine"
-OLD_ENGINES = (f"{PROGRAMS}/stuck_jobs",)  # where older versions had it
+OLD_ENGINES = (f"{PROGRAMS}/stuck_jobs",)  # where older versions installed it
 CONFIG = f"{CONFIGURATION}/job_cleanup.json"
 RECORDS = api.Database.record_directory
 CRON = "/etc/cron.d/evenkeel-job-cleanup"

@@ -15,7 +15,7 @@ from .celery_client import ActiveTasks, CeleryClient
 from .options import Celery
 from .times import Clock
 
-FRESH = 10.0  # seconds for which an answer serves the next database as well
+FRESH = 10.0  # seconds for which an answer is reused for further databases
 
 
 class Answer(NamedTuple):
@@ -36,14 +36,14 @@ class Application:
         self._answer: Answer | None = None
 
     def ask(self) -> Answer:
-        """What the workers are doing, as they answered a moment ago, unless we have sent tasks since."""
+        """What the workers are doing; an answer of the last seconds is reused unless tasks were sent since."""
         answer = self._answer
         if not answer or answer.clock.now() - answer.clock.begun > FRESH:
             answer = self._answer = Answer(Clock(self._now), self._client.active_tasks())
         return answer
 
     def send(self, tasks: Sequence[dict[str, Any]]) -> tuple[int, str]:
-        """Sends these tasks, in this order; how many were sent, and why no more."""
+        """Sends these tasks, in this order. Returns how many were sent, and an error if not all were."""
         self._answer = None
         return self._client.send(tasks)
 

@@ -51,7 +51,7 @@ def test_a_clean_up_that_does_not_fit_its_database_is_an_error(database):
     [
         ("", [ME], []),
         ("", [], []),
-        ("", ["1005"], ["belong to 1005. Give root"]),
+        ("", ["1005"], ["belong to 1005. Set root"]),
         ("root", ["app", "shop"], []),
         (ME, [ME], []),
         ("", ["app", "shop"], ["cron_user is empty, but the databases belong to app, shop. Set root"]),
