@@ -70,7 +70,7 @@ matrix: images ## Every ansible-core promised, and the oldest Python; or one: ma
 soak: images ## One scenario again and again on a busy machine: make soak SCENARIO=memory N=5
 	python rig/scenarios.py $(SCENARIO) --soak $(or $(N),5)
 
-demo: images ## A sick server, healed before your eyes: make demo EXAMPLE=slideshow
+demo: images ## A broken server, repaired in a container: make demo EXAMPLE=slideshow
 	python rig/demo.py $(or $(EXAMPLE),slideshow)
 
 bench: images ## Before and after, measured: docs/before_after.md and a plot

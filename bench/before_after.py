@@ -1,8 +1,8 @@
-"""The slideshow's server as it was, and with its worker run by the role: memory, refused calls, images, OOM kills.
+"""Measures the slideshow's server before and after the role runs its worker: memory, refused calls, images, OOM kills.
 
-Starts a server (a container), makes it sick, measures it at work, lets the role run the worker, measures it again.
-Both sides have the same application, quota, image API, Redis and work. Takes a quarter of an hour or so. Prints a
-table, and writes it to docs/before_after.md with a plot, and to README.md. Wants a machine that has nothing else to do.
+Starts a server (a container), breaks it, measures it at work, lets the role run the worker, and measures it again.
+Both sides have the same application, quota, image API, Redis and work. Takes about a quarter of an hour. Prints a
+table, and writes it to README.md and, with a plot, to docs/before_after.md. Run it on an otherwise idle machine.
 """
 
 import argparse
@@ -20,9 +20,9 @@ import plot  # noqa: E402
 
 CONTAINER = "evenkeel-bench"
 RPM = 20
-# The most that the application takes: a worker busy with these has the 300 MB that the PRD saw.
+# The most that the application accepts: with these, a busy worker needs about 300 MB.
 IMAGES_PER_JOB = 30
-# The PRD's server, and the smallest on which the role runs this worker: its memory_max, and 512M for the rest.
+# A usual server, and the smallest on which the role runs this worker: its memory_max, and 512M for the rest.
 ROOMY, SMALL = "3800M", "1312M"
 FLOOR = f"cd /opt/slideshow/backend && /opt/slideshow/venv/bin/python -B - {IMAGES_PER_JOB}"
 START_STALE_WORKERS = PROJECT / "examples/slideshow/playbooks/files/start_stale_workers.sh"
@@ -31,7 +31,7 @@ README, MARK = PROJECT / "README.md", "<!-- make bench -->"
 PAGE = """\
 # Before and after
 
-The slideshow's server at the same work, written by `make bench`. Before: a unit with five worker processes, and two
+The slideshow's server doing the same work, measured by `make bench`. Before: a unit with five worker processes, and two
 stale workers of earlier runs. After: one worker process, run by the role, with the application's 20 threads. Each
 figure is the median of {rounds} rounds.
 
@@ -47,8 +47,8 @@ on which the role runs this worker. A worker that the kernel kills loses its sli
 
 {peaks}
 
-The peak before depends on chance: it is highest when all seven processes are near the end of a slideshow at once, and
-which of them gets an image is decided by refused calls. That is why the median counts.
+The peak before depends on chance: it is highest when all seven processes are near the end of a slideshow at the same
+time, and refused calls decide which of them gets an image. So the median counts.
 
 ## The floor
 
@@ -56,16 +56,20 @@ However the worker is run, its peak cannot be below {floor}, or {floor_share} of
 {IMAGES_PER_JOB} pictures that the application holds until it writes a slideshow, and {interpreter} a single Python
 process that has imported Celery and the application; `bench/floor.py` measures both on the same server. The remaining
 {rest} are mostly what main process and child do not share, and the child's 20 threads. The watchdog adds nothing that
-can be measured. [Memory](memory.md#what-a-worker-keeps) says what keeps the rest small.
+can be measured. [Memory](memory.md#what-a-worker-keeps) explains what keeps the rest small.
 """
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="of which the median counts (default: 3)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="number of rounds, of which the median counts (default: 3)"
+    )
     parser.add_argument("--quotas", type=int, default=14, help="minutes of work in a round, 9 or more (default: 14)")
-    parser.add_argument("--scale", type=float, default=10, help="how many times as fast minutes go by (default: 10)")
-    parser.add_argument("--check", action="store_true", help="end with 1 if a goal is missed")
+    parser.add_argument(
+        "--scale", type=float, default=10, help="how many times faster the quota's minutes pass (default: 10)"
+    )
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a goal is missed")
     options = parser.parse_args()
 
     clean.remove_containers("evenkeel=bench")
@@ -91,13 +95,13 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, stale: int = 0) -> dict[str, list]:
-    """The samples of each round, by the server's memory."""
+    """The samples of each round, by the size of the server's memory."""
     rounds = {ROOMY: options.rounds, SMALL: 1}
     return {memory: [work(memory, options, stale) for _ in range(rounds[memory])] for memory in rounds}
 
 
 def kills(memory: str, before: dict, after: dict) -> figures.OomKills:
-    """Of all rounds."""
+    """The sums of all rounds."""
     return figures.OomKills(memory, *(sum(map(figures.oom_kills, side[memory])) for side in (before, after)))
 
 
@@ -119,9 +123,9 @@ def page(table: str, rounds: dict, sides: dict, floor: dict) -> str:
 
 
 def work(memory: str, options: argparse.Namespace, stale: int) -> list[dict]:
-    """Fresh workers, more work than these quotas allow, and what was seen while the API made that many images."""
+    """Starts new workers with more work than these quotas allow; the samples until the API has made that many images."""
     images = options.quotas * RPM
-    say(f"Work on a server of {memory}: {images} images, {RPM} a minute of {60 / options.scale:g} s")
+    show(f"Work on a server with {memory}: {images} images, {RPM} a minute of {60 / options.scale:g} s")
     on_server("""
         systemctl kill --signal=KILL celery-worker; systemctl stop celery-worker
         pkill -KILL --full '[c]elery -A celery_app worker '
@@ -129,19 +133,19 @@ def work(memory: str, options: argparse.Namespace, stale: int) -> list[dict]:
     """)
     run("docker", "update", "--memory", memory, "--memory-swap", memory, CONTAINER, capture=True)
     on_server(f"curl --silent --fail --request POST 'http://127.0.0.1:8089/reset?rpm={RPM}&scale={options.scale}'")
-    # Half of it goes to the queue of variations, which is the one that the stale workers look after.
+    # Half of it goes to the queue `variations`, from which the stale workers take tasks.
     job = json.dumps({"images": IMAGES_PER_JOB, "variations": 1})
     jobs = images // (2 * IMAGES_PER_JOB) + 10
     on_server(f"for i in $(seq {jobs}); do curl --silent --fail --json '{job}' http://127.0.0.1:8080/api/jobs; done")
     on_server("cat > /root/start_stale_workers.sh", START_STALE_WORKERS.read_text())
-    # The sampler starts the workers, so that it sees their first call.
+    # The sampler starts the workers, so that its samples include their first call.
     start = f"systemctl start --no-block celery-worker; sh /root/start_stale_workers.sh {stale}"
     limit = 2 * options.quotas * 60 / options.scale + 30
     seen = on_server(f"python3 -B - '{start}' {images + 1} {limit:g}", (HERE / "sample.py").read_text())
     return [json.loads(line) for line in seen.splitlines()]
 
 
-def say(what: str) -> None:
+def show(what: str) -> None:
     print(f"\n\033[1m▶ {what}\033[0m", flush=True)
 
 
@@ -158,7 +162,7 @@ def run(*command: str, stdin: str = "", capture: bool = False) -> str:
     output = subprocess.PIPE if capture else None
     result = subprocess.run(command, input=stdin, stdout=output, text=True, check=False)
     if result.returncode:
-        sys.exit(f"\nThe benchmark ends here: {' '.join(command)} ended with {result.returncode}.")
+        sys.exit(f"\nThe benchmark failed: {' '.join(command)} exited with {result.returncode}.")
     return result.stdout
 
 

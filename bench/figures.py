@@ -1,4 +1,4 @@
-"""What the samples of a round come to, the median of rounds, how the sides compare, and the table of it. Pure."""
+"""Computes the figures of a round from its samples, the medians of rounds, and the table that compares both sides."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import astuple, dataclass
 from statistics import median
 
 MIB = 1 << 20
-# The PRD's own yardstick: "165 images in ~8 minutes".
+# What the server was observed to make in about 8 minutes.
 IMAGES = 165
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side's figures."""
+    """The figures of one side."""
 
     peak_memory: float
     peak_memory_of_unit: float
@@ -26,11 +26,11 @@ class Side:
 
 
 def side(samples: list[dict]) -> Side:
-    """Of one round."""
+    """The figures of one round."""
     rpm, minute = samples[0]["rpm"], samples[0]["window_seconds"]
     busy = [sample for sample in samples if sample["served"]]
     memory = [sample["pss"] for sample in busy]
-    # A full quota is begun all at once, and the next a minute later: whole quotas are what can be timed.
+    # A quota is used in one burst, and the next a minute later: only whole quotas can be timed.
     quotas = (busy[-1]["served"] - 1) // rpm
     share = quotas * minute / _seconds_until(busy, quotas * rpm + 1)
     return Side(
@@ -55,14 +55,14 @@ def middle(rounds: list[Side]) -> Side:
 
 
 def oom_kills(samples: list[dict]) -> int:
-    """A unit that restarts forgets its own."""
+    """The sum of increases, because the count of a unit starts again when it restarts."""
     counts = [sample["oom_kills"] for sample in samples]
     return sum(max(0, now - before) for before, now in zip(counts, counts[1:]))
 
 
 @dataclass(frozen=True)
 class OomKills:
-    """On a server of so much memory."""
+    """OOM kills on a server with this much memory."""
 
     server: str
     before: int
@@ -71,7 +71,7 @@ class OomKills:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table, its goal included."""
+    """A line of the table, with its goal."""
 
     name: str
     before: str
@@ -99,7 +99,7 @@ def rows(before: Side, after: Side, kills: list[OomKills]) -> list[Row]:
 
 
 def peaks(before: list[Side], after: list[Side]) -> list[Row]:
-    """One line for each round."""
+    """A line for each round."""
     pairs = zip(before, after)
     return [_compared(f"{n}", b.peak_memory, a.peak_memory, 0.20, mib) for n, (b, a) in enumerate(pairs, 1)]
 
@@ -130,7 +130,7 @@ def _outcome(reached: str, met: bool) -> str:
 
 
 def _percent(share: float, to_the_worse) -> str:
-    """One decimal, rounded to the worse side: what misses a goal by little is never printed as the goal."""
+    """One decimal, rounded to the worse side, so that a figure that narrowly misses a goal is not printed as the goal."""
     return f"{to_the_worse(round(1000 * share, 6)) / 10:.1f} %"
 
 

@@ -1,6 +1,6 @@
-"""Runs on the server, as the application's Python, in its directory: what no way to run the worker can save, as JSON.
+"""Prints the memory that the worker needs however it is run, as JSON. Runs on the server, with the application's Python.
 
-floor.py PICTURES   (so many of them are held at once)
+floor.py PICTURES   (the number that the application holds at once)
 """
 
 import importlib

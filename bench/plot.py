@@ -1,19 +1,19 @@
-"""The two sides as a picture."""
+"""Plots both sides."""
 
 import matplotlib as mpl
 from figures import MIB
 
 mpl.use("svg")
-# Text stays text; and the same figures make the same file.
+# Text stays text, and the same figures give the same file.
 mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "evenkeel", "font.size": 10, "axes.titlesize": 11})
-from matplotlib import pyplot  # noqa: E402 (the back end comes first)
+from matplotlib import pyplot  # noqa: E402 (the back end is chosen first)
 
 COLOURS = {"before": "#b4532a", "after": "#1f6f8b"}
 LABELS = {"before": "5 and 2 stale", "after": "1, with 20 threads"}
 
 
 def draw(samples: dict, sides: dict, path) -> None:
-    """`samples` has the rounds of each side, `sides` their medians."""
+    """`samples` are the rounds of each side, `sides` their medians."""
     figure, (memory, refused, quota) = pyplot.subplots(
         1, 3, figsize=(11, 3.8), layout="constrained", width_ratios=(3, 1, 1)
     )

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What a run of site.yml costs that changes nothing, beside a plain playbook that does what a role by hand does.
+"""Measures a run of site.yml that changes nothing, compared with a playbook of built-in modules for the same purpose.
 
-python bench/rerun.py [--runs 5]      in a checkout, after `make images`; ten minutes or so
+python bench/rerun.py [--runs 5]      in a checkout, after `make images`; takes about ten minutes
 
-Both playbooks take turns on one host, a container: their times vary with the machine, the ratio of the medians hardly.
-Then site.yml runs on 16 hosts: the controller's own CPU time for each of them, with its connections.
+Both playbooks run in turn on one host, a container: their times depend on the machine, the ratio of the medians hardly.
+Then site.yml runs on 16 hosts, for the controller's CPU time for each of them, including its connections.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INVENTORY = "bench/rerun/hosts.yml"
 ONE, FLEET, HOSTS = "evenkeel-rerun", "fleet", 16
 LABEL, IMAGE = "evenkeel=rerun", "evenkeel/server:rerun"
 SITE, BY_HAND = "site.yml", "bench/rerun/by_hand.yml"
-GOALS = {1: 1.0, 10: 0.3}  # by the number of workers: at most so many times the plain playbook's time
+GOALS = {1: 1.0, 10: 0.3}  # by the number of workers: the highest ratio to the time of the other playbook
 CPU_GOAL = 1.0  # seconds for each host
 
 
@@ -40,7 +40,7 @@ class Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=5, help="of each playbook (default: 5)")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each playbook (default: 5)")
     options = parser.parse_args()
 
     clean.remove_containers(LABEL)
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def compare(workers: int, runs: int) -> bool:
-    """Prints the medians of both playbooks and their ratio; whether that is what it should be."""
+    """Prints the medians of both playbooks and their ratio. Returns whether it meets the goal."""
     names = [{"name": f"celery-{number + 1}"} for number in range(workers)]
     times: dict[str, list[Run]] = {SITE: [], BY_HAND: []}
     for playbook in times:
@@ -63,12 +63,12 @@ def compare(workers: int, runs: int) -> bool:
             found.append(unchanged(playbook, ONE, workers=names))
     site, by_hand = (statistics.median(run.seconds for run in found) for found in times.values())
     ratio, goal = site / by_hand, GOALS[workers]
-    say(f"{workers} workers: site.yml {site:.1f} s, by hand {by_hand:.1f} s, ratio {ratio:.2f} (goal: {goal} at most)")
+    show(f"{workers} workers: site.yml {site:.1f} s, by hand {by_hand:.1f} s, ratio {ratio:.2f} (goal: {goal} at most)")
     return ratio <= goal
 
 
 def measure_fleet(runs: int) -> bool:
-    """Prints the controller's CPU time for each host of a fleet; whether that is what it should be."""
+    """Prints the controller's CPU time for each host of a fleet. Returns whether it meets the goal."""
     names = [{"name": "celery-1"}]
     play(SITE, ONE, workers=names)
     run("docker", "commit", ONE, IMAGE)
@@ -77,11 +77,11 @@ def measure_fleet(runs: int) -> bool:
     play(SITE, FLEET, workers=names)
     found = [unchanged(SITE, FLEET, workers=names) for _ in range(runs)]
     cpu = statistics.median(each.cpu for each in found) / HOSTS
-    say(f"{HOSTS} hosts: site.yml takes {cpu:.2f} s of the controller's CPU for each (goal: {CPU_GOAL} at most)")
+    show(f"{HOSTS} hosts: site.yml takes {cpu:.2f} s of the controller's CPU for each (goal: {CPU_GOAL} at most)")
     return cpu <= CPU_GOAL
 
 
-def say(line: str) -> None:
+def show(line: str) -> None:
     print(line, flush=True)
 
 
@@ -91,12 +91,12 @@ def play(playbook: str, hosts: str, **variables: object) -> str:
 
 
 def unchanged(playbook: str, hosts: str, **variables: object) -> Run:
-    """A run that must change nothing."""
+    """A run. Exits if it changes anything."""
     started, before = time.monotonic(), os.times()
     output = play(playbook, hosts, **variables)
     seconds, after = time.monotonic() - started, os.times()
     if re.search(r"changed=[1-9]", output):
-        sys.exit(f"{output}\n{playbook} changed something, so its time says nothing.")
+        sys.exit(f"{output}\n{playbook} changed something, so its time can't be compared.")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
     return Run(seconds, cpu)
 
@@ -104,7 +104,7 @@ def unchanged(playbook: str, hosts: str, **variables: object) -> Run:
 def run(*command: str) -> str:
     result = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False)
     if result.returncode:
-        sys.exit(f"{result.stdout}\nThe benchmark ends here: {' '.join(command)} ended with {result.returncode}.")
+        sys.exit(f"{result.stdout}\nThe benchmark failed: {' '.join(command)} exited with {result.returncode}.")
     return result.stdout
 
 

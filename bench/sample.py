@@ -1,6 +1,6 @@
-"""Runs on the server: twice a second one line of JSON, until the image API has made so many images.
+"""Runs on the server: prints a line of JSON twice a second, until the image API has made IMAGES images.
 
-sample.py START IMAGES SECONDS   (START is the command that starts the workers; it gives up after SECONDS)
+sample.py START IMAGES SECONDS   (START is the command that starts the workers; stops after SECONDS at the latest)
 """
 
 import json
@@ -42,7 +42,7 @@ def pss(workers):
 
 
 def oom_kills(root):
-    """How many processes of this server the kernel has ended for want of memory: each cgroup counts its own."""
+    """How many processes of this server the OOM killer has killed: each cgroup counts its own."""
     counts = {"memory.oom_control": CGROUPS / "memory" / root, "memory.events.local": CGROUPS / root}  # version 1, 2
     lines = [line for name, top in counts.items() for file in top.rglob(name) for line in text(file).splitlines()]
     return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
@@ -51,7 +51,7 @@ def oom_kills(root):
 def text(file):
     try:
         return file.read_text()
-    except OSError:  # its unit has ended meanwhile
+    except OSError:  # its unit has ended in the meantime
         return ""
 
 

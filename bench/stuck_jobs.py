@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How fast, and how gentle, a clean-up is: ours against one UPDATE in the sqlite3 shell, both in one run.
+"""Measures a clean-up compared with one UPDATE in the sqlite3 shell: its time, and how long other writers wait.
 
   bench/stuck_jobs.py [--rows 1000000] [--memory-rows 10000000] [--directory DIR]
 
 A table of jobs, every tenth of them stuck; another process writes a row every 2 ms. Prints a table: wall time and its
-ratio, the longest that the other writer waited, and our peak memory. 0 memory rows leave the second table out.
+ratio, the longest wait of the other writer, and the peak memory of the clean-up. With 0 memory rows, the latter is left out.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 assert not report.error, report.error
 print(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])
 """
-# The other writer: prints how long it waited at most, in seconds.
+# The other writer: prints its longest wait, in seconds.
 WRITER = """
 import sqlite3, sys, time
 db = sqlite3.connect(sys.argv[1], timeout=120, isolation_level=None)
@@ -73,7 +73,7 @@ def make(directory: Path, rows: int, journal: str, indexed: bool) -> Path:
 
 
 def fresh(path: Path) -> Path:
-    """A copy, known to the page cache and to the disk."""
+    """A copy that is in the page cache and on the disk."""
     copy = path.with_suffix(".copy")
     for old in path.parent.glob(f"{copy.name}*"):
         old.unlink()
@@ -114,8 +114,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--memory-rows", type=int, default=10_000_000)
-    parser.add_argument("--rounds", type=int, default=3, help="of which the median counts")
-    parser.add_argument("--directory", type=Path, help="where the databases are made; by default a temporary one")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds, of which the median counts")
+    parser.add_argument("--directory", type=Path, help="where the databases are created; by default a temporary one")
     args = parser.parse_args()
     print(f"{args.rows:,} rows, a tenth stuck; {os.cpu_count()} CPUs, SQLite {sqlite3.sqlite_version}\n")
     with tempfile.TemporaryDirectory(prefix="evenkeel-bench-", dir=args.directory) as directory:
@@ -125,7 +125,9 @@ def main() -> None:
 
 
 def compare(directory: Path, rows: int, rounds: int) -> None:
-    print("| journal | index on status | one UPDATE | ours | ratio | writer waits: UPDATE | writer waits: ours |")
+    print(
+        "| journal | index on status | one UPDATE | clean-up | ratio | longest wait: UPDATE | longest wait: clean-up |"
+    )
     print("|---|---|---|---|---|---|---|", flush=True)
     for journal in ("wal", "delete"):
         for indexed in (False, True):

@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic."""
+"""The arithmetic of the benchmark."""
 
 import figures
 import pytest

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the watchdog costs: workers with and without it, side by side, each side with a broker of its own.
+"""Measures what the watchdog costs: workers with and without it at the same time, each side with its own broker.
 
 python bench/watchdog_cost.py [SECONDS]      in a checkout, after `make images`; two minutes for each row by default
 """
@@ -78,7 +78,7 @@ class Side:
             self.app.send_task("celery.accumulate", queue=str(number % WORKERS))
 
     def cpu(self):
-        """Seconds that the main processes have computed, all threads, to the nanosecond."""
+        """CPU seconds of all threads of the main processes."""
         clocks = [clock for pid in self.workers for clock in Path(f"/proc/{pid}/task").glob("*/schedstat")]
         return sum(int(clock.read_text().split()[0]) for clock in clocks) / 1e9
 
@@ -87,13 +87,13 @@ class Side:
 
 
 def listen(systemd):
-    """A full socket would make the watchdog's messages cheaper than they are."""
+    """Read the messages: if the socket were full, sending would cost less."""
     while True:
         systemd.recv(4096)
 
 
 def measure(sides, rate, seconds):
-    """[(per cent of a core, broker commands a minute)] of one worker on each side."""
+    """[(percentage of a core, broker commands a minute)] of one worker on each side."""
     before = [(side.cpu(), side.commands()) for side in sides]
     start = time.monotonic()
     while (passed := time.monotonic() - start) < seconds:
@@ -123,7 +123,9 @@ def compare(seconds):
             side.start()
         while not all(side.ready() for side in sides):
             time.sleep(1)
-        print(f"{CELERY}, WatchdogSec={WATCHDOG}, {WORKERS} workers on each side, {seconds} s a row; of each worker:")
+        print(
+            f"{CELERY}, WatchdogSec={WATCHDOG}, {WORKERS} workers on each side, {seconds} s for each row; for each worker:"
+        )
         print(f"{'':18}{'main process, % of a core':>36}{'broker commands a minute':>36}")
         print(f"{'':18}" + 2 * f"{'without':>12}{'with':>8}{'more':>8}{'ratio':>8}")
         for name, rate in RATES.items():

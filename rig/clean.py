@@ -1,9 +1,6 @@
-"""Removes what the demo, the benchmark and the tests made: containers with their swap, images, caches.
+"""Removes what the demo, the benchmark and the tests created: containers with their swap, images and caches, not .venv.
 
-.venv stays.
-
-clean.py keep-swappiness: vm.swappiness is the whole machine's, and the hosts in containers change it; this only
-remembers it, so that it can be given back.
+clean.py keep-swappiness: only saves vm.swappiness. It is the whole machine's, and the hosts in containers change it.
 """
 
 import shutil
@@ -23,7 +20,7 @@ CACHES = (".cache", ".pytest_cache", ".hypothesis", ".ruff_cache")
 def remove_containers(label: str) -> None:
     for container in docker.from_env().containers.list(all=True, filters={"label": label}):
         if container.status == "running":
-            # Swap is the machine's: a container that is removed with its swap on would leave it there.
+            # Swap is the machine's: it would stay active without its container.
             container.exec_run(["sh", "-c", "swapoff /mnt/swap/* 2>/dev/null || true"])
         print(f"Removing the container {container.name}", flush=True)
         container.remove(force=True, v=True)
@@ -35,8 +32,8 @@ def keep_swappiness() -> None:
         KEPT.write_text(SWAPPINESS.read_text())
 
 
-def give_back_swappiness() -> None:
-    """As it was, unless hosts are running that count on what it is now: the next run, or `make clean`, does it then."""
+def restore_swappiness() -> None:
+    """Unless running hosts rely on the current value: then the next run or `make clean` restores it."""
     if not KEPT.exists() or running_hosts():
         return
     if KEPT.read_text() != SWAPPINESS.read_text():
@@ -55,11 +52,11 @@ def clean() -> None:
     try:
         engine = docker.from_env()
     except DockerException:
-        print("No Docker engine answers: only the caches are removed.")
+        print("No Docker engine answers. Only the caches are removed.")
     else:
         for label in HOSTS:
             remove_containers(label)
-        give_back_swappiness()
+        restore_swappiness()
         for image in engine.images.list("evenkeel/server"):
             engine.images.remove(image.id, force=True)
     for cache in [*CACHES, *bytecode()]:

@@ -1,6 +1,6 @@
-"""A sick server, healed before your eyes: an example's server in a container.
+"""A demonstration: an example's broken server in a container, before and after site.yml.
 
-demo.py EXAMPLE: a directory below examples/ with a demo.yml, which says the rest.
+demo.py EXAMPLE: a directory below examples/ with a demo.yml, which contains the rest.
 """
 
 import json
@@ -13,19 +13,19 @@ import yaml
 
 STEPS = 5
 NEXT = """
-The server is healthy. Next things to try:
+The server works. What to try next:
 
-  Look around: systemctl status {unit}
+  Log in, for example for systemctl status {unit}
     docker exec -it {server} bash
-  Hang the worker: within 45 s systemd has restarted it
+  Stop the worker's main process: systemd restarts it within 45 s
     docker exec {server} sh -c 'kill -STOP $(systemctl show -P MainPID {unit})'
-  Again: nothing changes
+  Run the playbook again: nothing changes
     .venv/bin/ansible-playbook -i {inventory} site.yml
-  Go back: the original unit runs again
+  Roll back to the original unit
     .venv/bin/ansible-playbook -i {inventory} playbooks/rollback.yml -e celery_worker_rollback_to=original
-  Once more, from a sick server on
+  Start again with a broken server
     make demo EXAMPLE={example}
-  Remove the server, and its swap with it
+  Remove the server and its swap
     make clean
 """
 
@@ -39,17 +39,17 @@ def main(example: str) -> None:
     inventory, server = demo["inventory"], server_of(demo["inventory"])
 
     clean.remove_containers("evenkeel=demo")
-    say(1, "A small server: a container with Debian 12, systemd and Redis")
+    show(1, "Start a small server: a container with Debian 12, systemd and Redis")
     play(inventory, "rig/server.yml")
-    say(2, f"Make it sick: {demo['illness']}")
+    show(2, f"Break it: {demo['faults']}")
     play(inventory, directory / "playbooks/broken.yml")
     work(server, demo)
     on_server(server, f"{demo['report_command']} --save /root/before.json")
-    say(3, f"Heal it: ansible-playbook site.yml -i {inventory}")
+    show(3, f"Repair it: ansible-playbook site.yml -i {inventory}")
     play(inventory, "site.yml")
-    say(4, "The same work again")
+    show(4, "Do the same work again")
     work(server, demo)
-    say(5, "Before and after")
+    show(5, "Compare before and after")
     on_server(server, f"{demo['report_command']} --compare /root/before.json")
     print(NEXT.format(example=example, inventory=inventory, server=server, unit=demo["unit"]))
 
@@ -63,7 +63,7 @@ def server_of(inventory: str) -> str:
     return host["ansible_host"]
 
 
-def say(step: int, what: str) -> None:
+def show(step: int, what: str) -> None:
     print(f"\n\033[1m▶ {step} of {STEPS}  {what}\033[0m", flush=True)
 
 
@@ -83,7 +83,7 @@ def on_server(server: str, command: str) -> None:
 def run(*command: str) -> None:
     result = subprocess.run(command, check=False)
     if result.returncode:
-        sys.exit(f"\nThe demo ends here: {' '.join(command)} ended with {result.returncode}.")
+        sys.exit(f"\nThe demo failed: {' '.join(command)} exited with {result.returncode}.")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import yaml
 SITE = Path("docs/site")
 SOURCE = Path(".cache/docs/source")
 OUTPUT = Path(".cache/docs/html")
-# Pages keep their places, so that links between them hold.
+# Pages keep their paths, so that links between them work.
 PAGES = ["*.md", "*.rst", "docs/*.md", "docs/*.svg", "roles/*/README.md", "[!.]*/README.md", "examples/*/README.md"]
 # A link's target, if it is a path: [text](path) or [text](path#heading)
 PATH = re.compile(r"(?<=\]\()(?!\w+:)[^)#]+")
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def lay_out(checkout: Path, source: Path, repository: str) -> None:
-    """Copies the pages. A link to a file that is no page leads to the repository."""
+    """Copies the pages. Links to other files are replaced by links to the repository."""
     pages = {page for pattern in PAGES for page in checkout.glob(pattern)}
     for page in pages:
         copy = source / page.relative_to(checkout)
@@ -50,7 +50,7 @@ def aim(page: Path, pages: set[Path], checkout: Path, repository: str, link: re.
     if target in pages:
         return link[0]
     if not target.exists():
-        sys.exit(f"{page.relative_to(checkout)}: the link to {link[0]} leads nowhere.")
+        sys.exit(f"{page.relative_to(checkout)}: the link to {link[0]} is broken: there is no such file.")
     return f"{repository}/{target.relative_to(checkout)}"
 
 

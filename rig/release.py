@@ -26,7 +26,7 @@ def main(version: str) -> None:
         build()
         run("git", "commit", "--quiet", "--message", f"release: {version}")
     except subprocess.CalledProcessError as error:
-        # The tree was clean: everything in it that differs is ours.
+        # The tree was clean, so every change in it was made here.
         run("git", "reset", "--quiet", "--hard")
         sys.exit(f"No release: {error.cmd[0]} failed. Nothing was changed.")
     run("git", "tag", "--annotate", version, "--message", f"evenkeel.celery {version}")

@@ -1,4 +1,4 @@
-"""What a run of a scenario came to, from the lines that rig/recorders wrote about it; and tables of it."""
+"""The result of a scenario, from the records that rig/recorders wrote, and tables of results."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ class Result:
 
 
 def read(scenario: str, seconds: float, log: Path, records: list[dict], ok: bool) -> Result:
-    """`ok`: whether Molecule itself was content."""
+    """`ok`: whether Molecule itself succeeded."""
     result = Result(scenario, seconds, log)
     outcomes: dict[str, str] = {}
     converged: set[str] = set()
     for record in records:
         if "test" in record:
             name = record["test"]
-            # The worst counts: a test that passed may fail afterwards.
+            # The worst outcome counts: a test that passed may still fail in its teardown.
             outcomes[name] = "failed" if "failed" in (record["outcome"], outcomes.get(name)) else record["outcome"]
             if record["outcome"] == "failed":
                 result.failures[name] = record["message"]
@@ -35,7 +35,7 @@ def read(scenario: str, seconds: float, log: Path, records: list[dict], ok: bool
         else:
             read_playbook(result, record, converged)
     result.passed = list(outcomes.values()).count("passed")
-    if not (ok and result.passed) and not result.failures:  # where no test ran, nothing is known
+    if not (ok and result.passed) and not result.failures:  # a run without tests proves nothing
         result.failures[f"{scenario}: Molecule"] = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     return result
 
@@ -47,7 +47,7 @@ def read_playbook(result: Result, record: dict, converged: set[str]) -> None:
     elif step == "converge" and step in converged:
         step = "idempotence"
         for task in record["changed"]:
-            result.failures[failed_task(result, step, task)] = "changed again, with nothing to change"
+            result.failures[failed_task(result, step, task)] = "changed something in a second run"
     converged.add(step)
     add(result.steps, step, record["seconds"])
     for failure in record["failures"]:
@@ -69,7 +69,7 @@ def one_line(result: Result) -> str:
 
 
 def report(results: list[Result]) -> str:
-    """The table of all scenarios, what failed in them and why, and how many that were."""
+    """The table of all scenarios, each failure with its message, and the totals."""
     rows = [
         (result.scenario, str(result.passed), str(len(result.failures)), f"{result.seconds:.0f}") for result in results
     ]
@@ -81,7 +81,7 @@ def report(results: list[Result]) -> str:
 
 
 def soak_report(results: list[Result]) -> str:
-    """What failed in how many of the rounds of one scenario, why it did so last, and how long they took."""
+    """For the rounds of one scenario: how often each failure occurred, its last message, and how long the rounds took."""
     times = Counter(name for result in results for name in result.failures)
     last = {name: (message, result.log) for result in results for name, message in result.failures.items()}
     rows = [(name, f"{count} of {len(results)}") for name, count in times.most_common()]
@@ -101,7 +101,7 @@ def explain(name: str, message: str, log: Path) -> str:
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Columns: the first to the left, numbers to the right."""
+    """The first column is aligned to the left, numbers to the right."""
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     lines = [header, tuple("─" * width for width in widths), *rows]
     return "\n".join(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 COPY = Path(".cache/sanity/ansible_collections/evenkeel/celery")
 PARTS = [".gitignore", "galaxy.yml", "README.md", "meta", "plugins", "roles", "playbooks", "changelogs", "tests"]
-# ansible-test wants to download pip's installer (each release another one); Python brings pip along.
+# Each ansible-test wants to download another version of pip's installer; Python's own does as well.
 INSTALLERS = Path.home() / ".ansible" / "test" / "cache"
 PIPS = ["23_1_2", "24_2", "25_2"]  # of ansible-core 2.17, of 2.18 and 2.19, of 2.20
 

@@ -1,12 +1,12 @@
-"""Runs Molecule's scenarios to their end, whatever fails, and tells what failed and why.
+"""Runs Molecule's scenarios to their end, whatever fails, and reports what failed and why.
 
 scenarios.py                all of them, two at a time
 scenarios.py NAME NAME…     these, two at a time
-scenarios.py NAME           one, its output shown as it comes
+scenarios.py NAME           one, with its output
 scenarios.py NAME --soak N  one, N times, while a program keeps a core of the machine busy
 
-Molecule's output goes to .cache/scenarios/NAME.log. What passed and failed is not read there, where it is boxed,
-wrapped and coloured as Molecule likes: Ansible and pytest write it to NAME.jsonl themselves (rig/recorders).
+Molecule's output goes to .cache/scenarios/NAME.log, where Molecule boxes, wraps and colours it. So results are not read
+from there: Ansible and pytest write them to NAME.jsonl (rig/recorders).
 """
 
 import argparse
@@ -26,7 +26,7 @@ import results
 LOGS = Path(".cache/scenarios")
 RECORDERS = Path(__file__).parent / "recorders"
 AT_A_TIME = 2
-# These take longest: started first, so that none of them is left for the end.
+# These take longest, so they are started first.
 SLOWEST = ("default", "watchdog", "restart", "deploy")
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     if unknown := set(options.names) - set(scenarios()):
         parser.error(f"There is no scenario {', '.join(sorted(unknown))}. There are: {', '.join(sorted(scenarios()))}.")
     if options.soak is not None and (options.soak < 1 or len(options.names) != 1):
-        parser.error("--soak takes one scenario, and runs it once or more.")
+        parser.error("--soak needs the name of one scenario, and N of at least 1.")
     LOGS.mkdir(parents=True, exist_ok=True)
     try:
         if options.soak:
@@ -48,7 +48,7 @@ def main() -> None:
             ran = run_all(options.names or scenarios())
             print(f"\n{results.report(ran)}")
     finally:
-        clean.give_back_swappiness()
+        clean.restore_swappiness()
     sys.exit(any(result.failures for result in ran))
 
 
@@ -72,7 +72,7 @@ def soak(scenario: str, rounds: int) -> list[results.Result]:
 
 @contextlib.contextmanager
 def busy_core() -> Iterator[None]:
-    """One of the machine's cores has something else to do all the time."""
+    """Keeps one of the machine's cores busy."""
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
         os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
         try:
@@ -96,7 +96,7 @@ def run(scenario: str, live: bool = False, log: str = "") -> results.Result:
 
 
 def molecule(scenario: str, output: Path, record: Path, live: bool) -> bool:
-    # Named, as not every Molecule finds it in a Git worktree; without it, it would converge no host and be content.
+    # Given, because not every Molecule finds it in a Git worktree. Without it, no host is converged, and that passes.
     shared = ["--base-config", ".config/molecule/config.yml"]
     command = ["molecule", *shared, "test", "--no-command-borders", "--scenario-name", scenario]
     environment = {

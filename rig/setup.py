@@ -1,4 +1,4 @@
-"""Makes the virtual environment .venv, and the link by which evenkeel.celery is this checkout."""
+"""Creates the virtual environment .venv, and the link that makes this checkout the collection evenkeel.celery."""
 
 import importlib.util
 import os
@@ -13,10 +13,10 @@ LINK = Path(".ansible/collections/ansible_collections/evenkeel/celery")
 
 def main() -> None:
     if sys.version_info < (3, 11):
-        sys.exit(f"This is Python {sys.version.split()[0]}: evenkeel.celery is developed on Python 3.11 or later.")
+        sys.exit(f"This is Python {sys.version.split()[0]}. evenkeel.celery is developed with Python 3.11 or later.")
     if importlib.util.find_spec("ensurepip") is None:
         install_venv()
-    print(f"Making {VENV} (a minute or two)", flush=True)
+    print(f"Creating {VENV} (a minute or two)", flush=True)
     run(sys.executable, "-m", "venv", "--clear", VENV)
     run(VENV / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", "requirements.txt")
     LINK.parent.mkdir(parents=True, exist_ok=True)
@@ -25,10 +25,10 @@ def main() -> None:
 
 
 def install_venv() -> None:
-    """Debian keeps ensurepip, which venv needs, apart from Python."""
+    """On Debian, ensurepip, which venv needs, is in a package of its own."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         sys.exit(
-            "Python has no venv here. Install it (Debian and Ubuntu: apt install python3-venv), then run this again."
+            "This Python has no venv. Install it (on Debian and Ubuntu: apt install python3-venv), and run this again."
         )
     print("Installing python3-venv", flush=True)
     run("apt-get", "update", "-qq")

@@ -1,4 +1,4 @@
-"""How rig/docs.py lays out the pages of the site."""
+"""The pages of the site, and the links between them."""
 
 import pytest
 
@@ -32,5 +32,5 @@ def test_links_to_other_files_lead_to_the_repository(checkout, link):
 
 
 def test_a_broken_link_is_refused(checkout):
-    with pytest.raises(SystemExit, match=r"README.md: the link to docs/memry.md leads nowhere"):
+    with pytest.raises(SystemExit, match=r"README.md: the link to docs/memry.md is broken"):
         laid_out(checkout, "[text](docs/memry.md)")

@@ -1,4 +1,4 @@
-"""What Git hooks check is what make check does."""
+"""The Git hooks run what make check runs."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""rig/release.py, in a small collection of its own."""
+"""rig/release.py, in a small test collection."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What a scenario's run came to, as told from the records that Ansible and pytest wrote."""
+"""The result of a scenario, from the records of Ansible and pytest."""
 
 import pytest
 import results

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Stands in for the image API that the slideshow pays for: slow, and with a quota for each minute.
+"""A stand-in for the paid image API of the slideshow: slow, and with a quota for each minute.
 
 POST /v1/images   a PNG after a second or two, or 429 with Retry-After once the quota is used up
-GET  /stats       what was asked of it since the last reset
-POST /reset       forget the calls so far; /reset?rpm=60&scale=20 sets another quota too
+GET  /stats       counts of calls since the last reset
+POST /reset       reset the counts; /reset?rpm=60&scale=20 also sets another quota
 """
 
 import argparse
@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 class Quota:
-    """A sliding window: `rpm` calls in any minute, all at once if need be. `scale` makes minutes short."""
+    """A sliding window: `rpm` calls in any minute, even all at once. `scale` makes minutes shorter."""
 
     def __init__(self, rpm, scale):
         self.lock = threading.Lock()
@@ -36,7 +36,7 @@ class Quota:
             self.running = getattr(self, "running", 0)
 
     def enter(self):
-        """Seconds to wait until the next call is allowed; 0: go on."""
+        """Seconds until the next call is allowed; 0 if this one is."""
         with self.lock:
             self.running += 1
             self.counts["requests"] += 1
@@ -98,7 +98,7 @@ class Api(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Quiet: /stats tells more than a line for each call."""
+        """Nothing: /stats is more useful than a line for each call."""
 
 
 class Server(ThreadingHTTPServer):
@@ -106,7 +106,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
-        """A worker that is killed leaves its calls: not worth a traceback."""
+        """A worker that is killed drops its connections: no traceback for these."""
 
 
 def pixel(hue):

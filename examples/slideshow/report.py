@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The state of the slideshow's server, in words: report.py [--save FILE] [--compare FILE]
+"""Prints the state of the slideshow's server: report.py [--save FILE] [--compare FILE]
 
---save FILE      keep the state, as JSON
---compare FILE   print a table of that state and this one
+--save FILE      save the state, as JSON
+--compare FILE   print a table of the saved state and the current one
 """
 
 import argparse
@@ -50,7 +50,7 @@ def properties(*names):
 
 
 def workers():
-    """All processes of the unit, by its cgroup, and the slideshow's workers, children too, wherever else they run."""
+    """All processes of the unit's cgroup, and the slideshow's workers and their children outside it."""
     group = properties("ControlGroup")["ControlGroup"]
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
@@ -61,18 +61,18 @@ def workers():
                 user = pwd.getpwuid(entry.stat().st_uid).pw_name
                 found.append({"user": user, "pss": int(pss[1]) << 10, "in_unit": in_unit})
         except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we looked
+            continue  # it has ended in the meantime
     return found
 
 
 def is_in(group, cgroups):
-    """Does a /proc/PID/cgroup name this group, or one below it?"""
+    """Whether a /proc/PID/cgroup contains this group, or one below it."""
     paths = [line.split(":", 2)[2] for line in cgroups.splitlines()]
     return any(f"{path}/".startswith(f"{group}/") for path in paths)
 
 
 def stats():
-    """What the image API counted; None: it doesn't answer."""
+    """The counts of the image API; None if it does not answer."""
     try:
         with urllib.request.urlopen("http://127.0.0.1:8089/stats", timeout=10) as answer:
             return json.load(answer)
@@ -90,7 +90,7 @@ def count(table, database, condition):
 
 def swap():
     lines = Path("/proc/swaps").read_text().splitlines()[1:]
-    mine = [line.split() for line in lines if os.path.exists(line.split()[0])]  # noqa: PTH110 (a container sees others' too)
+    mine = [line.split() for line in lines if os.path.exists(line.split()[0])]  # noqa: PTH110 (a container sees other containers' files, too)
     return f"{sum(int(fields[2]) for fields in mine) // 1024} MiB" if mine else "none"
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""wait_for_jobs.py SECONDS: waits until no new job is pending or processing, and says so from time to time."""
+"""wait_for_jobs.py SECONDS: waits until no new job is pending or processing, and prints the progress."""
 
 import json
 import sys
@@ -9,14 +9,14 @@ from datetime import datetime, timedelta, timezone
 
 until = time.monotonic() + float(sys.argv[1])
 fresh = (datetime.now(timezone.utc) - timedelta(hours=1)).isoformat()
-told = ""
+printed = ""
 while True:
     with urllib.request.urlopen("http://127.0.0.1:8080/api/jobs?limit=100", timeout=10) as answer:
         states = [job["status"] for job in json.load(answer) if job["created_at"] > fresh]
-    news = ", ".join(f"{states.count(state)} {state}" for state in ("pending", "processing", "completed", "failed"))
-    if news != told:
-        print(f"  jobs: {news}", flush=True)
-        told = news
+    progress = ", ".join(f"{states.count(state)} {state}" for state in ("pending", "processing", "completed", "failed"))
+    if progress != printed:
+        print(f"  jobs: {progress}", flush=True)
+        printed = progress
     if not {"pending", "processing"} & set(states):
         sys.exit("failed" in states)
     if time.monotonic() > until:

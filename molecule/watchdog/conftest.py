@@ -29,6 +29,6 @@ def unharmed(server, injected):
 
 
 @pytest.fixture
-def back(server, injected):
+def restarted(server, injected):
     """Waits until a worker is ready in another run than before the fault; returns that run."""
     return lambda worker: server.next_run(worker, injected["runs"][worker])

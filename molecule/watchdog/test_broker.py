@@ -57,15 +57,15 @@ def test_a_worker_whose_consumer_takes_no_tasks_is_restarted(server, injected, s
     assert server.show(worker, "NRestarts") == {"NRestarts": "1"}
 
 
-def test_a_worker_that_hangs_while_its_first_broker_is_down_is_restarted(server, injected, back, recovered):
-    run = back("failed-over-blocked")
+def test_a_worker_that_hangs_while_its_first_broker_is_down_is_restarted(server, injected, restarted, recovered):
+    run = restarted("failed-over-blocked")
     recovered("hang: failed-over-blocked", run.ready - injected["moment"])
     assert STUCK in server.journal("failed-over-blocked")
     server.serve("failed-over-blocked", port=6384)
 
 
 def test_a_worker_connected_to_its_second_broker_is_not_restarted(server, injected, unharmed):
-    """Its first one is back, and tasks wait there."""
+    """Its first one is restarted, and tasks wait there."""
     server.wait_for(lambda: server.now() > injected["waiting"] + NEVER_RESTARTED, "the grace, and more")
     server.serve("failed-over", port=6384)
     assert not server.done("at-the-first-broker-0")

@@ -15,16 +15,16 @@ HANGS = {
 
 
 @pytest.mark.parametrize("worker", HANGS)
-def test_a_hung_worker_is_restarted(server, injected, back, recovered, worker):
-    run = back(worker)
+def test_a_hung_worker_is_restarted(server, injected, restarted, recovered, worker):
+    run = restarted(worker)
     recovered(f"hang: {worker}", run.ready - injected["moment"])
     assert run.began - injected["moment"] <= BOUND + run.slowness
     assert HANGS[worker] in server.journal(worker)
     server.serve(worker)
 
 
-def test_at_most_the_task_that_redis_handed_to_a_stopped_worker_is_lost(server, back):
-    back("stopped")
+def test_at_most_the_task_that_redis_handed_to_a_stopped_worker_is_lost(server, restarted):
+    restarted("stopped")
     server.serve("stopped")  # which takes them in order
     lost = [task for task in (f"handed-{number}" for number in range(4)) if not server.done(task)]
     assert lost in ([], ["handed-0"])

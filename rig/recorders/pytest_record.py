@@ -1,6 +1,6 @@
-"""Pytest plugin: a line of JSON for each test, on how it ended and why it failed, and one for the whole run.
+"""Pytest plugin: writes a line of JSON for each test, with its outcome and message, and one for the whole run.
 
-Writes to the file that $SCENARIO_RECORD names; without one, to none.
+Writes to the file $SCENARIO_RECORD, if that is set.
 """
 
 import json
@@ -13,8 +13,8 @@ COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
 def pytest_configure(config):
-    # Taken away from the processes that pytest starts: test runners of pytest-xdist report to this one, and what
-    # fails in a playbook that a test runs is that test's business.
+    # Removed from the environment of processes that pytest starts: pytest-xdist's test runners report to this one, and
+    # a failure in a playbook that a test runs is part of that test.
     path = os.environ.pop("SCENARIO_RECORD", None)
     if path:
         config.pluginmanager.register(Recorder(Path(path)))
@@ -29,7 +29,7 @@ class Recorder:
             file.write(json.dumps(record) + "\n")
 
     def pytest_runtest_logreport(self, report):
-        # A test that has passed may still fail when its fixtures are torn down.
+        # A test that has passed may still fail in its teardown.
         if report.when == "call" or not report.passed:
             self.write({"test": _name(report.nodeid), "outcome": report.outcome, "message": _message(report)})
 
@@ -42,7 +42,7 @@ class Recorder:
 
 
 def _name(nodeid):
-    """As pytest knows the test; pytest-xdist appends the group."""
+    """The id without the group that pytest-xdist appends."""
     return re.sub(r"@[^@\]]*$", "", nodeid)
 
 

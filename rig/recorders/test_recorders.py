@@ -1,4 +1,4 @@
-"""What Ansible and pytest record about a scenario."""
+"""The records of Ansible and pytest about a scenario."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def test_the_outcome_and_message_of_each_test_are_recorded(pytester, monkeypatch
 
 @pytest.fixture
 def recorded(tmp_path):
-    """What is recorded about a playbook of these tasks."""
+    """The record of a playbook with these tasks."""
 
     def run(tasks):
         playbook, record = tmp_path / "prepare.yml", tmp_path / "record.jsonl"

@@ -1,4 +1,4 @@
-"""Makes the virtual environments that environments.json lists: {"shop/venv": ["celery==5.7.0", …], …}, below /opt."""
+"""Creates the virtual environments that environments.json lists: {"shop/venv": ["celery==5.7.0", …], …}, below /opt."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The front: takes jobs and batches, and tells what became of them."""
+"""The web front end: accepts jobs and batches, and shows their status."""
 
 import slideshow
 import store
@@ -14,13 +14,13 @@ store.initialise()
 @app.post("/api/jobs")
 def create():
     """{"images": 5, "variations": 2} makes a job; {"links": ["https://…", …], "images": 3} a batch."""
-    wish = request.get_json()
-    images, variations, links = wish.get("images", 5), wish.get("variations", 0), wish.get("links")
+    order = request.get_json()
+    images, variations, links = order.get("images", 5), order.get("variations", 0), order.get("links")
     if images not in range(1, MOST_IMAGES + 1):
         abort(400, f"images: {images!r} is not a number from 1 to {MOST_IMAGES}")
     if links is not None:
         if not links or not all(isinstance(link, str) for link in links):
-            abort(400, "links: a list of addresses is wanted")
+            abort(400, f"links: {links!r} is not a list of addresses")
         return _create_batch(links, images), 202
     if variations not in range(11):
         abort(400, f"variations: {variations!r} is not a number from 0 to 10")
@@ -68,7 +68,7 @@ def show(row_id):
 
 @app.errorhandler(400)
 @app.errorhandler(404)
-def in_words(error):
+def as_json(error):
     return {"error": error.description}, error.code
 
 

@@ -11,7 +11,7 @@ app = Celery(
 )
 app.conf.update(
     broker_connection_retry_on_startup=True,
-    task_ignore_result=True,  # the databases hold what became of a job
+    task_ignore_result=True,  # the databases hold the status of a job
     task_routes={
         "tasks.run_batch": {"queue": "batch"},
         "tasks.make_link": {"queue": "links"},

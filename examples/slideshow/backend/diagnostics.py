@@ -1,4 +1,4 @@
-"""Used by the tests to make the worker ill: no part of the slideshow's work."""
+"""Tasks for the tests: they use memory or processor time, or take long."""
 
 import os
 import time
@@ -9,7 +9,7 @@ from celery_app import app
 
 @app.task
 def eat_memory(mb, seconds=0):
-    """Holds `mb` MiB, every page of it touched."""
+    """Allocates `mb` MiB and writes to every page."""
     hoard = bytearray(b"x") * (mb << 20)
     time.sleep(seconds)
     return len(hoard)
@@ -29,7 +29,7 @@ def burn(seconds):
 
 @app.task
 def touch(name, seconds=0):
-    """Leaves one line for each time that it ran to its end, so that lost and repeated tasks can be counted."""
+    """Writes a line to a log when it completes, so that lost and repeated tasks can be counted."""
     time.sleep(seconds)
     with (store.DATA / "touched.log").open("a") as log:
         log.write(f"{name} {os.getpid()} {store.now()}\n")

@@ -1,7 +1,7 @@
-"""Makes images through the image API: 20 calls at once, and no more a minute than its quota allows.
+"""Requests images from the image API: 20 calls at once, and no more in a minute than the quota allows.
 
-The quota is the account's, but each worker process can count only its own calls: one process stays within it,
-five together ask for five times as much, and the API answers 429 to what is too much.
+The quota is the account's, but each worker process can count only its own calls: one process stays within it, five
+together send five times as many, and the API answers 429 to those above the quota.
 """
 
 import os
@@ -20,11 +20,11 @@ TRIES = 60
 
 
 class Refused(Exception):
-    """The image API would not make an image."""
+    """The image API refused to make an image."""
 
 
 class Pacer:
-    """Lets through as many calls in a time window as the quota allows. The API's answers say what that is."""
+    """Limits the calls in a time window to the quota, which the API's answers contain."""
 
     def __init__(self, calls=20, seconds=60.0):
         self.calls, self.seconds = calls, seconds
@@ -38,7 +38,7 @@ class Pacer:
             self.sent.append(time.monotonic())
 
     def learn(self, policy):
-        """Take over the quota that the RateLimit-Policy header names, as in `q=20;w=60`."""
+        """Use the quota of the RateLimit-Policy header, such as `q=20;w=60`."""
         match = re.search(r"q=(\d+);w=([\d.]+)", policy or "")
         if match:
             with self.changed:
@@ -59,7 +59,7 @@ class GlobalImageExecutor:
         self.pacer = Pacer()
 
     def make(self, count, finish):
-        """`count` images, each handed through `finish`."""
+        """`count` images, each processed by `finish`."""
         return list(self.threads.map(lambda _: finish(self._image()), range(count)))
 
     def _image(self):
@@ -87,5 +87,5 @@ class GlobalImageExecutor:
 
 @cache
 def executor():
-    """This process's executor: made at first use, because threads don't live on in a forked child."""
+    """This process's executor, created at first use, because threads do not survive a fork."""
     return GlobalImageExecutor()

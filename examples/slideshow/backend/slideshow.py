@@ -1,6 +1,6 @@
-"""Slideshows as animated PNG files, which any browser shows.
+"""Slideshows as animated PNG files, which any browser displays.
 
-A frame is kept as plain pixels, 8 MiB each, until the slideshow is written: this is what makes a busy worker big.
+Frames are kept uncompressed, 8 MiB each, until the slideshow is written. They are most of a busy worker's memory.
 """
 
 import struct
@@ -13,7 +13,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def frame(png):
-    """The image as a picture of the slideshow's size. The API's images are one pixel, which fills the frame."""
+    """The image in the slideshow's size. The API's images are one pixel, which fills the frame."""
     start = png.index(b"IDAT")
     (length,) = struct.unpack_from(">I", png, start - 4)
     pixel = zlib.decompress(png[start + 4 : start + 4 + length])[1:4] + b"\xff"
@@ -21,7 +21,7 @@ def frame(png):
 
 
 def write(name, frames):
-    """Write the slideshow whole or not at all, whoever wrote one of this name before."""
+    """Write the slideshow atomically, even if another user has written one of this name before."""
     path = file(name)
     path.parent.mkdir(exist_ok=True)
     draft = path.with_suffix(".draft")

@@ -1,6 +1,6 @@
 """The two databases: jobs.db, and batch_processing.db with batches and their links.
 
-A row goes pending → processing → completed or failed. WAL, so that the front can read while workers write.
+A row goes pending → processing → completed or failed. In WAL mode, the front end can read while workers write.
 """
 
 import os
@@ -49,7 +49,7 @@ def initialise():
 
 
 def add(table, **values):
-    """A new row, pending. Returns its id."""
+    """Inserts a pending row. Returns its id."""
     row = {"id": str(uuid.uuid4()), "created_at": now(), "updated_at": now(), **values}
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     with database(table) as db:
@@ -58,7 +58,7 @@ def add(table, **values):
 
 
 def start(table, row_id):
-    """The row, now processing; None if there is nothing (left) to do. A task delivered again may go on."""
+    """Sets the row to processing and returns it; None if it is done or deleted. A redelivered task may continue."""
     with database(table) as db:
         changed = db.execute(
             f"UPDATE {table} SET status = 'processing', updated_at = ?"  # noqa: S608

@@ -34,7 +34,7 @@ def make_link(link_id, batch_id):
 
 def _make(table, row_id):
     row = store.start(table, row_id)
-    if row is None:  # deleted meanwhile, or delivered a second time
+    if row is None:  # deleted or completed in the meantime
         return
     try:
         frames = executor().make(row["images"], slideshow.frame)

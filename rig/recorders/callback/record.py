@@ -1,6 +1,6 @@
-"""Ansible callback: a line of JSON for each playbook that Molecule runs, on how long it took and what failed.
+"""Ansible callback: writes a line of JSON for each playbook that Molecule runs, with its duration and failures.
 
-Writes to the file that $SCENARIO_RECORD names; without one, to none.
+Writes to the file $SCENARIO_RECORD, if that is set.
 """
 
 import json
@@ -15,7 +15,7 @@ DOCUMENTATION = """
 name: record
 type: notification
 short_description: A line of JSON for each playbook
-description: Appends it to the file that E(SCENARIO_RECORD) names.
+description: Appends a line to the file E(SCENARIO_RECORD).
 """
 
 
@@ -46,7 +46,7 @@ class CallbackModule(CallbackBase):
             self.changed.append(_where(result))
 
     def v2_playbook_on_stats(self, stats):
-        # What a block rescued is no failure.
+        # A rescued task is not a failure.
         failed = {*stats.failures, *stats.dark}
         record = {
             "playbook": self.playbook,
@@ -64,8 +64,8 @@ def _where(result):
 
 
 def _message(result):
-    """What a failed task said: its message and errors, or those of the items that failed."""
+    """The message and errors of a failed task, or of its failed items."""
     if result.get("results"):
         return "\n".join(_message(item) for item in result["results"] if item.get("failed"))
-    said = [result.get("msg"), result.get("censored"), result.get("stderr") or result.get("module_stderr")]
-    return "\n".join(str(words).strip() for words in said if words)
+    parts = [result.get("msg"), result.get("censored"), result.get("stderr") or result.get("module_stderr")]
+    return "\n".join(str(words).strip() for words in parts if words)

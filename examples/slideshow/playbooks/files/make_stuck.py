@@ -1,4 +1,4 @@
-"""The rows that the PRD's crash left behind: two jobs, four batches and twelve links, in processing for days."""
+"""The rows that a crash left stuck: two jobs, four batches and twelve links, in processing for days."""
 
 import sys
 from datetime import datetime, timedelta, timezone

@@ -1,8 +1,8 @@
 #!/bin/sh
-# start_stale_workers.sh N: as if somebody had started N workers by hand days ago and logged out. No unit holds them.
+# start_stale_workers.sh N: starts N workers that no unit manages, as if somebody had started them by hand and logged out.
 set -eu
 options="--loglevel=warning --concurrency=1 -Q variations"
-# Main processes are those whose parent is init: their pool children are not counted.
+# Only main processes have init as their parent; pool children are not counted.
 running=$(pgrep --count --parent 1 --full -- "$options" || true)
 cd /opt/slideshow/backend
 while [ "$running" -lt "$1" ]; do
