@@ -123,7 +123,7 @@ def page(table: str, rounds: dict, sides: dict, floor: dict) -> str:
 
 
 def work(memory: str, options: argparse.Namespace, stale: int) -> list[dict]:
-    """Starts new workers with more work than these quotas allow; the samples until the API has made that many images."""
+    """Starts new workers with more work than these quotas allow. The samples until the API has made those images."""
     images = options.quotas * RPM
     show(f"Work on a server with {memory}: {images} images, {RPM} a minute of {60 / options.scale:g} s")
     on_server("""

@@ -130,7 +130,7 @@ def _outcome(reached: str, met: bool) -> str:
 
 
 def _percent(share: float, to_the_worse) -> str:
-    """One decimal, rounded to the worse side, so that a figure that narrowly misses a goal is not printed as the goal."""
+    """One decimal, rounded to the worse side: a figure that narrowly misses a goal is not printed as the goal."""
     return f"{to_the_worse(round(1000 * share, 6)) / 10:.1f} %"
 
 

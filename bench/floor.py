@@ -1,4 +1,4 @@
-"""Prints the memory that the worker needs however it is run, as JSON. Runs on the server, with the application's Python.
+"""Prints the memory that the worker needs however it is run, as JSON. Runs with the application's Python.
 
 floor.py PICTURES   (the number that the application holds at once)
 """

@@ -4,7 +4,8 @@
   bench/stuck_jobs.py [--rows 1000000] [--memory-rows 10000000] [--directory DIR]
 
 A table of jobs, every tenth of them stuck; another process writes a row every 2 ms. Prints a table: wall time and its
-ratio, the longest wait of the other writer, and the peak memory of the clean-up. With 0 memory rows, the latter is left out.
+ratio, the longest wait of the other writer, and the peak memory of the clean-up, unless there are 0
+memory rows.
 """
 
 from __future__ import annotations

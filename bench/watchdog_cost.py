@@ -123,9 +123,7 @@ def compare(seconds):
             side.start()
         while not all(side.ready() for side in sides):
             time.sleep(1)
-        print(
-            f"{CELERY}, WatchdogSec={WATCHDOG}, {WORKERS} workers on each side, {seconds} s for each row; for each worker:"
-        )
+        print(f"{CELERY}, WatchdogSec={WATCHDOG}, {WORKERS} workers on each side, {seconds} s for each row:")
         print(f"{'':18}{'main process, % of a core':>36}{'broker commands a minute':>36}")
         print(f"{'':18}" + 2 * f"{'without':>12}{'with':>8}{'more':>8}{'ratio':>8}")
         for name, rate in RATES.items():

@@ -1,4 +1,4 @@
-"""What the scenarios' tests share: waiting, playbooks, the shop, what is worth noting, a failed test's journal."""
+"""Common to the scenarios' tests: waiting, playbooks, the shop, measurements, and the journal of a failed test."""
 
 import json
 import os
@@ -12,8 +12,8 @@ import pytest
 import testinfra
 
 PROJECT = Path(__file__).parents[1]
-# How long a test waits for what no time is promised for: only so that a run ends in which it never comes. Where a time
-# is promised, a test compares timestamps of the host's.
+# How long a test waits for a condition without a documented time, so that a failing run ends. If a time is documented, a
+# test compares timestamps of the host.
 PATIENCE = 300  # seconds
 # Tasks of shared/shop.
 SEND = """
@@ -27,7 +27,7 @@ for queue in queues:
 
 
 def pytest_itemcollected(item):
-    """Hosts are tested side by side, each by a process of its own, unless a scenario's tests say otherwise."""
+    """Hosts are tested in parallel, each by a process of its own, unless a test has another group."""
     if "host" in item.fixturenames and not item.get_closest_marker("xdist_group"):
         name = item.callspec.params["_testinfra_host"].backend.get_hostname()
         item.add_marker(pytest.mark.xdist_group(name))
@@ -69,7 +69,7 @@ def _run_playbook(playbook, *options, callback):
 
 
 def _limit(host):
-    """To the one host that a test is about, in the state that the tests before have left it in."""
+    """Limits a playbook to the host that is being tested."""
     return f"--limit={host.backend.get_hostname()}"
 
 
@@ -97,7 +97,7 @@ def ansible_playbook(host):
 
 @pytest.fixture(scope="module")
 def ansible_output(host):
-    """All that a run of a playbook on this host prints, warnings too."""
+    """Runs a playbook on this host; returns its output, with warnings."""
 
     def run(playbook, *options):
         result = _run_playbook(playbook, _limit(host), *options, callback="default")
@@ -115,23 +115,23 @@ def rollout():
 class Run(NamedTuple):
     """One run of a service. Times are seconds since 1970 by the host's clock; 0: not yet."""
 
-    id: str  # systemd's InvocationID: unlike a process id it is never used again
+    id: str  # systemd's InvocationID: unlike a process id, it is never reused
     state: str
     began: float  # when its main process was started
     ready: float
 
     @property
     def slowness(self):
-        """The margin, in seconds, that a bound on when this run began gets on such a machine: how long its start took.
+        """How long the start took, in seconds: the tolerance for a limit on when this run began.
 
-        On a busy machine everything is late. What is promised counts timers that elapse and processes that end, far
-        less work than a start; so the machine is measured by work that it did at that very moment.
+        On a busy machine everything is late. A documented time covers timers that elapse and processes that end, which
+        is far less work than a start; so a start at the same moment measures how slow the machine is.
         """
         return self.ready - self.began
 
 
 class Server:
-    """A host, looked at from outside; with the shop on it, if it runs that."""
+    """A host, observed from outside, and the shop on it, if it has one."""
 
     def __init__(self, host):
         self.host, self.wait_for = host, wait_for
@@ -166,13 +166,13 @@ class Server:
         return self.run("pgrep --parent %s", str(main)).stdout.split()
 
     def journal(self, unit, output="cat"):
-        """Of a unit, with all that was said so far."""
+        """The journal of a unit, including messages that are still in a queue."""
         return self.check_output(
             "journalctl --sync && journalctl --no-pager --output=%s --unit=%s", output, f"{unit}.service"
         )
 
     def call(self, task, name, *queues, arguments=(), port=6380):
-        """Sends a task of the shop to each queue; its id, and what it is done as, are `name` and the queue."""
+        """Sends a task of the shop to each queue. Its id, which it also logs, is `name` and the queue."""
         python = f"BROKER=redis://127.0.0.1:{port}/0 /opt/shop/venv/bin/python -c %s {' '.join(['%s'] * 3)} "
         self.check_output(python + " ".join(queues), SEND, task, name, json.dumps(arguments))
 
@@ -181,7 +181,7 @@ class Server:
         self.call("sleep", name, *queues, arguments=[seconds], port=port)
 
     def hold(self, name, *queues):
-        """Has the workers of these queues run a task that ends when the test releases it, and no sooner."""
+        """Has the workers of these queues run a task that ends only when the test releases it."""
         self.send(name, None, *queues)
         self.wait_for(lambda: self.done(*(f"begun-{name}{queue}" for queue in queues)), f"{name} to begin in {queues}")
 
@@ -189,15 +189,15 @@ class Server:
         self.check_output("cd /opt/shop/data && touch " + " ".join(f"released-{task}" for task in tasks))
 
     def times(self, task):
-        """How often has it been done?"""
+        """How often the task was completed."""
         return self._log().count(task)
 
     def begun(self, task):
-        """How often has it begun?"""
+        """How often the task was started."""
         return self.times(f"begun-{task}")
 
     def done(self, *tasks):
-        """Have all of these been done, and none of them twice?"""
+        """Whether all of these tasks were completed. Fails if one was completed twice."""
         log = self._log()
         assert not [task for task in tasks if log.count(task) > 1], "done more than once"
         return set(tasks) <= set(log)
@@ -206,7 +206,7 @@ class Server:
         return self.check_output("cat /opt/shop/data/done.log").split()
 
     def serve(self, *queues, port=6380):
-        """The workers of these queues have a task done now."""
+        """Has the workers of these queues execute a task, and waits for it."""
         self.proofs += 1
         name = f"proof-{time.time():.0f}-{self.proofs}-"
         self.send(name, 0, *queues, port=port)
@@ -214,7 +214,7 @@ class Server:
 
 
 def _seconds(timestamp):
-    """As systemd writes it: Fri 2026-11-27 05:38:19.123456 UTC, or nothing."""
+    """Of a timestamp of systemd: Fri 2026-11-27 05:38:19.123456 UTC, or empty."""
     if not timestamp:
         return 0.0
     return datetime.strptime(timestamp, "%a %Y-%m-%d %H:%M:%S.%f %Z").replace(tzinfo=timezone.utc).timestamp()
@@ -232,14 +232,14 @@ def show(server):
 
 @pytest.fixture(scope="session")
 def servers():
-    """All of the scenario's, for what happens on them at the same time."""
+    """All hosts of the scenario, for faults that occur on all of them at the same time."""
     inventory = os.environ["MOLECULE_INVENTORY_FILE"]
     return [Server(host) for host in testinfra.get_hosts(["all"], connection="ansible", ansible_inventory=inventory)]
 
 
 @pytest.fixture
 def noted(request, host):
-    """Notes a measurement: the run ends with a table of them."""
+    """Records a measurement for the table at the end of the run."""
 
     def note(what, value):
         request.node.user_properties.append(("noted", (what, host.backend.get_hostname(), value)))
@@ -249,7 +249,7 @@ def noted(request, host):
 
 @pytest.fixture
 def recovered(noted):
-    """Notes how long recovery from a fault took, in seconds (docs/faults.md)."""
+    """Records how long the recovery from a fault took, in seconds (docs/faults.md)."""
     return lambda fault, seconds: noted(fault, f"{seconds:.1f} s")
 
 

@@ -81,7 +81,7 @@ def report(results: list[Result]) -> str:
 
 
 def soak_report(results: list[Result]) -> str:
-    """For the rounds of one scenario: how often each failure occurred, its last message, and how long the rounds took."""
+    """For the rounds of one scenario: how often each failure occurred, its last message, and the rounds' times."""
     times = Counter(name for result in results for name in result.failures)
     last = {name: (message, result.log) for result in results for name, message in result.failures.items()}
     rows = [(name, f"{count} of {len(results)}") for name, count in times.most_common()]

@@ -1,4 +1,4 @@
-"""Workers that are changed, dropped, refused and undone, looked at from outside."""
+"""Workers that are changed, removed, refused and rolled back, observed from outside."""
 
 import json
 
@@ -25,7 +25,7 @@ def runs(server):
 
 
 def test_both_take_tasks(host):
-    # Who is named has all the time of a slow machine, and makes nobody wait for it.
+    # With --destination, the time is long enough for a slow machine, and a quick answer ends the wait.
     named = f"--timeout=60 --destination={JOBS}@$(hostname),{LINKS}@$(hostname)"
     answer = host.check_output(
         "cd /opt/slideshow/backend && sudo -u slideshow CELERY_BROKER_URL=redis://:%s@127.0.0.1/0"
@@ -47,7 +47,7 @@ def test_no_secret_in_ansibles_output(ansible_output):
     different = json.dumps({"workers": [{**BOTH[0], "concurrency": 3, "environment": {"MORE": SECRET}}]})
     output = ansible_output(CONVERGE, "-vvv", "--diff", "--check", "--extra-vars", different)
     assert "MORE" in output
-    # What is said on Ansible's own command line, Ansible repeats.
+    # Ansible repeats its own command line.
     assert SECRET not in output.replace(different, "")
 
 
@@ -107,7 +107,7 @@ def test_absent_removes_everything_deployed(host, ansible_playbook, show):
 
 
 def test_original_units_are_restored_unchanged(host, ansible_playbook):
-    """One of the system's, enabled but stopped; one linked from a checkout; one that is not enabled."""
+    """One in /usr/lib, enabled but stopped; one linked from a checkout; one that is not enabled."""
     by_hand = (
         "[Service]\nExecStart=/opt/slideshow/venv/bin/celery -A celery_app worker -Q none -n %p@%%h\n"
         "WorkingDirectory=/opt/slideshow/backend\nUser=slideshow\n"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# All that a check mode must leave as it is: files with owner, mode and content; processes; swap; kernel settings; rows.
+# Prints what check mode must not change: files with owner, mode and content; processes; swap; kernel settings; rows.
 find /etc /usr/local /var/lib/evenkeel /var/spool/cron /opt -type f \
     ! -name '*.pyc' ! -name '*-wal' ! -name '*-shm' -exec stat --format '%n %U %a' {} + -exec sha256sum {} + 2>/dev/null | sort
 ps -eo pid,user:20,args | grep '[c]elery' | sort

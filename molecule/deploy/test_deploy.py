@@ -1,4 +1,4 @@
-"""Generations: good ones stay, bad ones are undone, killed runs are put right, and there is a way back."""
+"""Generations: good ones stay, bad ones are rolled back, killed runs are completed, and a rollback is possible."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ CONVERGE, ROLLBACK = "molecule/deploy/converge.yml", "molecule/deploy/rollback.y
 TO_THE_ORIGINAL = ("--extra-vars", "celery_worker_rollback_to=original")
 BROKER = {"BROKER": "redis://127.0.0.1:6380/0"}
 UNIT = "/etc/systemd/system/shop.service"
-# It is watched until it falls over, however long that takes here.
+# Long enough to see it exit on a slow machine.
 FALLS_OVER = {"environment": {**BROKER, "SHOP_FALLS_AFTER": "2"}, "stay_up": "5min"}
 
 
@@ -42,7 +42,7 @@ def children(server, pid):
 
 @pytest.fixture
 def files(server):
-    """All files of the worker, by their sums."""
+    """Checksums, modes and owners of the worker's files."""
     places = f"{UNIT} /etc/evenkeel/shop.env /usr/local/lib/evenkeel/shop/evenkeel_watchdog.py"
     return lambda: server.run(f"sha256sum {places}; stat -c '%a %U %n' {places}").stdout
 
@@ -120,7 +120,7 @@ def test_check_mode_shows_what_a_rollback_changes(ansible_output, files, pid):
 
 @contextlib.contextmanager
 def run_that_waits(server, worker, task, *options):
-    """A run that waits for this worker to finish its task, until that is released."""
+    """A run that waits for this worker to finish its task, which the test releases."""
     server.hold(task, worker)
     command = ["ansible-playbook", f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}", f"--limit={server.name}"]
     run = subprocess.Popen([*command, f"../../{CONVERGE}", *options], stdout=subprocess.DEVNULL)
@@ -142,7 +142,7 @@ def test_a_killed_run_leaves_a_worker_running_and_the_next_run_completes_it(
         run.kill()
         server.check_output("kill -KILL $(cat /var/lib/evenkeel/services.lock)")
     server.release("last-words-shop")
-    server.next_run("shop", before)  # systemd finishes the restart by itself
+    server.next_run("shop", before)  # systemd finishes the restart
     assert server.done("last-words-shop"), "the old worker's task was cut short"
     server.serve("shop")
     assert state()["pending"]
@@ -158,8 +158,8 @@ def test_after_a_power_failure_a_failing_change_is_rolled_back_to_the_last_good_
     with run_that_waits(server, "shop", "cut-off-", *wishing(concurrency=4)):
         for words in (("kill",), ("start",)):
             subprocess.run(["docker", *words, server.name], check=True, capture_output=True)
-    server.wait_for(lambda: server.run("systemctl start broker@6380").rc == 0, "systemd to take orders")
-    server.wait_for(lambda: server.run("systemctl is-active shop").rc == 0, "a worker, without any run of ours")
+    server.wait_for(lambda: server.run("systemctl start broker@6380").rc == 0, "systemd to accept jobs")
+    server.wait_for(lambda: server.run("systemctl is-active shop").rc == 0, "a worker, without another run")
     assert state()["pending"]
 
     with pytest.raises(AssertionError, match=r"did not stay up for 300 s\. It was rolled back and runs"):

@@ -1,4 +1,4 @@
-"""Jobs of a Celery application: those that a worker executes are left alone, those that were lost are sent again."""
+"""Jobs of a Celery application: those that a worker is executing are left alone, lost ones are sent again."""
 
 import json
 
@@ -30,7 +30,7 @@ def sql(server):
 
 @pytest.fixture
 def stick(sql):
-    """Orders that look stuck since two hours, and no others."""
+    """Orders that look stuck for two hours, and no others."""
 
     def add(*keys, tries=0):
         sql("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, status, updated_at, tries); DELETE FROM orders")
@@ -48,7 +48,7 @@ def statuses(sql):
 @pytest.fixture
 def clean_up(server):
     def run(*options, **celery):
-        # Who is named has all the time of a slow machine, and needs only what it needs.
+        # With named workers, the timeout is long enough for a slow machine, and a quick answer ends the wait.
         named = {"workers": ["shop@orders"], "timeout": 30}
         config = {"databases": [{**ORDERS, "celery": {**ORDERS["celery"], **named, **celery}}]}
         server.check_output("echo %s > %s", json.dumps(config), CONFIG)
@@ -59,7 +59,7 @@ def clean_up(server):
 
 @pytest.fixture
 def unnamed(server, clean_up):
-    """A run that names no worker: it asks whoever answers in time, and where nobody does, the next run asks again."""
+    """A run without named workers. If none answers in time, it is repeated."""
 
     def run():
         told = clean_up(workers=[], timeout=5)
@@ -172,7 +172,7 @@ def test_a_job_whose_task_cannot_be_sent_stays_stuck_for_the_next_run(server, st
         assert statuses() == {"unsent-1": "processing", "unsent-2": "processing"}
     finally:
         server.check_output("systemctl start broker@6380")
-    # Celery 5.3 may come back from an outage deaf, and this worker has no watchdog.
+    # Celery 5.3 may take no tasks after an outage, and this worker has no watchdog.
     server.check_output("systemctl restart shop")
     server.wait_for(lambda: clean_up().rc == 0, "the worker to answer")
     done_once("unsent-1", "unsent-2")

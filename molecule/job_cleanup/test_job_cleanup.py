@@ -1,4 +1,4 @@
-"""The jobs that were stuck, the script by hand, by cron, and as the wrong user."""
+"""The clean-up in the play, by hand, by cron, and as the wrong user."""
 
 import json
 
@@ -11,7 +11,7 @@ RECORDS = "/var/lib/evenkeel/job_cleanup/app"
 
 @pytest.fixture
 def sql(host):
-    """What a query says, or does, as the application's user."""
+    """Runs a query as the application's user."""
 
     def run(database, query):
         return host.check_output("runuser -u app -- sqlite3 -cmd '.timeout 30000' /srv/app/%s.db %s", database, query)
@@ -21,7 +21,7 @@ def sql(host):
 
 @pytest.fixture
 def stick(sql):
-    """A job that is stuck since an hour."""
+    """A job that has been stuck for an hour."""
 
     def add(key):
         sql("jobs", f"INSERT OR REPLACE INTO jobs VALUES ('{key}', 'processing', datetime('now', '-1 hour'))")
@@ -31,7 +31,7 @@ def stick(sql):
 
 @pytest.fixture
 def without_cron(host, wait_for):
-    """Cron's run would come in between, any minute."""
+    """Stops cron, which would clean up every minute."""
     host.check_output("systemctl stop cron")
     wait_for(lambda: host.run("pgrep --full '[c]leanup_stuck_jobs'").rc == 1, "a run that has begun to end")
     yield
@@ -74,7 +74,7 @@ def test_a_dry_run_reports_changes_and_makes_none(host, stick):
     (report,) = json.loads(dry.stdout)["databases"]
     assert [(row["id"], row["from"], row["to"]) for row in report["changes"]] == [("dead0001", "processing", "pending")]
     assert report["skipped"][0]["why"] == "updated_at is 'an hour ago', which is not a known time format"
-    assert dry.rc == 4, "a skipped row wants to be looked at"
+    assert dry.rc == 4, "a row was skipped"
 
 
 @pytest.mark.usefixtures("without_cron")
@@ -94,7 +94,7 @@ def test_a_dry_run_works_on_a_read_only_file_system(host, stick, database):
         host.check_output("umount /mnt/read-only")
 
 
-# What lies beside the database while root's connection is in the middle of a write.
+# Prints the files beside the database, and their owners, while root's connection is writing.
 AMID_A_WRITE = """
 import sys
 sys.path.insert(0, "/usr/local/lib/evenkeel")
@@ -144,7 +144,7 @@ def test_cron_runs_it_as_the_owner_and_logs_to_the_journal(host, sql, stick, wai
     status = "SELECT status FROM jobs WHERE id = 'dead0005'"
     wait_for(lambda: sql("jobs", status) == "pending", "cron to run it")
     journal = f"journalctl --no-pager --output=json --identifier=evenkeel-job-cleanup --since=@{begun} _UID={owner}"
-    wait_for(lambda: " in jobs reset to pending" in host.check_output(journal), "its word in the journal")
+    wait_for(lambda: " in jobs reset to pending" in host.check_output(journal), "its message in the journal")
 
 
 def test_absent_removes_everything_but_the_records(host, ansible_playbook):

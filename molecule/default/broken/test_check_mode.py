@@ -1,4 +1,4 @@
-"""The site's playbook ran in check mode on the sick server: nothing on it may have changed."""
+"""site.yml ran in check mode on the broken server, and must have changed nothing."""
 
 import json
 

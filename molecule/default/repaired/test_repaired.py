@@ -1,4 +1,4 @@
-"""The healed server, looked at from outside while it lives: processes, kernel, databases, the API's own count."""
+"""The repaired server at work: processes, kernel, databases, and the counts of the image API."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 WORKER = "celery-worker"
 WATCHDOG, ABORT_TIMEOUT, RESTART_SEC = 10, 10, 5  # seconds; converge.yml, TimeoutAbortSec, the default
-# A task that is too large for memory goes nowhere else: on cgroup v1, where memory_max is for RAM alone, and on v2.
+# Keeps a task that is too large from being swapped out, on cgroup v1, where memory_max limits only RAM, and on v2.
 KEEP_OUT_OF_SWAP = """
 v1=$(sed -n 's/.*:memory://p' /proc/$1/cgroup) v2=$(sed -n 's/^0:://p' /proc/$1/cgroup)
 if test "$v1"; then echo 0 > "/sys/fs/cgroup/memory$v1/memory.swappiness"
@@ -17,7 +17,7 @@ DATA = "/opt/slideshow/data"
 
 @pytest.fixture
 def count(host):
-    """How many rows of a table are in a state."""
+    """The number of rows of a table with a status."""
 
     def run(database, table, status):
         query = f"SELECT count(*) FROM {table} WHERE status = '{status}'"
@@ -60,7 +60,7 @@ def test_one_worker_with_one_child_as_the_ordinary_user(server, wait_for):
     main = server.show(WORKER, "MainPID")["MainPID"]
 
     def alone():
-        """Leftovers of earlier runs would be there too."""
+        """Stale workers would be found, too."""
         family = [main, *server.children(main)]
         return family if len(family) == 2 and set(_workers(server.host)) == set(family) else None
 
@@ -83,9 +83,9 @@ def test_the_unit_is_what_the_inventory_asks_for(show):
 
 def test_the_other_applications_worker_is_not_restarted(host, show):
     before = host.file("/root/snapshot.before").content_string
-    neighbour = show("photo-album", "ActiveState", "MainPID", "NRestarts")
-    assert (neighbour["ActiveState"], neighbour["NRestarts"]) == ("active", "0")
-    assert f"{neighbour['MainPID']} photo_album" in " ".join(before.split())
+    other = show("photo-album", "ActiveState", "MainPID", "NRestarts")
+    assert (other["ActiveState"], other["NRestarts"]) == ("active", "0")
+    assert f"{other['MainPID']} photo_album" in " ".join(before.split())
 
 
 def test_jobs_are_made_with_many_calls_at_once_and_none_is_refused(host, wait_for):
@@ -100,7 +100,7 @@ def test_jobs_are_made_with_many_calls_at_once_and_none_is_refused(host, wait_fo
 
     wait_for(lambda: completed("jobs", job) and completed("batches", batch), "the job and the batch")
     stats = _api(host, "http://127.0.0.1:8089/stats")
-    assert 1 < stats["highest_parallel"] <= 20  # all of the application's threads, where the machine is fast enough
+    assert 1 < stats["highest_parallel"] <= 20  # all threads of the application, if the machine is fast enough
     assert stats["refused"] == 0
     assert stats["served"] == 34
 
@@ -129,7 +129,7 @@ def test_cron_resets_a_stuck_job_and_it_is_completed(host, wait_for):
 def test_swap_is_enabled_at_boot(host):
     swap = f"/mnt/swap/{host.check_output('hostname')}"
     assert host.file(swap).mode == 0o600
-    host.run("swapoff --all")  # the other host's files are out of reach: not an error of ours
+    host.run("swapoff --all")  # fails for the other host's files, which are not visible here
     assert swap not in host.file("/proc/swaps").content_string
     host.check_output("swapon --all")  # as at boot: what fstab says
     assert swap in host.file("/proc/swaps").content_string
@@ -153,7 +153,7 @@ def test_the_watchdog_leaves_a_busy_and_an_idle_worker_alone(server, send, touch
     wait_for(lambda: touched("long-task"), "the long task")
     assert server.run_of(WORKER) == before
     idle = server.now()
-    wait_for(lambda: server.now() > idle + 3 * WATCHDOG, "nothing to happen, and that is the point")
+    wait_for(lambda: server.now() > idle + 3 * WATCHDOG, "the time in which a wrong restart would come")
     assert server.run_of(WORKER) == before
 
 

@@ -1,4 +1,4 @@
-"""The slideshow at work, its worker killed now and then, and two cleaners at once: cron's, and the module."""
+"""The slideshow at work: its worker's child is killed three times, while cron and the module both clean up."""
 
 import json
 import re
@@ -15,7 +15,7 @@ until test -e {ENOUGH}; do
     sleep 1
 done
 """
-# The worker's child is stopped while we look at what it is doing, so what we see is what we kill.
+# The worker's child is stopped while its job is read, so that it is killed with that job.
 KILL = f"""
 child() {{ pkill -$1 --parent $(systemctl show --value --property MainPID celery-worker); }}
 job() {{ sqlite3 -readonly {DATABASE} "SELECT id FROM jobs WHERE status = 'processing'"; }}
@@ -24,7 +24,7 @@ child KILL
 echo $now
 """
 CRON = "--identifier=evenkeel-job-cleanup"
-# The jobs that the cleaners have put back, from the records of all their runs since.
+# The jobs that were reset since a time, from the records of all clean-ups.
 PUT_BACK = """
 import pathlib, sys
 sys.path.insert(0, "/usr/local/lib/evenkeel")
@@ -37,7 +37,7 @@ for path in pathlib.Path("/var/lib/evenkeel/job_cleanup/slideshow").glob("jobs-*
 
 @pytest.fixture
 def cleaners(ansible_playbook, tmp_path):
-    """Cron's and the module are at work until this is called, or the test has failed."""
+    """Cron and the module clean up until this is called, or the test has failed."""
     enough = tmp_path / "enough"
     with ThreadPoolExecutor() as pool:
         run = pool.submit(ansible_playbook, "molecule/default/clean_up.yml", f"--extra-vars=enough={enough}")
@@ -67,7 +67,7 @@ def test_no_job_is_lost_and_none_is_done_twice(server, cleaners, wait_for):
     cleaners()
 
     put_back = server.check_output("python3 -B -c %s %s", PUT_BACK, str(begun)).split()
-    assert sorted(put_back) == sorted(killed), "put back: what was killed, each once"
+    assert sorted(put_back) == sorted(killed), "reset: each killed job, once"
     succeeded = r"Task tasks.make_slideshow\[.* succeeded"
     wait_for(lambda: len(re.findall(succeeded, _said(server, begun))) >= len(jobs), "each to be done")
     said = _said(server, begun)
@@ -78,9 +78,9 @@ def test_no_job_is_lost_and_none_is_done_twice(server, cleaners, wait_for):
 
 
 def _kill(server, wait_for):
-    """The id of the job whose worker was killed, once it is put back."""
+    """The id of the job whose worker was killed, after it was reset."""
     killed = server.check_output("timeout 300 sh -c %s", KILL).strip()
-    wait_for(lambda: killed not in _jobs(server, "processing"), "the job to be put back")
+    wait_for(lambda: killed not in _jobs(server, "processing"), "the job to be reset")
     return killed
 
 

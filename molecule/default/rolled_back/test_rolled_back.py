@@ -1,4 +1,4 @@
-"""Rolled back, again, and forward: the worker runs at each step."""
+"""Rolled back twice, and deployed again: the worker runs at each step."""
 
 import pytest
 

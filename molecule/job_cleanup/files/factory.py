@@ -1,7 +1,7 @@
 """An application under load: workers take jobs from SQLite, and leave every third one stuck at its first attempt.
 
-Prints how many jobs were done, how often one was done twice, and every error that SQLite gave. Its connections have
-Python's own busy time-out of 5 s.
+Prints how many jobs are left, how many were done twice, and every error of SQLite. Connections have Python's default
+busy timeout of 5 s.
 """
 
 import json
@@ -27,7 +27,7 @@ def prepare():
 
 
 def work(end):
-    """Until all are done."""
+    """Works until all jobs are done."""
     db, is_open = connect(), True
     while is_open and time.monotonic() < end:
         try:
