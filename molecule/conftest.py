@@ -12,8 +12,8 @@ import pytest
 import testinfra
 
 PROJECT = Path(__file__).parents[1]
-# How long a test waits for a condition without a documented time, so that a failing run ends. If a time is documented, a
-# test compares timestamps of the host.
+# How long a test waits for a condition without a documented time, so that a failing run ends. If a time is documented,
+# a test compares timestamps of the host.
 PATIENCE = 300  # seconds
 # Tasks of shared/shop.
 SEND = """

@@ -78,8 +78,8 @@ def test_the_report_ends_with_the_counts(log):
 
 
 def test_a_long_message_is_cut(log):
-    told = results.explain("a", "\n".join(map(str, range(100))), log)
-    assert len(told.splitlines()) == results.LINES_OF_A_MESSAGE + 3
+    report = results.explain("a", "\n".join(map(str, range(100))), log)
+    assert len(report.splitlines()) == results.LINES_OF_A_MESSAGE + 3
 
 
 def test_the_soak_report_counts_the_rounds_in_which_something_failed(log):
@@ -88,9 +88,9 @@ def test_the_soak_report_counts_the_rounds_in_which_something_failed(log):
         read(log, test("a", "failed", "why")),
         read(log, test("a", "failed", "why"), test("b", "failed", "because")),
     ]
-    told = results.soak_report(rounds).splitlines()
-    assert told[:4] == ["what failed   times", "───────────  ──────", "a            2 of 3", "b            1 of 3"]
-    assert told[-3:] == ["swap: seconds of each round: 61, 61, 61", "", "1 passed, 2 failed"]
+    report = results.soak_report(rounds).splitlines()
+    assert report[:4] == ["what failed   times", "───────────  ──────", "a            2 of 3", "b            1 of 3"]
+    assert report[-3:] == ["swap: seconds of each round: 61, 61, 61", "", "1 passed, 2 failed"]
 
 
 def test_a_run_without_a_test_has_failed(log):

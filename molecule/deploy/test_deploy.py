@@ -62,9 +62,9 @@ def test_a_generation_that_starts_and_then_fails_is_rolled_back(server, converge
     before, neighbour = files(), pid("gifts")
     with pytest.raises(AssertionError) as failed:
         converge(**FALLS_OVER)
-    told = str(failed.value)
-    assert "shop started, but did not stay up for 300 s. It was rolled back and runs." in told
-    assert "status=3" in told, "the journal's last lines"
+    message = str(failed.value)
+    assert "shop started, but did not stay up for 300 s. It was rolled back and runs." in message
+    assert "status=3" in message, "the journal's last lines"
     assert (files(), pid("gifts")) == (before, neighbour)
     server.serve("shop", "gifts")
     lines = server.journal("shop", "short-unix").splitlines()

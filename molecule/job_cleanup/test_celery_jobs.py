@@ -62,8 +62,8 @@ def unnamed(server, clean_up):
     """A run without named workers. If none answers in time, it is repeated."""
 
     def run():
-        told = clean_up(workers=[], timeout=5)
-        return None if "no worker answered within 5 s" in told.stderr else told
+        result = clean_up(workers=[], timeout=5)
+        return None if "no worker answered within 5 s" in result.stderr else result
 
     return lambda: server.wait_for(run, "a worker to answer in time")
 
@@ -100,9 +100,9 @@ def test_jobs_of_workers_that_share_a_node_name_are_not_stuck(  # noqa: PLR0913,
 
     name = f"celery@{server.check_output('hostname')}"
     celery = {"workers": ["shop@orders", name] if is_named else [], "timeout": 20}
-    told = clean_up(**celery)
-    assert told.rc == 4, told.stderr
-    assert f"2 workers share the name {name}. Give each worker a name of its own" in told.stdout
+    result = clean_up(**celery)
+    assert result.rc == 4, result.stderr
+    assert f"2 workers share the name {name}. Give each worker a name of its own" in result.stdout
     assert statuses() == {lost: "pending", **dict.fromkeys(jobs, "processing")}
     done_once(lost)
 
@@ -115,11 +115,11 @@ def test_a_job_that_a_worker_executes_is_not_stuck(server, stick, statuses, clea
     reserved = "cd /opt/shop && venv/bin/celery -A shop inspect --timeout=60 --destination=shop@orders reserved"
     server.wait_for(lambda: "nextshop" in server.run(reserved).stdout, "the worker to reserve it")
 
-    told = clean_up()
-    assert told.rc == 4, told.stderr
-    assert "orders  longshop  left alone" in told.stdout
-    assert "is executing it" in told.stdout
-    assert "has reserved it" in told.stdout
+    result = clean_up()
+    assert result.rc == 4, result.stderr
+    assert "orders  longshop  left alone" in result.stdout
+    assert "is executing it" in result.stdout
+    assert "has reserved it" in result.stdout
     assert statuses() == {"longshop": "processing", "nextshop": "processing", "lost": "pending"}
     server.release("longshop")
     done_once("longshop", "nextshop", "lost")
@@ -128,10 +128,10 @@ def test_a_job_that_a_worker_executes_is_not_stuck(server, stick, statuses, clea
 def test_a_lost_job_is_requeued_once_and_fails_after_max_attempts(sql, stick, statuses, unnamed, done_once):
     stick("again-1", "again-2")
     sql("INSERT INTO orders VALUES ('poison', 'processing', datetime('now', '-2 hours'), 3)")
-    told = unnamed()
-    assert told.rc == 0, told.stderr
-    assert "2 in orders reset to pending and 1 in orders set to failed" in told.stdout
-    assert "2 tasks sent" in told.stdout
+    result = unnamed()
+    assert result.rc == 0, result.stderr
+    assert "2 in orders reset to pending and 1 in orders set to failed" in result.stdout
+    assert "2 tasks sent" in result.stdout
     assert statuses() == {"again-1": "pending", "again-2": "pending", "poison": "failed"}
     done_once("again-1", "again-2")
     assert sql("SELECT tries FROM orders WHERE id = 'again-1'") == "1"
@@ -145,9 +145,9 @@ def test_without_an_answer_nothing_is_reset_unless_unreachable_is_ignore(server,
         assert refused.rc == 1
         assert "it is not known what the workers are doing: no worker answered within 2 s" in refused.stderr
         assert statuses() == {"unasked": "processing"}
-        told = clean_up(unreachable="ignore", timeout=2)
-        assert told.rc == 0, told.stderr
-        assert "it is not known what the workers are doing" in told.stdout
+        result = clean_up(unreachable="ignore", timeout=2)
+        assert result.rc == 0, result.stderr
+        assert "it is not known what the workers are doing" in result.stdout
         assert statuses() == {"unasked": "pending"}
     finally:
         server.check_output("systemctl start shop")
@@ -185,11 +185,11 @@ def test_an_application_under_load_loses_no_job_and_gets_no_error(server):
     server.check_output("echo %s > /srv/app/work.json", config)
     server.check_output("runuser -u app -- sqlite3 /srv/app/work.db %s", CREATE_WORK)
     clean = f"until test -e /srv/app/stop; do {SCRIPT} --quiet --config /srv/app/work.json || exit; sleep 0.2; done"
-    told = server.check_output(
+    result = server.check_output(
         "runuser -u app -- sh -c %s & first=$!; runuser -u app -- sh -c %s & second=$!;"
         " runuser -u app -- python3 /opt/factory.py /srv/app/work.db; touch /srv/app/stop;"
         " wait $first && wait $second",
         clean,
         clean,
     )
-    assert json.loads(told) == {"left": 0, "twice": 0, "errors": []}
+    assert json.loads(result) == {"left": 0, "twice": 0, "errors": []}

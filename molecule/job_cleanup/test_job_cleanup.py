@@ -60,8 +60,8 @@ def test_an_undo_restores_deleted_rows_from_a_record_that_only_the_owner_can_rea
 
     assert "16 rows restored" in host.check_output("%s --undo %s", SCRIPT, record)
     assert sql("batches", "SELECT count(*) FROM batches WHERE status = 'processing'") == "4"
-    told = host.check_output("%s --action delete --database batches", SCRIPT)
-    assert "batches: 4 in batches deleted and 12 in links deleted; " in told
+    result = host.check_output("%s --action delete --database batches", SCRIPT)
+    assert "batches: 4 in batches deleted and 12 in links deleted; " in result
 
 
 @pytest.mark.usefixtures("without_cron")
@@ -132,9 +132,9 @@ def test_another_user_is_refused(host):
 @pytest.mark.usefixtures("without_cron")
 def test_the_owner_may_run_it(host, sql, stick):
     stick("dead0004")
-    told = host.run("runuser -u app -- %s --action delete --job dead0004", SCRIPT)
-    assert told.rc == 0, told.stderr
-    assert "jobs: 1 in jobs deleted" in told.stdout
+    result = host.run("runuser -u app -- %s --action delete --job dead0004", SCRIPT)
+    assert result.rc == 0, result.stderr
+    assert "jobs: 1 in jobs deleted" in result.stdout
     assert sql("jobs", "SELECT count(*) FROM jobs WHERE id = 'dead0004'") == "0"
 
 

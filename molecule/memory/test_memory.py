@@ -1,6 +1,6 @@
-"""Workers that run out of memory: a task costs one child, a worker is back, a poison ends, and no neighbour is harmed.
+"""Workers that run out of memory: what is killed, what is restarted, and what continues.
 
-faults.py lets all of them run out of memory at the same moment; each test then waits for the end of its own story.
+faults.py makes all of them run out of memory at the same moment; each test then waits for the outcome of one fault.
 """
 
 import itertools
@@ -11,12 +11,12 @@ import pytest
 
 CONVERGE = "molecule/memory/converge.yml"
 TOO_MUCH = 400  # MiB; memory_max is 250M
-# On a machine of 400M. It is larger than the task by the time that nothing is left.
+# In a slice of 400M. It is larger than the task when the memory is used up.
 DATABASE = "import time; held = b'x' * (200 << 20); print('held', flush=True); time.sleep(600)"
 
 
-class Story:
-    """What became of a host's workers since they ran out of memory, that moment."""
+class Outcome:
+    """What has happened to a host's workers since they ran out of memory at `moment`."""
 
     def __init__(self, server, moment, runs, pids, children):
         self.server, self.moment, self.runs, self.pids, self.children = server, moment, runs, pids, children
@@ -37,51 +37,51 @@ class Story:
         return self.server.wait_for(failure, f"the failure of {task}")
 
     def when(self, worker, words):
-        """When the worker's journal first had these words."""
+        """The time of the first line of the worker's journal with these words."""
         lines = self.server.journal(worker, "short-unix").splitlines()
         return next(float(line.split()[0]) for line in lines if words in line)
 
 
 @pytest.fixture(scope="module")
-def story(server):
-    """All faults at once."""
-    return Story(server, **json.loads(server.check_output("/opt/shop/faults.py")))
+def outcome(server):
+    """All faults, at the same moment."""
+    return Outcome(server, **json.loads(server.check_output("/opt/shop/faults.py")))
 
 
-def test_a_task_above_memory_max_costs_only_the_child_that_runs_it(server, story):
+def test_a_task_above_memory_max_costs_only_the_child_that_runs_it(server, outcome):
     gluttons = ("glutton", "late-glutton")
-    assert {story.failed(task) for task in gluttons} == {"WorkerLostError"}
+    assert {outcome.failed(task) for task in gluttons} == {"WorkerLostError"}
 
     def replaced():
-        now = server.children(story.pids["limited"])
-        return now if len(now) == len(story.children) and set(now) != set(story.children) else None
+        now = server.children(outcome.pids["limited"])
+        return now if len(now) == len(outcome.children) and set(now) != set(outcome.children) else None
 
     now = server.wait_for(replaced, "as many children as before")
-    assert len({*now} & {*story.children}) == 1, "the child that is at another task"
+    assert len({*now} & {*outcome.children}) == 1, "the child that executes the other task"
     server.release("innocent")
     server.wait_for(lambda: server.done("innocent"), "the other task")
     server.serve("limited")
     assert [server.begun(task) for task in (*gluttons, "innocent")] == [1, 1, 1]
-    assert story.unharmed("limited"), server.journal("limited")
+    assert outcome.unharmed("limited"), server.journal("limited")
     assert "Worker exited prematurely: signal 9 (SIGKILL)" in server.journal("limited")
 
 
-def test_the_kernel_kills_the_child_even_if_the_main_process_is_larger(server, story, recovered):
+def test_the_kernel_kills_the_child_even_if_the_main_process_is_larger(server, outcome, recovered):
     server.wait_for(lambda: server.done("mapping-next"), "a task of the new child")
-    assert story.failed("mapping-glutton") == "WorkerLostError"
-    assert story.unharmed("mapping"), server.journal("mapping")
-    recovered("out of memory: child", story.when("mapping", "[mapping-next] succeeded") - story.moment)
+    assert outcome.failed("mapping-glutton") == "WorkerLostError"
+    assert outcome.unharmed("mapping"), server.journal("mapping")
+    recovered("out of memory: child", outcome.when("mapping", "[mapping-next] succeeded") - outcome.moment)
 
 
-def test_a_worker_whose_main_process_exceeds_memory_max_is_restarted(server, story, recovered):
-    back = server.next_run("hoarder", story.runs["hoarder"])
-    recovered("out of memory: main process", back.ready - story.moment)
+def test_a_worker_whose_main_process_exceeds_memory_max_is_restarted(server, outcome, recovered):
+    back = server.next_run("hoarder", outcome.runs["hoarder"])
+    recovered("out of memory: main process", back.ready - outcome.moment)
     assert "code=killed, status=9/KILL" in server.journal("hoarder")
     server.serve("hoarder")
 
 
 @pytest.mark.parametrize(("worker", "tasks"), [("leaky", "leak"), ("counted", "count")])
-def test_a_child_is_replaced_at_its_limit_and_no_task_is_lost(server, story, recovered, worker, tasks):
+def test_a_child_is_replaced_at_its_limit_and_no_task_is_lost(server, outcome, recovered, worker, tasks):
     sent, most = {"leak": (12, 5), "count": (6, 2)}[tasks]
     names = [f"{tasks}-{number}" for number in range(sent)]
     server.wait_for(lambda: server.done(*names), f"all tasks of {worker}")
@@ -90,49 +90,53 @@ def test_a_child_is_replaced_at_its_limit_and_no_task_is_lost(server, story, rec
     pids = [pid for name, pid in work]
     assert max(map(pids.count, pids)) <= most
     assert "SIGKILL" not in server.journal(worker)
-    assert story.unharmed(worker)
+    assert outcome.unharmed(worker)
 
     changes = [(last, first) for (last, old), (first, new) in itertools.pairwise(work) if old != new]
-    pauses = [story.when(worker, f"[{first}] succ") - story.when(worker, f"[{last}] succ") for last, first in changes]
+    pauses = [
+        outcome.when(worker, f"[{first}] succ") - outcome.when(worker, f"[{last}] succ") for last, first in changes
+    ]
     recovered(f"a child replaced: {worker}", max(pauses))
 
 
-def test_a_poison_task_that_counts_its_deliveries_fails_after_three(server, story, recovered):
-    assert story.failed("poison") == "RuntimeError"
+def test_a_poison_task_that_counts_its_deliveries_fails_after_three(server, outcome, recovered):
+    assert outcome.failed("poison") == "RuntimeError"
     assert server.begun("poison") == 3
     server.serve("poisoned")
-    assert story.unharmed("poisoned"), server.journal("poisoned")
-    recovered("poison: given up", story.when("poisoned", "given up: it was started 3 times") - story.moment)
+    assert outcome.unharmed("poisoned"), server.journal("poisoned")
+    recovered("poison: given up", outcome.when("poisoned", "given up: it was started 3 times") - outcome.moment)
 
 
-def test_celery_retries_a_lost_task_at_most_max_retries_times(server, story):
-    """From 5.7 on; those before know no such thing, and the task fails at once."""
-    assert story.failed("retried-poison") == "WorkerLostError"
+def test_celery_retries_a_lost_task_at_most_max_retries_times(server, outcome):
+    """With Celery 5.7 or later. Before, the task fails at once."""
+    assert outcome.failed("retried-poison") == "WorkerLostError"
     version = server.check_output("/opt/shop/venv/bin/celery --version")
     assert server.begun("retried-poison") == (3 if version >= "5.7" else 1)
 
 
-def test_a_poison_task_that_kills_the_whole_worker_fails_after_three_deliveries(server, story, recovered):
+def test_a_poison_task_that_kills_the_whole_worker_fails_after_three_deliveries(server, outcome, recovered):
     """At most three times: Redis may hand it over again, after the visibility timeout, while it still runs."""
-    assert story.failed("one-process-poison") == "RuntimeError"
+    assert outcome.failed("one-process-poison") == "RuntimeError"
     assert 1 <= server.begun("one-process-poison") <= 3
     server.serve("one-process", port=6381)
     assert 1 <= int(server.show("one-process", "NRestarts")["NRestarts"]) <= 3
-    recovered("poison: given up, threads", story.when("one-process", "given up: it was started 3 times") - story.moment)
+    recovered(
+        "poison: given up, threads", outcome.when("one-process", "given up: it was started 3 times") - outcome.moment
+    )
 
 
-def test_an_unlimited_poison_task_ends_when_it_is_revoked(server, story):
+def test_an_unlimited_poison_task_ends_when_it_is_revoked(server, outcome):
     server.call("eat_again", "endless-", "poisoned", arguments=[TOO_MUCH])
     server.wait_for(lambda: server.begun("endless-poisoned") > 5, "a loop")
-    # Who is named has all the time of a slow machine, and makes nobody wait for it.
+    # With --destination, the time is long enough for a slow machine, and a quick answer ends the wait.
     named = "--timeout=60 --destination=poisoned@$(hostname)"
     server.check_output(f"cd /opt/shop && venv/bin/celery -A shop control {named} revoke endless-poisoned")
     server.serve("poisoned")
     assert "Discarding revoked task: shop.eat_again[endless-poisoned]" in server.journal("poisoned")
-    assert story.unharmed("poisoned"), server.journal("poisoned")
+    assert outcome.unharmed("poisoned"), server.journal("poisoned")
 
 
-def test_when_the_machine_runs_out_of_memory_the_task_is_killed_first(server, story):
+def test_when_the_machine_runs_out_of_memory_the_task_is_killed_first(server, outcome):
     for command in (
         "mkdir -p /run/systemd/system/unlimited.service.d",
         "printf '[Service]\\nSlice=small-machine.slice\\n' > /run/systemd/system/unlimited.service.d/slice.conf",
@@ -146,16 +150,18 @@ def test_when_the_machine_runs_out_of_memory_the_task_is_killed_first(server, st
     before = [server.run_of(unit).id for unit in ("database", "unlimited")]
 
     server.call("eat", "too-much-", "unlimited", arguments=[TOO_MUCH])
-    assert story.failed("too-much-unlimited") == "WorkerLostError"
+    assert outcome.failed("too-much-unlimited") == "WorkerLostError"
     server.serve("unlimited")
     now = [server.run_of(unit) for unit in ("database", "unlimited")]
     assert [(run.id, run.state) for run in now] == [(run, "active") for run in before]
 
 
-def test_memory_options_reach_systemd(server, story):
-    """On cgroup v1 systemd knows MemoryHigh and MemorySwapMax, but has nothing to give them to."""
+def test_memory_options_reach_systemd(server, outcome):
+    """On cgroup v1, MemoryHigh and MemorySwapMax are set, but have no effect."""
     mebi = 2**20
-    now = server.show("told", "MemoryHigh", "MemoryMax", "MemorySwapMax", "OOMPolicy", "OOMScoreAdjust", "MainPID")
+    now = server.show(
+        "configured", "MemoryHigh", "MemoryMax", "MemorySwapMax", "OOMPolicy", "OOMScoreAdjust", "MainPID"
+    )
     main = now.pop("MainPID")
     assert now == {
         "MemoryHigh": str(200 * mebi),
@@ -169,26 +175,26 @@ def test_memory_options_reach_systemd(server, story):
 
 
 def test_a_garbage_collection_does_not_copy_shared_memory_into_a_child(server):
-    (child,) = server.children(server.show("told", "MainPID")["MainPID"])
+    (child,) = server.children(server.show("configured", "MainPID")["MainPID"])
 
     def shared():
         return int(server.check_output(f"awk '/^Shared_Dirty/ {{print $2}}' /proc/{child}/smaps_rollup"))
 
-    server.serve("told")
+    server.serve("configured")
     before = shared()
-    server.call("collect", "collected-", "told")
-    server.wait_for(lambda: server.done("collected-told"), "the garbage collection")
+    server.call("collect", "collected-", "configured")
+    server.wait_for(lambda: server.done("collected-configured"), "the garbage collection")
     # Without the watchdog it is about half.
     assert shared() > 0.8 * before
 
 
 @pytest.fixture
 def refusal(ansible_playbook, server):
-    """What a run with these workers is refused with, and that it touched nothing."""
+    """Runs with these workers, which must be refused with nothing changed; returns the message."""
 
     def run(*workers, **variables):
         def look():
-            running = [server.run_of(worker) for worker in ("limited", "leaky", "told")]
+            running = [server.run_of(worker) for worker in ("limited", "leaky", "configured")]
             return running, server.check_output("sha256sum /etc/systemd/system/*.service /etc/evenkeel/*")
 
         before = look()
@@ -200,12 +206,14 @@ def refusal(ansible_playbook, server):
     return run
 
 
-def test_limits_below_what_the_application_needs_are_refused_with_measured_figures(server, story, refusal):
-    said = refusal({"name": "leaky", "max_memory_per_child": "20M"}, {"name": "told", "memory_max": "20M"})
-    peak = re.search(r"leaky: max_memory_per_child 20M is not above the (\d+)M that a child uses", said)
-    needed = re.search(r"told: memory_max 20M is below the (\d+)M that the worker uses once the application", said)
+def test_limits_below_what_the_application_needs_are_refused_with_measured_figures(server, outcome, refusal):
+    message = refusal({"name": "leaky", "max_memory_per_child": "20M"}, {"name": "configured", "memory_max": "20M"})
+    peak = re.search(r"leaky: max_memory_per_child 20M is not above the (\d+)M that a child uses", message)
+    needed = re.search(
+        r"configured: memory_max 20M is below the (\d+)M that the worker uses once the application", message
+    )
 
-    main = server.show("told", "MainPID")["MainPID"]
+    main = server.show("configured", "MainPID")["MainPID"]
     (child,) = server.children(main)
     live_peak = server.check_output(f"awk '/VmHWM/ {{print $2}}' /proc/{child}/status")
     live_need = server.check_output(
@@ -216,32 +224,36 @@ def test_limits_below_what_the_application_needs_are_refused_with_measured_figur
 
 
 def test_limits_of_children_are_refused_for_a_pool_without_children(refusal):
-    said = refusal({"name": "told", "pool": "threads", "max_memory_per_child": "200M", "max_tasks_per_child": 5})
+    message = refusal(
+        {"name": "configured", "pool": "threads", "max_memory_per_child": "200M", "max_tasks_per_child": 5}
+    )
     for option in ("max_memory_per_child", "max_tasks_per_child"):
-        assert re.search(rf"told: {option} \S+ has an effect only in the prefork pool, but pool is threads", said)
+        assert re.search(
+            rf"configured: {option} \S+ has an effect only in the prefork pool, but pool is threads", message
+        )
 
 
 def test_limits_above_the_machines_memory_are_refused_unless_overcommit_is_set(server, refusal, ansible_playbook):
-    wish = [{"name": "limited", "memory_max": "1T"}, {"name": "leaky"}, {"name": "told", "memory_max": None}]
-    said = refusal(*wish, celery_worker_memory_reserved="2G")
+    wish = [{"name": "limited", "memory_max": "1T"}, {"name": "leaky"}, {"name": "configured", "memory_max": None}]
+    message = refusal(*wish, celery_worker_memory_reserved="2G")
     has = int(server.check_output("awk '/MemTotal/ {print $2}' /proc/meminfo")) // 1024
-    table = said.partition("more than the machine's memory:")[2].partition("Lower memory_max")[0]
+    table = message.partition("more than the machine's memory:")[2].partition("Lower memory_max")[0]
     assert [line.split() for line in table.splitlines() if line.strip(" -")] == [
         ["limited", "1048576M"],
         ["leaky", "250M"],
-        ["told", "no", "limit"],
+        ["configured", "no", "limit"],
         ["reserved", "for", "the", "rest", "2048M"],
         ["needed", "1050874M"],
         ["the", "machine", "has", f"{has}M"],
         ["missing", f"{1050874 - has}M"],
     ]
-    assert "Lower memory_max, or set celery_worker_memory_overcommit to true." in said
+    assert "Lower memory_max, or set celery_worker_memory_overcommit to true." in message
     wanted = {"wish": wish, "celery_worker_memory_reserved": "2G", "celery_worker_memory_overcommit": True}
     assert ansible_playbook(CONVERGE, "--check", "--extra-vars", json.dumps(wanted))["changed"]
 
 
 def test_on_cgroup_v1_preflight_warns_of_limits_without_effect(server, ansible_output):
     cgroup_v1 = not server.host.file("/sys/fs/cgroup/cgroup.controllers").exists
-    wish = {"wish": [{"name": "told", "memory_high": "200M", "memory_swap_max": "50M"}]}
-    said = ansible_output(CONVERGE, "--check", "--extra-vars", json.dumps(wish))
-    assert ("told: memory_high and memory_swap_max will have no effect" in " ".join(said.split())) == cgroup_v1
+    wish = {"wish": [{"name": "configured", "memory_high": "200M", "memory_swap_max": "50M"}]}
+    message = ansible_output(CONVERGE, "--check", "--extra-vars", json.dumps(wish))
+    assert ("configured: memory_high and memory_swap_max will have no effect" in " ".join(message.split())) == cgroup_v1

@@ -1,4 +1,4 @@
-"""What all that disturbs a worker has in common: 200 tasks that it is in the middle of (files/load.py)."""
+"""Common to all faults: they occur in the middle of 200 tasks (files/load.py)."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ TASKS = 200
 
 @pytest.fixture
 def all_done(server, noted):
-    """Waits until each task of a load is done; notes and returns how many of them were done twice."""
+    """Waits until each task of a load is completed; records and returns how many were completed twice."""
 
     def tally(load):
         log = server.check_output("cat /opt/shop/data/done.log").split()

@@ -1,4 +1,4 @@
-"""All hosts reboot in the middle of 200 tasks. Worker and broker come back by themselves."""
+"""All hosts reboot in the middle of 200 tasks. Worker and broker start at boot."""
 
 import subprocess
 import time
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def moment(servers):
-    """When the hosts were told to reboot."""
+    """When the hosts were rebooted."""
     with ThreadPoolExecutor() as at_once:
         list(at_once.map(lambda server: server.check_output("/opt/shop/load.py restarted reboot"), servers))
     began = time.time()

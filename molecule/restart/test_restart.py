@@ -1,6 +1,6 @@
-"""Workers are restarted and killed in the middle of 200 tasks, run into their bounds, and lose nothing.
+"""Workers are restarted and killed in the middle of 200 tasks, reach their limits, and lose no task.
 
-events.py disturbs all of them at the same moment on all hosts; each test then waits for the end of its own story.
+events.py causes all faults at the same moment on all hosts; each test then waits for the outcome of one fault.
 """
 
 import json
@@ -15,8 +15,8 @@ HANDS_BACK = (5, 5)  # Celery from this version on
 def injected(servers):
     """When it happened on each host: {"moment": …}."""
     with ThreadPoolExecutor() as at_once:
-        stories = at_once.map(lambda server: json.loads(server.check_output("/opt/shop/events.py")), servers)
-        return {server.name: story for server, story in zip(servers, stories)}
+        results = at_once.map(lambda server: json.loads(server.check_output("/opt/shop/events.py")), servers)
+        return {server.name: result for server, result in zip(servers, results)}
 
 
 @pytest.fixture
@@ -39,26 +39,26 @@ def test_killed_children_lose_no_task(server, moment, all_done):
 @pytest.mark.parametrize(("worker", "result"), [("crashing", "exit-code"), ("dying", "signal")])
 def test_a_crash_loop_ends_in_the_failed_state(server, moment, worker, result):
     failed = {"ActiveState": "failed", "Result": result}
-    server.wait_for(lambda: server.show(worker, *failed) == failed, f"systemd to give {worker} up")
+    server.wait_for(lambda: server.show(worker, *failed) == failed, f"{worker} to reach its start limit")
     assert "Start request repeated too quickly" in server.journal(worker)
     assert "failed" in server.run("systemctl status --no-pager %s", worker).stdout
 
 
 def test_a_failed_worker_starts_again_after_reset_failed(server, moment):
-    server.wait_for(lambda: server.run("systemctl is-failed --quiet crashing").rc == 0, "systemd to give it up")
+    server.wait_for(lambda: server.run("systemctl is-failed --quiet crashing").rc == 0, "it to reach its start limit")
     server.check_output("rm -r /run/systemd/system/crashing.service.d && systemctl daemon-reload")
     server.check_output("systemctl reset-failed crashing && systemctl start crashing")
     server.serve("crashing")
 
 
 def test_a_killed_worker_loses_no_task(server, moment, all_done):
-    """What it was busy with comes again after the visibility timeout."""
+    """Its active tasks are redelivered after the visibility timeout."""
     assert all_done("killed") <= 10
     assert server.show("killed", "NRestarts") == {"NRestarts": "1"}
 
 
 def test_a_task_longer_than_stop_timeout_is_redelivered(server, moment, recovered):
-    """At once where Celery can hand it back; else after the visibility timeout."""
+    """At once if Celery can return it to the queue, otherwise after the visibility timeout."""
     server.wait_for(lambda: server.begun("long") > 1, "the task to begin again")
     server.release("long")
     server.wait_for(lambda: server.times("long"), "the task")

@@ -1,4 +1,4 @@
-"""playbooks/site.yml changes workers one after another, hosts too, in the middle of 200 tasks."""
+"""playbooks/site.yml changes workers and hosts one after another, in the middle of 200 tasks."""
 
 import json
 import re
@@ -11,21 +11,21 @@ import yaml
 
 SITE = "playbooks/site.yml"
 WORKERS = ("first", "second", "third")
-# systemd's, of journal entries: sd-messages.h
+# Message ids of systemd's journal entries: sd-messages.h
 STOPPING, STARTED = "de5b426a63be47a7b6ac3eaac82e2f6f", "39f53479d3a045ac8e11786248231fbf"
 
 
 def options(**changes):
-    """One host after another; the scenario's workers, with changes."""
+    """Extra variables: one host after another, and the scenario's workers with changes."""
     (play,) = yaml.safe_load(Path(__file__).with_name("converge.yml").read_text())
-    said = play["roles"][0]["vars"]
-    workers = [{**each, **changes.get(each["name"], {})} for each in said["celery_worker_instances"]]
-    said = {**said, "celery_worker_instances": workers, "evenkeel_serial": 1, "swap_state": "absent"}
-    return "--extra-vars", json.dumps(said)
+    variables = play["roles"][0]["vars"]
+    workers = [{**each, **changes.get(each["name"], {})} for each in variables["celery_worker_instances"]]
+    variables = {**variables, "celery_worker_instances": workers, "evenkeel_serial": 1, "swap_state": "absent"}
+    return "--extra-vars", json.dumps(variables)
 
 
 def outages(server, since):
-    """When each of the three was away, as the journal has it: [(from, until, host, worker), …]."""
+    """When each of the three was down, from the journal: [(from, until, host, worker), …]."""
     lines = f"journalctl --sync && journalctl --output=json --since=@{since:.0f} _PID=1"
     found, stopped = [], {}
     for entry in map(json.loads, server.check_output(lines).splitlines()):
@@ -42,7 +42,7 @@ def runs(server):
 
 
 def changed(before, after):
-    """The workers that were started again."""
+    """The workers that were restarted."""
     return {worker for worker in WORKERS if before[worker] != after[worker]}
 
 
@@ -50,7 +50,7 @@ def changed(before, after):
 def rolled_out(servers, rollout, wait_for):
     """Each outage on all hosts, in order, while the fleet gets another concurrency.
 
-    Each worker is at a task until the first of its host stops, with 200 more in the queue.
+    Each worker executes a task until the first one of its host stops, with 200 more in the queue.
     """
     held = [f"held-{number}-" for number in range(len(WORKERS))]
     for server in servers:
@@ -74,7 +74,7 @@ def rolled_out(servers, rollout, wait_for):
 
 @pytest.fixture(scope="session")
 def failed(servers, rollout, rolled_out):
-    """What a rollout prints that can't succeed, and the workers' runs before and after it on each host."""
+    """A rollout that can't succeed, and the workers' runs before and after it on each host."""
     before = {server.name: runs(server) for server in servers}
     # The preflight can't know that this sandbox leaves Celery no network.
     broken = {"sandbox": {"RestrictAddressFamilies": ["AF_UNIX"]}, "start_timeout": "3s", "stale_workers_timeout": "0s"}
@@ -84,7 +84,7 @@ def failed(servers, rollout, rolled_out):
 
 @pytest.fixture(scope="session")
 def left_out(servers, rollout, failed):
-    """What a rollout prints that may leave out one host of two, which one that is, and the workers' runs as above."""
+    """A rollout that may leave out one of two hosts, the name of that host, and the workers' runs as above."""
     broken = servers[0]
     before = {server.name: runs(server) for server in servers}
     broken.check_output("systemctl stop broker@6380")
@@ -96,7 +96,7 @@ def left_out(servers, rollout, failed):
 
 
 def test_at_most_one_worker_of_the_fleet_is_down_at_a_time(server, rolled_out):
-    """Each worker stops only after the one before is ready, on its own host and on the one before."""
+    """Each worker stops only after the previous one is ready, also across hosts."""
     assert len(rolled_out) == 2 * len(WORKERS)
     assert len({host for *_, host, _ in rolled_out[:3]}) == 1
     for (_, ready, *_), (stopped, *_) in pairwise(rolled_out):

@@ -1,4 +1,4 @@
-"""What the preflight says of workers that the host, or the sandbox, would keep from their work."""
+"""Errors and warnings of the preflight about the host and the sandbox."""
 
 import json
 
@@ -10,7 +10,7 @@ PACKAGES = "/opt/slideshow/venv/lib/python3*/site-packages"
 
 @pytest.fixture(scope="module")
 def check(ansible_output):
-    """All that check mode says of workers, named by what is wrong with them."""
+    """Runs check mode with these workers, which are named after their fault; returns the output."""
 
     def run(**workers):
         wish = {"workers": [{"name": name, "queues": [name], **options} for name, options in workers.items()]}
@@ -21,7 +21,7 @@ def check(ansible_output):
 
 @pytest.fixture(scope="module")
 def refused(host, check):
-    """What is said of all errors at once."""
+    """The output with all errors at once."""
     host.check_output("mkdir -p /opt/shut/inside && chmod 700 /opt/shut && chown slideshow /opt/shut/inside")
     host.check_output(f"cd {PACKAGES} && mv redis redis.away")
     output = check(

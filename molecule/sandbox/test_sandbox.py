@@ -1,4 +1,4 @@
-"""What a task can reach, tried by tasks of real workers."""
+"""What a task may do, tested with tasks of real workers."""
 
 import json
 import re
@@ -11,18 +11,18 @@ import yaml
 CONVERGE = yaml.safe_load((Path(__file__).parent / "converge.yml").read_text())
 WORKERS = [worker["name"] for worker in CONVERGE[0]["roles"][0]["vars"]["all_of_them"]]
 DATA = "/opt/slideshow/data"
-# Each works only where the piece that forbids it is off.
+# Each works only if the directive that forbids it is off.
 FORBIDDEN = {
     "LockPersonality": "setarch -R true",
     "PrivateTmp": "cat /tmp/of-the-host",
     "ProtectProc": "ps -eo user= | grep -x root",
     "ProtectSystem": "touch /opt/slideshow/elsewhere/$$",
-    # To the kernel the family is one that a user may not open; to the sandbox, one that does not exist.
+    # The kernel answers that this family is not permitted, the sandbox that it does not exist.
     "RestrictAddressFamilies": "python3 -c 'import socket; socket.socket(socket.AF_PACKET)' 2>&1 | grep permitted",
     "RestrictSUIDSGID": f"touch {DATA}/suid-$$ && chmod u+s {DATA}/suid-$$",
     "SystemCallFilter": "python3 -c 'import ctypes; exit(-ctypes.CDLL(None).ptrace(0, 0, 0, 0))'",
 }
-# By itself it forbids nothing that the filters of system calls would not: Debian 12's systemd makes them imply it.
+# Not in FORBIDDEN, because turning off NoNewPrivileges alone has no effect: system call filters imply it.
 GAIN_PRIVILEGES = "id-of-root -u | grep -x 0"
 CALLED_BACK = """
 from ctypes import *
@@ -32,15 +32,15 @@ CDLL(None).qsort(numbers, 3, sizeof(c_int), order)
 assert list(numbers) == [1, 2, 3]
 """
 ALLOWED = {
-    "write where it may": f"touch {DATA}/$$",
+    "write to writable_paths": f"touch {DATA}/$$",
     "write to /tmp": "touch /tmp/$$ /var/tmp/$$ /dev/shm/$$",
-    "find hosts, and reach them": "python3 -c 'import socket; socket.create_connection((\"localhost\", 6379))'",
-    "talk https": "curl --silent --fail --output /dev/null --cacert /opt/slideshow/https.pem https://localhost:4433/",
+    "resolve and connect to hosts": "python3 -c 'import socket; socket.create_connection((\"localhost\", 6379))'",
+    "use https": "curl --silent --fail --output /dev/null --cacert /opt/slideshow/https.pem https://localhost:4433/",
     "fork": "python3 -c 'import multiprocessing.pool as pool; pool.ThreadPool(9); pool.Pool(2).map(abs, [1])'",
-    "call C, and be called back": f"python3 -c {shlex.quote(CALLED_BACK)}",
-    "know the machine": "nproc && cat /proc/loadavg /proc/meminfo /proc/cpuinfo",
-    "be nice, and keep to a processor": "nice taskset --cpu-list $(taskset --cpu-list --pid $$ | sed 's/.*: //') true",
-    "make its own programs": f"cp /bin/true {DATA}/$$ && {DATA}/$$",
+    "call C functions with callbacks": f"python3 -c {shlex.quote(CALLED_BACK)}",
+    "read the machine's state": "nproc && cat /proc/loadavg /proc/meminfo /proc/cpuinfo",
+    "set its priority and CPU affinity": "nice taskset --cpu-list $(taskset --cpu-list --pid $$ | sed 's/.*: //') true",
+    "run its own programs": f"cp /bin/true {DATA}/$$ && {DATA}/$$",
 }
 SEND = """
 import json, sys
@@ -53,19 +53,19 @@ for number, command in enumerate(json.loads(sys.argv[2])):
 
 @pytest.fixture(scope="module")
 def works(host, wait_for):
-    """In which workers each command works, once all of them have tried all: {command: {worker, …}}."""
+    """The workers in which each command works: {command: {worker, …}}."""
     commands = [*FORBIDDEN.values(), GAIN_PRIVILEGES, *ALLOWED.values()]
     names = {f"{worker}.{number}": command for worker in WORKERS for number, command in enumerate(commands)}
     host.check_output(f"rm -f {DATA}/*.[0-9]*")
     send = "cd /opt/slideshow/backend && ../venv/bin/python -c %s %s %s"
     host.check_output(send, SEND, json.dumps(WORKERS), json.dumps(commands))
 
-    def said():
+    def results():
         lines = host.run(f"cd {DATA} && grep --no-messages --max-count=1 '' *.[0-9]*").stdout.splitlines()
         found = dict(line.split(":", 1) for line in lines)
         return found if set(names) <= set(found) else None
 
-    found = wait_for(said, "all tasks to have tried")
+    found = wait_for(results, "all tasks to have tried")
     print("\n".join(f"{name}: {names[name]}: {outcome}" for name, outcome in found.items()))
     return {
         command: {worker for worker in WORKERS if found[f"{worker}.{number}"].startswith("0 ")}
@@ -73,9 +73,9 @@ def works(host, wait_for):
     }
 
 
-@pytest.mark.parametrize("piece", FORBIDDEN)
-def test_a_directive_restricts_tasks_until_it_is_turned_off(works, piece):
-    assert works[FORBIDDEN[piece]] == {f"without-{piece}", "without-any"}
+@pytest.mark.parametrize("directive", FORBIDDEN)
+def test_a_directive_restricts_tasks_until_it_is_turned_off(works, directive):
+    assert works[FORBIDDEN[directive]] == {f"without-{directive}", "without-any"}
 
 
 def test_no_task_gains_privileges(host, works):
@@ -89,7 +89,7 @@ def test_a_task_may(works, what):
 
 
 def test_no_process_of_a_worker_has_capabilities(host, show):
-    """Nor can it gain one: nothing is in the sets of capabilities, and no program that it starts brings any."""
+    """Nor can it gain any: the bounding set is empty, and setuid programs have no effect."""
     worker = show("slideshow", "MainPID")["MainPID"]
     family = f"{worker} $(pgrep --parent {worker})"
     status = host.check_output(f"for pid in {family}; do cat /proc/$pid/status; done")
@@ -101,7 +101,7 @@ def test_no_process_of_a_worker_has_capabilities(host, show):
 
 
 def test_systemd_rates_the_exposure_of_the_default_unit_as_low(host):
-    """0 is a unit that can do nothing, 10 one that can do all."""
+    """From 0, nothing allowed, to 10."""
 
     def exposure(worker):
         analysis = host.check_output("systemd-analyze security --no-pager %s.service", worker)
@@ -112,7 +112,7 @@ def test_systemd_rates_the_exposure_of_the_default_unit_as_low(host):
 
 
 def test_the_slideshow_works(host, wait_for):
-    """A job, a variation and a batch from the front to the databases, and the front reads what the worker wrote."""
+    """A job, a variation and a batch are completed, and the web front end reads what the worker wrote."""
     front = "http://127.0.0.1:8080/api"
 
     def ask(path, wish=None):

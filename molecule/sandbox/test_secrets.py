@@ -1,4 +1,4 @@
-"""A worker's secrets, looked for wherever anybody but root could find them."""
+"""A worker's secrets can be read only by root and the worker."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ SECRETS = {"not-a-secret-of-ours", "nor-is-this-one-of-ours"}
 EITHER = "'not-a-[s]ecret-of-ours|nor-is-[t]his-one-of-ours'"
 FILES = f"grep -Esrla --devices=skip --exclude-dir=proc --exclude-dir=sys --exclude-dir=venv -e {EITHER} / | sort"
 PROCESSES = f"grep -Esla -e {EITHER} /proc/[0-9]*/cmdline /proc/[0-9]*/environ | sort"
-TOLD = ("systemctl show '*'", "systemctl cat 'slideshow*'", "ps axeww", "systemctl status 'slideshow*'")
+OTHERS_READ = ("systemctl show '*'", "systemctl cat 'slideshow*'", "ps axeww", "systemctl status 'slideshow*'")
 
 
 @pytest.fixture(scope="module")
 def output(host, ansible_output, tmp_path_factory):
-    """All that a run says which gives one of the workers another secret."""
+    """The output of a run that gives one of the workers another secret."""
     slideshow, *others = ROLE["vars"]["all_of_them"]
     workers = [{**slideshow, "environment": {"TOKEN": "nor-is-this-one-of-ours"}}, *others]
     wish = tmp_path_factory.mktemp("wish") / "wish.json"
@@ -28,7 +28,7 @@ def output(host, ansible_output, tmp_path_factory):
 
 def test_ansible_shows_no_secret(output):
     assert "failed=0" in output, output
-    assert "TOKEN" in output, "a changed variable stands in the diff"
+    assert "TOKEN" in output, "the diff contains the name of a changed variable"
     assert not [secret for secret in SECRETS if secret in output]
 
 
@@ -49,11 +49,11 @@ def test_only_root_and_the_worker_itself_see_it_in_processes(host, output, show)
     assert host.check_output("sudo -u nobody sh -c %s", PROCESSES) == ""
 
 
-@pytest.mark.parametrize("look", TOLD)
-def test_no_other_user_can_read_it_from_systemd_or_ps(host, output, look):
-    told = host.check_output(f"sudo -u nobody {look}")
-    assert "slideshow" in told
-    assert not [secret for secret in SECRETS if secret in told]
+@pytest.mark.parametrize("command", OTHERS_READ)
+def test_no_other_user_can_read_it_from_systemd_or_ps(host, output, command):
+    seen = host.check_output(f"sudo -u nobody {command}")
+    assert "slideshow" in seen
+    assert not [secret for secret in SECRETS if secret in seen]
 
 
 def test_the_journal_contains_no_secret(host, output):

@@ -1,11 +1,11 @@
-"""A swap file as the kernel sees it, in good times and in bad ones."""
+"""A swap file as the kernel sees it, with changes, interruptions and refusals."""
 
 import json
 
 import pytest
 from testinfra.modules.ansible import AnsibleException
 
-# One host after the other: swap is the machine's, and both are on it.
+# One host after the other, because swap is the machine's.
 pytestmark = pytest.mark.xdist_group("the machine's swap")
 PLAYBOOK = "molecule/swap/converge.yml"
 MIB = 1024 * 1024
@@ -18,7 +18,7 @@ def path(host):
 
 @pytest.fixture
 def converge(ansible_playbook):
-    """The role on this host; has it changed anything?"""
+    """Runs the role on this host; returns whether it changed anything."""
 
     def run(*options, **variables):
         return ansible_playbook(PLAYBOOK, *options, "--extra-vars", json.dumps(variables))["changed"] > 0
@@ -28,7 +28,7 @@ def converge(ansible_playbook):
 
 @pytest.fixture
 def swapfile(host):
-    """The module's result, or what it says when it refuses."""
+    """Runs the module; returns its result, also if it fails."""
 
     def run(path, check=False, **options):
         arguments = " ".join(f"{name}={value}" for name, value in {"path": path, **options}.items())
@@ -42,7 +42,7 @@ def swapfile(host):
 
 @pytest.fixture
 def swaps(host):
-    """Size in MiB, with its header, of each file in /proc/swaps that this host knows."""
+    """The size in MiB, with the header, of each of this host's files in /proc/swaps."""
 
     def look():
         lines = host.file("/proc/swaps").content_string.splitlines()[1:]
@@ -100,9 +100,9 @@ pathlib.Path("/tmp/hoard.after").write_text(hashlib.sha256(hoard).hexdigest())
 
 @pytest.fixture
 def hoard(host, show, path, wait_for):
-    """A process whose memory is swapped out to this host's file; in the end it must still be what it was."""
+    """A process whose memory is swapped out to this host's file, and must be unchanged at the end."""
     host.run("rm --force /tmp/hoard*")
-    # All hosts of the machine share its swap: this file first.
+    # All hosts of the machine share its swap, so this file gets priority.
     host.check_output("swapoff %s && swapon --priority 100 %s", path, path)
     host.check_output("systemd-run --unit=hoard -p MemoryMax=24M python3 -c %s", HOARD)
     swapped_out = "awk -v file=%s '$1 == file && $4 > 8192' /proc/swaps"
@@ -178,7 +178,7 @@ def test_a_line_in_fstab_keeps_its_options_and_is_switched_on_at_boot(host, path
 
 
 def test_another_swappiness_is_shown_and_not_set_in_check_mode(host, ansible_output):
-    # Really set, it would be the whole machine's, and with it the other scenarios'.
+    # Without check mode, it would also change for the other scenarios.
     diff = ansible_output(PLAYBOOK, "--check", "--diff", "--extra-vars", "swap_swappiness=20")
     assert "+vm.swappiness = 20" in diff
     assert host.check_output("cat /proc/sys/vm/swappiness") == "10"

@@ -1,4 +1,4 @@
-"""Celery 5.3 to 5.7 in each pool, and applications in all forms: ready, at work, restarted, back after a hang."""
+"""Celery 5.3 to 5.7 in each pool, and applications in all forms: ready, restarted, and restarted after a hang."""
 
 import re
 
@@ -17,7 +17,7 @@ def workers(server):
 
 @pytest.fixture(scope="module")
 def runs(server):
-    """The runs that workers are in now: {worker: InvocationID}."""
+    """The current run of each worker: {worker: InvocationID}."""
     return lambda *workers: {worker: server.run_of(worker).id for worker in workers}
 
 

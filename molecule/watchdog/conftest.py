@@ -1,4 +1,4 @@
-"""faults.py makes all workers ill at the same moment; each test then waits for the end of its own story."""
+"""faults.py causes all faults at the same moment; each test then waits for the outcome of one fault."""
 
 import json
 

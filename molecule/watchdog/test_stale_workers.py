@@ -1,4 +1,4 @@
-"""Leftovers of a worker end before it starts; their neighbours live on."""
+"""Stale workers end before a worker starts; other workers continue."""
 
 import pytest
 
@@ -43,10 +43,10 @@ def program(server):
 
 @pytest.fixture(scope="module")
 def mains(server):
-    """Who takes tasks from the queues: {queue: main process}; and the editor."""
+    """The workers that take tasks from the queues: {queue: main process}; and the editor."""
 
     def run():
-        # The unshare that holds the container's is a command line too; a pool child has its main process's.
+        # unshare has the same words in its command line; a pool child has the command line of its main process.
         listed = server.check_output("ps -ww -eo pid=,ppid=,args=").splitlines()
         found = {}
         for pid, parent, args in (line.split(None, 2) for line in listed):
@@ -60,38 +60,38 @@ def mains(server):
 
 
 @pytest.fixture(scope="module")
-def left(server, mains):
-    """Leftovers and neighbours, seen at work: the main process of each."""
+def started(server, mains):
+    """Starts stale and other workers and waits until each executes a task: the main process of each."""
     for start in (*STALE.values(), *NEIGHBOURS.values(), OPEN_EDITOR):
         server.check_output(start)
     server.serve(*STALE, *NEIGHBOURS)
     return mains()
 
 
-def test_a_report_changes_nothing(program, left, mains):
+def test_a_report_changes_nothing(program, started, mains):
     report = program("heir", "--action report")
     assert report.rc == 0
     assert report.stdout.count(": stale") == len(STALE), report.stdout
     for holder in ("heir.service", "in-a-unit.service", "a container"):
         assert f"in {holder}: is a worker of shop in /opt/shop" in report.stdout, report.stdout
     assert report.stdout.count(": left alone") == 3, report.stdout
-    assert set(left) == {*STALE, *NEIGHBOURS, EDITOR}
-    assert mains() == left
+    assert set(started) == {*STALE, *NEIGHBOURS, EDITOR}
+    assert mains() == started
 
 
-def test_stale_workers_finish_their_tasks_and_end_before_a_start(server, left, mains):
+def test_stale_workers_finish_their_tasks_and_end_before_a_start(server, started, mains):
     before, words = server.run_of("heir").id, "asked to finish its tasks"
     server.hold("last-", *STALE)
     server.check_output("systemctl restart --no-block heir")
     server.wait_for(lambda: server.journal("heir").count(words) == len(STALE), "all to be asked to end")
-    assert mains() == left
+    assert mains() == started
     last = [f"last-{queue}" for queue in STALE]
     server.release(*last)
     run = server.next_run("heir", before)
     assert server.done(*last), server.journal("heir")
-    assert mains() == {name: pid for name, pid in left.items() if name not in STALE}
-    said = server.journal("heir")
-    assert said.count(words) == said.count("has finished") == len(STALE), said
+    assert mains() == {name: pid for name, pid in started.items() if name not in STALE}
+    journal = server.journal("heir")
+    assert journal.count(words) == journal.count("has finished") == len(STALE), journal
     server.serve("heir", *NEIGHBOURS)
     assert server.run_of("heir") == run
 

@@ -1,4 +1,4 @@
-"""Faults, injected into live workers: a hung one is back in time, a healthy one is never restarted."""
+"""Faults in real workers: one that hangs is restarted in time, one that works never is."""
 
 import pytest
 
@@ -10,7 +10,7 @@ HANGS = {
     "stopped": "Watchdog timeout (limit 10s)!",
     "blocked": "evenkeel_watchdog: asking systemd for a restart: the consumer's loop has not turned for",
     "gil-held": "Watchdog timeout (limit 10s)!",
-    "unabortable": "State 'stop-watchdog' timed out. Killing.",  # it doesn't heed SIGABRT
+    "unabortable": "State 'stop-watchdog' timed out. Killing.",  # it ignores SIGABRT
 }
 
 
@@ -53,7 +53,9 @@ def test_a_warm_shutdown_is_not_interrupted(server):
 @pytest.fixture
 def long_after(server, injected):
     """Waits until a restart that must not come would have come."""
-    server.wait_for(lambda: server.now() > injected["waiting"] + NEVER_RESTARTED, "the grace, and more")
+    server.wait_for(
+        lambda: server.now() > injected["waiting"] + NEVER_RESTARTED, "the time in which a wrong restart would come"
+    )
 
 
 @pytest.mark.usefixtures("long_after")
@@ -71,10 +73,10 @@ def test_an_idle_worker_is_not_restarted(server, unharmed):
 
 
 def test_an_application_that_does_not_load_fails_the_start_at_once(server, injected):
-    """It is not waited for until start_timeout."""
+    """Without waiting for start_timeout."""
     worker, directory = "draining", "/run/systemd/system/draining.service.d"
     inactive = {"ActiveState": "inactive"}
-    server.wait_for(lambda: server.show(worker, *inactive) == inactive, "the end of its run before")
+    server.wait_for(lambda: server.show(worker, *inactive) == inactive, "the end of its previous run")
     setting = "[Service]\\nRestart=no\\nEnvironment=SHOP_IS_BROKEN=1\\n"
     server.check_output(f"mkdir -p {directory} && printf '{setting}' > {directory}/broken.conf")
     server.check_output("systemctl daemon-reload")

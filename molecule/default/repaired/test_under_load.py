@@ -69,12 +69,12 @@ def test_no_job_is_lost_and_none_is_done_twice(server, cleaners, wait_for):
     put_back = server.check_output("python3 -B -c %s %s", PUT_BACK, str(begun)).split()
     assert sorted(put_back) == sorted(killed), "reset: each killed job, once"
     succeeded = r"Task tasks.make_slideshow\[.* succeeded"
-    wait_for(lambda: len(re.findall(succeeded, _said(server, begun))) >= len(jobs), "each to be done")
-    said = _said(server, begun)
-    assert len(re.findall(succeeded, said)) == len(jobs), "done once each"
-    assert "database is locked" not in said
-    wait_for(lambda: "jobs: " in _said(server, begun, CRON), "cron's cleaner")
-    assert "is still running" not in _said(server, begun, CRON)
+    wait_for(lambda: len(re.findall(succeeded, _journal(server, begun))) >= len(jobs), "each to be done")
+    journal = _journal(server, begun)
+    assert len(re.findall(succeeded, journal)) == len(jobs), "done once each"
+    assert "database is locked" not in journal
+    wait_for(lambda: "jobs: " in _journal(server, begun, CRON), "cron's cleaner")
+    assert "is still running" not in _journal(server, begun, CRON)
 
 
 def _kill(server, wait_for):
@@ -89,5 +89,5 @@ def _jobs(server, status):
     return set(server.check_output("sqlite3 -readonly -cmd '.timeout 5000' %s %s", DATABASE, query).split())
 
 
-def _said(server, since, who="--unit=celery-worker --unit=slideshow-web"):
+def _journal(server, since, who="--unit=celery-worker --unit=slideshow-web"):
     return server.check_output(f"journalctl --sync && journalctl --no-pager --output=cat --since=@{since:.6f} {who}")

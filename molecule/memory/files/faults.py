@@ -1,5 +1,5 @@
 #!/opt/shop/venv/bin/python
-"""Lets workers run out of memory, each in its own way, all at the same moment. Prints when, and who was who."""
+"""Makes workers run out of memory in different ways at the same moment. Prints when, and their runs and process ids."""
 
 import json
 import socket
@@ -30,7 +30,7 @@ def running(prop):
 runs, pids = running("InvocationID"), running("MainPID")
 children = run("pgrep", "--parent", pids["limited"])
 
-# Until the test releases it, it keeps one of the two children: all that eats memory meets the other one.
+# Occupies one of the two children until the test releases it, so that the tasks below run in the other one.
 send("limited", "sleep", "innocent", None)
 while "begun-innocent" not in Path("/opt/shop/data/done.log").read_text().split():
     time.sleep(0.1)

@@ -1,5 +1,5 @@
 #!/opt/shop/venv/bin/python
-"""Disturbs each worker in its own way, all in the middle of their tasks. Prints when."""
+"""Restarts or kills each worker in the middle of its tasks, in different ways. Prints when."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ def begun(task):
 
 
 def kill_a_full_one(worker, port):
-    """Not while it fetches: a message that Redis has handed out and nobody has noted yet would be lost (restart.md)."""
+    """Not while it takes a message, which would be lost: Celery has not recorded it yet (restart.md)."""
     pid = main(worker)
     for _ in range(200):
         run("kill", "-STOP", pid)

@@ -1,5 +1,5 @@
 #!/opt/shop/venv/bin/python
-"""load.py QUEUE LOAD: sends 200 tasks of 0.2 to 5 s, and returns when the first of them are done: LOAD-0, LOAD-1, …"""
+"""load.py QUEUE LOAD: sends 200 tasks of 0.2 to 5 s, and returns when the first are completed: LOAD-0, LOAD-1, …"""
 
 import sys
 import time

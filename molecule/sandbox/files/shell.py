@@ -1,4 +1,4 @@
-"""A task that does what a test says, so that the test sees what any task could do."""
+"""A task that runs a command, so that a test can try what a task is able to do."""
 
 import subprocess
 from pathlib import Path
@@ -8,9 +8,9 @@ from celery import shared_task
 
 @shared_task
 def sh(name, command):
-    """Leaves the exit code and all that was said in the data directory."""
+    """Writes the exit code and the output to a file in the data directory."""
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=300, check=False)
-    said = Path("/opt/slideshow/data", name)
-    unfinished = said.with_name(f"{name}.unfinished")
+    output = Path("/opt/slideshow/data", name)
+    unfinished = output.with_name(f"{name}.unfinished")
     unfinished.write_text(f"{done.returncode} {done.stdout} {done.stderr}")
-    unfinished.rename(said)
+    unfinished.rename(output)

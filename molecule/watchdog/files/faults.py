@@ -1,5 +1,5 @@
 #!/opt/shop/venv/bin/python
-"""Makes each worker ill in its own way, all at the same moment. Prints when, and who was who."""
+"""Causes a different fault in each worker, all at the same moment. Prints when, and their runs and process ids."""
 
 import json
 import os
@@ -17,7 +17,7 @@ LOG = Path("/opt/shop/data/done.log")
 WORKERS = [environment.stem for environment in Path("/etc/evenkeel").glob("*.env")]
 BROKERS = {"broker-stopped": 6381, "broker-frozen": 6382, "broker-restarted": 6383}
 CUT_OFF = ["dropped", "refused", "half-open", "half-open-poll", "unconnected", "queueless", "unpolled"]
-SECOND_BROKER = 6384  # of those two that have a first one
+SECOND_BROKER = 6384  # of the two workers with two brokers
 
 
 def run(*command):
@@ -34,12 +34,12 @@ def send(worker, name=None, task="sleep", port=6380, **options):
 
 
 def command(worker, name, port=6380, **arguments):
-    """One that blocks the worker is never answered."""
+    """Does not wait for an answer, as some commands block the worker."""
     app(port).control.broadcast(name, arguments, destination=[f"{worker}@{socket.gethostname()}"])
 
 
 def obeyed(worker, name, **arguments):
-    """Waits until the worker has done so."""
+    """Sends a command and waits until the worker has executed it."""
     node = f"{worker}@{socket.gethostname()}"
     assert app(6380).control.broadcast(name, arguments, destination=[node], reply=True, timeout=60), (worker, name)
 
@@ -68,7 +68,7 @@ run("systemctl", "stop", "--no-block", "draining")
 os.kill(pids["stopped"], signal.SIGSTOP)
 while "State:\tT" not in Path(f"/proc/{pids['stopped']}/status").read_text():
     time.sleep(0.01)
-for number in range(4):  # its question for a task may be open for another second, and is answered with one
+for number in range(4):  # its last BRPOP may stay open for another second, and receive one of these
     send("stopped", f"handed-{number}")
 command("blocked", "block_loop")
 command("unabortable", "block_loop_and_abort")
@@ -96,13 +96,13 @@ for number in range(3):
 for number in range(60):
     for worker in ("cancelled", "rate-limited", "eta"):
         send(worker, f"{worker}-{number}", countdown=600 if worker == "eta" else None)
-for name in ("first", "second"):  # Celery 5.3 may take one more task before it goes deaf
+for name in ("first", "second"):  # Celery 5.3 may take one more task before it takes none
     for worker in CUT_OFF:
         send(worker, f"{name}-{worker}")
     time.sleep(3)
 waiting = time.time()
 
-for number in range(20):  # at various moments of the worker's reconnecting
+for number in range(20):  # at various moments while the worker reconnects
     run("systemctl", "restart", "broker@6383")
     time.sleep(number % 3)
 time.sleep(max(0, moment + OUTAGE - time.time()))

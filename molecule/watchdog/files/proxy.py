@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""proxy.py PORT: stands before the broker of port 6380, and can make connections half-open.
+"""proxy.py PORT: a proxy for the broker on port 6380 that can make connections half-open.
 
-SIGUSR1: those of this moment fall silent. SIGUSR2: those of them that ask for tasks (BRPOP).
+SIGUSR1: all current connections. SIGUSR2: only those that poll for tasks (BRPOP).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ open_now, polling, silent = set(), set(), set()
 
 
 async def serve(reader, writer):
-    """Both directions of one connection. What is sent through a silent one gets lost, and neither side hears of it."""
+    """Both directions of a connection. Data through a silent one is lost, and neither side notices."""
     there, back = await asyncio.open_connection("127.0.0.1", 6380)
     open_now.add(writer)
 

@@ -1,4 +1,4 @@
-"""An application whose worker can be made ill in every way. What a task has done stands in data/done.log."""
+"""An application whose worker can fail in every way. Tasks log their starts and ends in data/done.log."""
 
 import ctypes
 import gc
@@ -20,21 +20,21 @@ app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True
 
 
 if "SHOP_MAPS" in os.environ:
-    # Like the libraries that an application has mapped: in its children only what they touch.
+    # Like an application's shared libraries, this counts for the main process; for children only as far as they use it.
     mapped = mmap.mmap(-1, int(os.environ["SHOP_MAPS"]) << 20)
     mapped.write(bytes(len(mapped)))
 
 
 @signals.worker_ready.connect
 def fall_over(**kwargs):
-    """A release that comes up and does not stay up."""
+    """A release that starts and then exits."""
     if "SHOP_FALLS_AFTER" in os.environ:
         threading.Timer(float(os.environ["SHOP_FALLS_AFTER"]), os._exit, [3]).start()
 
 
 @app.task(name="shop.sleep")
 def sleep(name, seconds=0):
-    """So many seconds; None: until a test releases it."""
+    """Sleeps for `seconds`, or with None until a test releases it."""
     write(f"begun-{name}")
     while seconds is None and not Path(f"/opt/shop/data/released-{name}").exists():
         time.sleep(0.1)
@@ -72,32 +72,32 @@ def block_loop(state):
 
 @control_command()
 def block_loop_and_abort(state):
-    """Blocks the loop, and doesn't heed the signal that systemd ends a hung worker with."""
+    """Blocks the loop, and ignores the signal with which systemd ends a hung worker."""
     signal.signal(signal.SIGABRT, signal.SIG_IGN)
     time.sleep(600)
 
 
 @control_command()
 def hold_gil(state):
-    """PyDLL, unlike CDLL, keeps the interpreter's lock."""
+    """PyDLL, unlike CDLL, holds the GIL."""
     ctypes.PyDLL(None).sleep(600)
 
 
 @control_command()
 def forget_queues(state):
-    """The consumer's channel polls none any more, and nobody has asked it to."""
+    """The consumer's channel no longer polls any queue, although none was cancelled."""
     state.consumer.task_consumer.channel._active_queues.clear()
 
 
 @control_command()
 def stop_polling(state):
-    """What celery/celery#8030 comes to: the loop turns, and the broker is not asked for tasks any more."""
+    """The effect of celery/celery#8030: the loop turns, but no longer polls the broker for tasks."""
     state.consumer.hub.on_tick.clear()
 
 
 @control_command()
 def hang_in_reconnect(state):
-    """The consumer's next connection is never made, however well the broker is."""
+    """The consumer's next attempt to connect hangs, although the broker answers."""
     state.consumer.connect = lambda: time.sleep(600)
 
 
@@ -116,7 +116,7 @@ class Bounded(Task):
 
 
 def eat(name, megabytes):
-    """Needs so much memory."""
+    """Allocates this much memory."""
     write(f"begun-{name}")
     _ = b"x" * (megabytes << 20)
     write(name)
@@ -131,7 +131,7 @@ app.task(name="shop.eat_retried", retry_on_worker_lost=True, max_retries=2, defa
 
 @app.task(name="shop.leak")
 def leak(name, megabytes):
-    """Needs so much memory more each time."""
+    """Allocates this much more memory each time."""
     leaked.append(b"x" * (megabytes << 20))
     write(f"{name} {os.getpid()}")
 
@@ -141,5 +141,5 @@ leaked = []
 
 @control_command(args=[("megabytes", int)])
 def hoard(state, megabytes):
-    """Takes memory in the main process, whose loop turns meanwhile: it is no hang."""
+    """Allocates memory in the main process without blocking its loop."""
     threading.Thread(target=leaked.extend, args=[(b"x" * (1 << 20) for _ in range(megabytes))], daemon=True).start()

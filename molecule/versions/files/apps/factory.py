@@ -1,4 +1,4 @@
-"""The application is made by a function; Celery's command line takes what the function has made, not the function."""
+"""The application is created by a function; Celery's command line needs its result, not the function."""
 
 from celery import Celery
 from log import write

@@ -5,14 +5,14 @@ DATA = Path("/opt/shop/data")
 
 
 def write(name, seconds):
-    """As the shop's task does."""
-    say(f"begun-{name}")
+    """Does what the shop's task does."""
+    log(f"begun-{name}")
     while seconds is None and not (DATA / f"released-{name}").exists():
         time.sleep(0.1)
     time.sleep(seconds or 0)
-    say(name)
+    log(name)
 
 
-def say(line):
-    with (DATA / "done.log").open("a") as log:
-        log.write(f"{line}\n")
+def log(line):
+    with (DATA / "done.log").open("a") as file:
+        file.write(f"{line}\n")

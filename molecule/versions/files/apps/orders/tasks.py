@@ -5,6 +5,6 @@ from log import write
 
 @shared_task(name="shop.sleep")
 def sleep(name, seconds):
-    """Done only where Django has been set up."""
+    """Fails unless Django has been set up."""
     assert apps.is_installed("orders")
     write(name, seconds)

@@ -1,4 +1,4 @@
-"""Found by `-A proj`. Its tasks stand in a module of their own."""
+"""Found by `-A proj`. Its tasks are in a module of their own."""
 
 from celery import Celery
 
