@@ -59,13 +59,13 @@ def test_only_root_can_read_stored_generations(server):
 
 
 def test_a_generation_that_starts_and_then_fails_is_rolled_back(server, converge, files, pid, recovered):
-    before, neighbour = files(), pid("gifts")
+    before, other = files(), pid("gifts")
     with pytest.raises(AssertionError) as failed:
         converge(**FALLS_OVER)
     message = str(failed.value)
     assert "shop started, but did not stay up for 300 s. It was rolled back and runs." in message
     assert "status=3" in message, "the journal's last lines"
-    assert (files(), pid("gifts")) == (before, neighbour)
+    assert (files(), pid("gifts")) == (before, other)
     server.serve("shop", "gifts")
     lines = server.journal("shop", "short-unix").splitlines()
     fell, ready = (

@@ -17,8 +17,8 @@ BY_HAND_WORKERS = {
     "of-another-node": (AS_USER, "celery_app", "another"),
     "in-no-hurry": (AS_USER, "celery_app", "without-any"),
 }
-OURS = CELERY.format(app="celery_app", node="slideshow", queue="in-a-unit")
-IN_A_UNIT = f"systemd-run --unit=in-a-unit --uid=slideshow --working-directory=/opt/slideshow/backend {OURS}"
+SAME = CELERY.format(app="celery_app", node="slideshow", queue="in-a-unit")
+IN_A_UNIT = f"systemd-run --unit=in-a-unit --uid=slideshow --working-directory=/opt/slideshow/backend {SAME}"
 CALL = '../venv/bin/celery -A celery_app call shell.sh --queue={queue} --args=\'["{task}", "{command}"]\''
 
 

@@ -5,22 +5,22 @@ import pytest
 START = "/opt/shop/start_by_hand.sh"
 AS_SHOP = f"cd /opt/shop && sudo -u shop {START}"
 AS_ROOT = f"cd /opt/shop && {START}"
-OURS = "-A shop worker -n heir@%h"
+SAME = "-A shop worker -n heir@%h"
 EDITOR = "celery_worker.py"
 # Each takes tasks from a queue of its own name.
 STALE = {
-    "of-the-user": f"{AS_SHOP} {OURS} -Q of-the-user",
-    "of-root": f"{AS_ROOT} {OURS} -Q of-root",
-    "of-a-login": f"systemd-run --scope --unit=session-77.scope sh -c '{AS_ROOT} {OURS} -Q of-a-login'",
+    "of-the-user": f"{AS_SHOP} {SAME} -Q of-the-user",
+    "of-root": f"{AS_ROOT} {SAME} -Q of-root",
+    "of-a-login": f"systemd-run --scope --unit=session-77.scope sh -c '{AS_ROOT} {SAME} -Q of-a-login'",
     "sent-there": f"cd / && {START} --workdir /opt/shop -A shop worker -n heir@%h -Q sent-there",
 }
-NEIGHBOURS = {
+OTHERS = {
     "another-app": f"{AS_SHOP} -A album worker -n heir@%h -Q another-app",
     "another-node": f"{AS_SHOP} -A shop worker -n other@%h -Q another-node",
     "another-directory": f"cd /opt/elsewhere && {START} -A shop worker -n heir@%h -Q another-directory",
-    "another-users": f"cd /opt/shop && sudo -u nobody {START} {OURS} -Q another-users",
-    "in-a-container": f"unshare --pid --fork sh -c '{AS_ROOT} {OURS} -Q in-a-container; exec sleep 600' >/dev/null &",
-    "in-a-unit": f"systemd-run --unit=in-a-unit --service-type=forking sh -c '{AS_ROOT} {OURS} -Q in-a-unit'",
+    "another-users": f"cd /opt/shop && sudo -u nobody {START} {SAME} -Q another-users",
+    "in-a-container": f"unshare --pid --fork sh -c '{AS_ROOT} {SAME} -Q in-a-container; exec sleep 600' >/dev/null &",
+    "in-a-unit": f"systemd-run --unit=in-a-unit --service-type=forking sh -c '{AS_ROOT} {SAME} -Q in-a-unit'",
 }
 OPEN_EDITOR = (
     "ln -sf /usr/bin/tail /tmp/vim && touch /opt/shop/celery_worker.py &&"
@@ -62,9 +62,9 @@ def mains(server):
 @pytest.fixture(scope="module")
 def started(server, mains):
     """Starts stale and other workers and waits until each executes a task: the main process of each."""
-    for start in (*STALE.values(), *NEIGHBOURS.values(), OPEN_EDITOR):
+    for start in (*STALE.values(), *OTHERS.values(), OPEN_EDITOR):
         server.check_output(start)
-    server.serve(*STALE, *NEIGHBOURS)
+    server.serve(*STALE, *OTHERS)
     return mains()
 
 
@@ -75,7 +75,7 @@ def test_a_report_changes_nothing(program, started, mains):
     for holder in ("heir.service", "in-a-unit.service", "a container"):
         assert f"in {holder}: is a worker of shop in /opt/shop" in report.stdout, report.stdout
     assert report.stdout.count(": left alone") == 3, report.stdout
-    assert set(started) == {*STALE, *NEIGHBOURS, EDITOR}
+    assert set(started) == {*STALE, *OTHERS, EDITOR}
     assert mains() == started
 
 
@@ -92,7 +92,7 @@ def test_stale_workers_finish_their_tasks_and_end_before_a_start(server, started
     assert mains() == {name: pid for name, pid in started.items() if name not in STALE}
     journal = server.journal("heir")
     assert journal.count(words) == journal.count("has finished") == len(STALE), journal
-    server.serve("heir", *NEIGHBOURS)
+    server.serve("heir", *OTHERS)
     assert server.run_of("heir") == run
 
 

@@ -53,7 +53,7 @@ def add(table, **values):
     row = {"id": str(uuid.uuid4()), "created_at": now(), "updated_at": now(), **values}
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     with database(table) as db:
-        db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row.values()))  # noqa: S608 (names are ours)
+        db.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row.values()))  # noqa: S608 (names are constants)
     return row["id"]
 
 
