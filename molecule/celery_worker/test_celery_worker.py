@@ -62,7 +62,7 @@ def test_invalid_input_is_refused_and_changes_nothing(converge, runs):
     for complaint in (
         f"{JOBS}: app 'no_such_app' can't be loaded in /opt/slideshow/backend as user slideshow: ModuleNotFoundError",
         f"{LINKS}: user 'nobody-we-know' does not exist on this host",
-        "are more than the machine's memory",
+        "are together more than the machine's memory",
     ):
         assert complaint in str(refused.value)
     assert runs() == before
