@@ -58,5 +58,5 @@ def test_no_other_user_can_read_it_from_systemd_or_ps(host, output, command):
 
 def test_the_journal_contains_no_secret(host, output):
     journal = host.check_output("journalctl --no-pager --output=verbose")
-    assert "celery_workers" in journal, "what Ansible logs of its modules"
+    assert "celery_services" in journal, "what Ansible logs of its modules"
     assert not [secret for secret in SECRETS if secret in journal]
