@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from celery import Celery
+from redis import Redis
 
 OUTAGE = 30  # three times WatchdogSec
 LOG = Path("/opt/shop/data/done.log")
@@ -42,6 +43,16 @@ def obeyed(worker, name, **arguments):
     """Sends a command and waits until the worker has executed it."""
     node = f"{worker}@{socket.gethostname()}"
     assert app(6380).control.broadcast(name, arguments, destination=[node], reply=True, timeout=60), (worker, name)
+
+
+def wait_for_earlier_polls():
+    """Waits until each BRPOP that was open has ended: Redis would give it a task that no worker reads any more."""
+    since = time.monotonic()
+    while True:
+        idle = [int(client["idle"]) for client in Redis(port=6380).client_list() if "b" in client["flags"]]
+        if max(idle, default=0) + 1 < time.monotonic() - since:  # idle is in whole seconds
+            return
+        time.sleep(0.1)
 
 
 def wait_for(*lines):
@@ -88,6 +99,7 @@ obeyed("queueless", "forget_queues")
 obeyed("unpolled", "stop_polling")
 obeyed("cancelled", "cancel_consumer", queue="cancelled")
 obeyed("rate-limited", "rate_limit", task_name="shop.sleep", rate_limit="1/m")
+wait_for_earlier_polls()
 run("systemctl", "restart", "proxy@7005")
 run("systemctl", "start", "proxy@7006")
 
