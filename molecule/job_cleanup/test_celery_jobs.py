@@ -102,7 +102,7 @@ def test_jobs_of_workers_that_share_a_node_name_are_not_stuck(  # noqa: PLR0913,
     celery = {"workers": ["shop@orders", name] if is_named else [], "timeout": 20}
     result = clean_up(**celery)
     assert result.rc == 4, result.stderr
-    assert f"2 workers share the name {name}. Give each worker a name of its own" in result.stdout
+    assert f"2 workers share the name {name}. Give each worker a different name" in result.stdout
     assert statuses() == {lost: "pending", **dict.fromkeys(jobs, "processing")}
     done_once(lost)
 
