@@ -84,7 +84,7 @@ def test_check_mode_reports_stale_workers_and_leaves_them_alone(ansible_output, 
     for queue, words in {
         "of-the-user": f"of slideshow, in no unit: {ours} The next start asks it to finish",
         "of-root": f"of root, in no unit: {ours} It may take this worker's tasks, and the next start leaves it alone",
-        "in-a-unit": f"of slideshow, in in-a-unit.service: {ours} It is left alone. Stop that service",
+        "in-a-unit": f"of slideshow, in in-a-unit.service: {ours} The next start leaves it alone. Stop that service",
     }.items():
         assert re.search(f"slideshow: process {by_hand[queue]} {words}", output), output
     for queue in ("of-another-app", "of-another-node"):
