@@ -89,7 +89,8 @@ def left_out(servers, rollout, failed):
     before = {server.name: runs(server) for server in servers}
     broken.check_output("systemctl stop broker@6380")
     try:
-        run = rollout(SITE, *options(first={"concurrency": 4}), "--extra-vars", "evenkeel_max_fail_percentage=50")
+        wanted = {worker: {"concurrency": 4 if worker == "first" else 2} for worker in WORKERS}
+        run = rollout(SITE, *options(**wanted), "--extra-vars", "evenkeel_max_fail_percentage=50")
     finally:
         broken.check_output("systemctl start broker@6380")
     return run, broken.name, before, {server.name: runs(server) for server in servers}

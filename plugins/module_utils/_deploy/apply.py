@@ -128,6 +128,7 @@ def _stays_up(change: Change, invocation: str) -> bool:
 def _undo(change: Change, found: Found, kind: str, invocation: str, why: str) -> str:
     """Rolls the change back. Returns what happened, why, and the service's journal."""
     back = fall_back(change, found)
+    is_back = True
     if not change.files and not found.state.pending:
         outcome = "None of its files had changed, so there was nothing to roll back."
     else:
@@ -135,9 +136,11 @@ def _undo(change: Change, found: Found, kind: str, invocation: str, why: str) ->
             _switch(back)
             outcome = "It was rolled back and runs." if back.run else "It was rolled back. It did not run before."
         except (systemd.SystemdError, OSError) as error:
-            outcome = f"Its previous files were restored, but it does not start with them either: {_first_line(error)}."
-    state = replace(found.state, current=back.current, pending=None, rolled_back=back.rolled_back)
-    store.remember(change.name, kind, state)
+            is_back = False  # the generation stays pending: the host may be going down, and the next run completes this
+            outcome = f"It was rolled back, but does not start with its previous files either: {_first_line(error)}."
+    if is_back:
+        state = replace(found.state, current=back.current, pending=None, rolled_back=back.rolled_back)
+        store.remember(change.name, kind, state)
     # The journal is read last: by now its last lines have arrived.
     return f"{change.name} {why}. {outcome}\nIts journal:\n{systemd.journal(invocation)}"
 

@@ -150,6 +150,18 @@ def test_services_after_one_that_fails_are_not_touched(host, bad):
     assert not find("x")["x"].files
 
 
+def test_a_roll_back_that_fails_is_completed_by_the_next_run(host, monkeypatch):
+    """As when the host goes down while a run waits for systemd."""
+    deploy(FIRST)
+    with monkeypatch.context() as patch:
+        patch.setattr(systemd, "run", lambda *_: (_ for _ in ()).throw(systemd.SystemdError("systemd has ended")))
+        with pytest.raises(apply.NotUpError, match="does not start with its previous files either"):
+            deploy(SECOND)
+    assert store.recall("w").pending
+    deploy(SECOND)
+    assert runs(host, SECOND)
+
+
 def test_only_the_last_two_generations_are_kept(host):
     for number in range(1, 6):
         deploy({"concurrency": number})
