@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import files, paths, systemd
@@ -154,7 +155,7 @@ def test_a_roll_back_that_fails_is_completed_by_the_next_run(host, monkeypatch):
     """As when the host goes down while a run waits for systemd."""
     deploy(FIRST)
     with monkeypatch.context() as patch:
-        patch.setattr(systemd, "run", lambda *_: (_ for _ in ()).throw(systemd.SystemdError("systemd has ended")))
+        patch.setattr(systemd, "run", Mock(side_effect=systemd.SystemdError("systemd has ended")))
         with pytest.raises(apply.NotUpError, match="does not start with its previous files either"):
             deploy(SECOND)
     assert store.recall("w").pending
