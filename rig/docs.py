@@ -2,12 +2,12 @@
 
 import re
 import shutil
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
 import yaml
+from setup import run
 
 SITE = Path("docs/site")
 SOURCE = Path(".cache/docs/source")
@@ -52,12 +52,6 @@ def aim(page: Path, pages: set[Path], checkout: Path, repository: str, link: re.
     if not target.exists():
         sys.exit(f"{page.relative_to(checkout)}: the link to {link[0]} is broken: there is no such file.")
     return f"{repository}/{target.relative_to(checkout)}"
-
-
-def run(*command: object) -> None:
-    result = subprocess.run([str(word) for word in command], check=False)
-    if result.returncode:
-        sys.exit(result.returncode)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,26 @@
 """Lets the unit tests import this checkout as ansible_collections.evenkeel.celery, as Ansible itself does."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 
 COLLECTIONS = Path(__file__).parents[2] / ".ansible" / "collections"
 
 _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    """The options of a database with two stuck jobs and a completed one."""
+    path = tmp_path / "jobs.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE jobs (id TEXT PRIMARY KEY, status TEXT, updated_at TEXT)")
+        db.executemany(
+            "INSERT INTO jobs VALUES (?, ?, '2026-01-16 10:00:00')",
+            [("77cfa3cd-1", "processing"), ("b49d06f6-2", "processing"), ("c0ffee00-3", "completed")],
+        )
+        db.commit()
+    return {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(tmp_path / "records")}

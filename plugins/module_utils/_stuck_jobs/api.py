@@ -18,27 +18,22 @@ report   what was done                        run, undo      a whole run, and it
 from __future__ import annotations
 
 from .actions import ACTIONS
-from .change import Change, Note, in_words, plain, show
-from .options import ERROR_MODES, POLICIES, Database, StuckJobsError, Table, read_options
+from .change import Change, in_words
+from .options import Database, StuckJobsError, Table, read_options
 from .report import Report, write_metrics
 from .run import clean_up
 from .undo import undo
 
 __all__ = [
     "ACTIONS",
-    "ERROR_MODES",
-    "POLICIES",
     "Change",
     "Database",
-    "Note",
     "Report",
     "StuckJobsError",
     "Table",
     "clean_up",
     "in_words",
-    "plain",
     "read_options",
-    "show",
     "undo",
     "write_metrics",
 ]

@@ -33,19 +33,6 @@ OPTIONS = [
 ]
 
 
-@pytest.fixture
-def jobs(tmp_path):
-    path = tmp_path / "jobs.db"
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE jobs (id TEXT PRIMARY KEY, status TEXT, updated_at TEXT)")
-        db.executemany(
-            "INSERT INTO jobs VALUES (?, ?, '2026-01-16 10:00:00')",
-            [("77cfa3cd-1", "processing"), ("b49d06f6-2", "processing"), ("c0ffee00-3", "completed")],
-        )
-        db.commit()
-    return {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(tmp_path / "records")}
-
-
 def statuses(jobs):
     with closing(sqlite3.connect(jobs["path"])) as db:
         return [status for (status,) in db.execute("SELECT status FROM jobs ORDER BY id")]

@@ -14,19 +14,6 @@ from project import PROJECT
 
 
 @pytest.fixture
-def jobs(tmp_path):
-    path = tmp_path / "jobs.db"
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE jobs (id TEXT PRIMARY KEY, status TEXT, updated_at TEXT)")
-        db.executemany(
-            "INSERT INTO jobs VALUES (?, ?, '2026-01-16 10:00:00')",
-            [("77cfa3cd-1", "processing"), ("b49d06f6-2", "processing"), ("c0ffee00-3", "completed")],
-        )
-        db.commit()
-    return {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(tmp_path / "records")}
-
-
-@pytest.fixture
 def script(tmp_path, jobs):
     """Runs the script as on a host: beside its engine, with a configuration, without the collection."""
     home = tmp_path / "evenkeel"
