@@ -1,14 +1,24 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads and replaces files as a whole: other processes see the old content or the new one, never a part."""
+"""Reads and replaces files as a whole: other processes see the old content or the new one, never a part.
+
+Root may do this in directories of other users: it holds descriptors of the directories, and follows links only where
+nobody else can place them.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-import tempfile
+import secrets
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+MOST_LINKS = 40  # as the kernel has it, path_resolution(7)
 
 
 @dataclass(frozen=True)
@@ -30,28 +40,44 @@ def read(path: str | Path) -> File | None:
         return None
 
 
+def read_start(path: str | Path, most: int) -> bytes:
+    """The first `most` bytes of a regular file. Raises OSError for anything else, such as a FIFO, without waiting."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return file.read(most)
+
+
 def write(path: str | Path, file: File | None) -> None:
     """Puts the file in place, synced to the disk; None removes it. Makes missing directories with mode 0755."""
     target = Path(path)
     if file is None:
-        target.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError), open_directory(target.parent) as directory:
+            os.unlink(target.name, dir_fd=directory)
         return
     make_directory(target.parent)
-    # Through the descriptor: somebody else may own the directory, and exchange what its names lead to.
-    descriptor, new = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(stream.fileno(), file.mode)
-            stream.write(file.content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if file.link and Path(target.parent, file.link).is_file():
-            Path(new).unlink()
-            Path(new).symlink_to(file.link)
-        Path(new).replace(target)
-    except BaseException:
-        Path(new).unlink(missing_ok=True)
-        raise
+    with open_directory(target.parent) as directory:
+        new = f".{target.name}.{secrets.token_hex(6)}"
+        try:
+            _write_new(new, directory, file)
+            if file.link and Path(target.parent, file.link).is_file():
+                os.unlink(new, dir_fd=directory)
+                os.symlink(file.link, new, dir_fd=directory)
+            os.rename(new, target.name, src_dir_fd=directory, dst_dir_fd=directory)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(new, dir_fd=directory)
+            raise
+        os.fsync(directory)
+
+
+def _write_new(name: str, directory: int, file: File) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(name, flags, 0o600, dir_fd=directory), "wb") as stream:
+        os.fchmod(stream.fileno(), file.mode)
+        stream.write(file.content)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def make_directory(path: str | Path, mode: int = 0o755) -> None:
@@ -60,9 +86,56 @@ def make_directory(path: str | Path, mode: int = 0o755) -> None:
     if path.is_dir():
         return
     make_directory(path.parent)
-    path.mkdir(mode, exist_ok=True)  # another run may have made it by now
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)  # refuses a link in its place
+    with open_directory(path.parent) as parent:
+        try:
+            os.mkdir(path.name, mode, dir_fd=parent)
+        except FileExistsError:  # another run may have made it by now
+            return
+        directory = os.open(path.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        try:
+            os.fchmod(directory, mode)
+        finally:
+            os.close(directory)
+
+
+@contextlib.contextmanager
+def open_directory(path: str | Path) -> Iterator[int]:
+    """A descriptor of the directory, for the functions of `os` that take a dir_fd.
+
+    Follows a link only where nobody but root and ourselves can have placed it. Raises OSError for others.
+    """
+    directory = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fchmod(directory, mode)
+        left, links = list(reversed(Path(path).absolute().parts[1:])), 0
+        while left:
+            name = left.pop()
+            target = _link_at(directory, name, path) if name != ".." else None
+            if target is None:
+                inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+            else:
+                links += 1
+                if links > MOST_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+                left += reversed([part for part in target.split("/") if part not in ("", ".")])
+                inner = os.open("/", os.O_RDONLY | os.O_DIRECTORY) if target.startswith("/") else os.dup(directory)
+            os.close(directory)
+            directory = inner
+        yield directory
     finally:
         os.close(directory)
+
+
+def _link_at(directory: int, name: str, path: str | Path) -> str | None:
+    """The target of the link of this name; None if it is no link."""
+    if not stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+        return None
+    if not only_we_write(os.fstat(directory)):
+        raise OSError(
+            errno.ELOOP, f"it leads through the link {name!r} in a directory that others can write to", str(path)
+        )
+    return os.readlink(name, dir_fd=directory)
+
+
+def only_we_write(directory: os.stat_result) -> bool:
+    """Whether only root and our own user can write to a directory."""
+    return directory.st_uid in (0, os.geteuid()) and not directory.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -23,10 +23,19 @@ STALE_WORKERS = f"{PROGRAMS}/stale_workers.py"
 ABORT_TIMEOUT = 10
 
 
+Settings = list[tuple[str, Any]]  # directives and their values; None or an empty text: leave it out
+
+
 def unit(instance: Instance) -> str:
-    """The text of the unit: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.resource-control(5)."""
+    """The text of the unit."""
+    blocks = [f"[{name}]\n" + "".join(_lines(settings)) for name, settings in sections(instance).items()]
+    return f"{MARKER}: the next run overwrites changes made here.\n\n" + "\n".join(blocks)
+
+
+def sections(instance: Instance) -> dict[str, Settings]:
+    """The unit's sections: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.resource-control(5)."""
     after = " ".join(["network-online.target", *instance["after"]])
-    sections = {
+    return {
         "Unit": [
             ("Description", specifiers(_one_line(instance["description"]) or f"Celery worker {instance['name']}")),
             ("Wants", after),
@@ -64,8 +73,6 @@ def unit(instance: Instance) -> str:
         ],
         "Install": [("WantedBy", "multi-user.target")],
     }
-    blocks = [f"[{name}]\n" + "".join(_lines(settings)) for name, settings in sections.items()]
-    return f"{MARKER}: the next run overwrites changes made here.\n\n" + "\n".join(blocks)
 
 
 def stale_workers_command(instance: Instance) -> list[str]:
