@@ -193,6 +193,7 @@ databases:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import hidden_characters
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import that_set
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     Change,
@@ -275,6 +276,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    hidden = list(hidden_characters((DATABASES,), module.params))
+    if hidden:
+        module.fail_json(msg="\n".join(hidden))
     ask_workers = module.params["ask_workers"]
     if not (ask_workers or module.check_mode):
         module.fail_json(msg="ask_workers: false is for check mode. Leave it out, or add `check_mode: true`.")

@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from .._common.options import Option, hidden_characters
 from .._common.quantities import parse_duration, parse_size
+from .names import name_errors
 from .options import WORKER, Instance, node_name, time_limit
 from .secrets import PASSWORD_IN_URL
 
@@ -23,10 +25,19 @@ _REQUIRED = (
 _PARSERS = {"size": parse_size, "duration": parse_duration}
 # Settings without a section, which Celery's command line can't set. (include has an option of its own.)
 _NOT_ON_THE_COMMAND_LINE = ("imports", "timezone")
+_INSTANCES = (Option("instances", "list", "", elements="dict", options=WORKER),)
+_UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+\.(service|socket|target|mount|automount|path|timer|slice|swap|device)")
+# What the unit has without quotes: systemd removes white space around it, and a backslash at the end of a line joins it
+# with the next.
+_UNQUOTED = ("description", "directory", "user", "group")
 
 
 def errors(instances: list[Instance]) -> Iterator[str]:
     """The errors in the instances, each a sentence with the option, its value and what is accepted."""
+    hidden = list(hidden_characters(_INSTANCES, {"instances": instances}))
+    if hidden:  # No other error may repeat such a value.
+        yield from hidden
+        return
     for option, values in (("name", [i["name"] for i in instances]), ("node_name", list(map(node_name, instances)))):
         for value, count in Counter(values).items():
             if count > 1:
@@ -37,13 +48,7 @@ def errors(instances: list[Instance]) -> Iterator[str]:
 
 
 def _errors_of(instance: Instance) -> Iterator[str]:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,199}", instance["name"]) or instance["name"].endswith(
-        ("@", ".service")
-    ):
-        yield (
-            "name is not a valid unit name. Use up to 200 letters, digits, '-', '_', '.' and '@'. Start it with a"
-            " letter or digit, and leave out '.service'."
-        )
+    yield from name_errors(instance["name"])
     for option in _REQUIRED:
         if instance[option] in (None, ""):
             yield f"{option} is required. Set it for this worker or in celery_worker_defaults."
@@ -53,11 +58,30 @@ def _errors_of(instance: Instance) -> Iterator[str]:
     yield from _not_absolute("writable_paths", instance["writable_paths"])
     if instance["concurrency"] is not None and instance["concurrency"] < 1:
         yield f"concurrency {instance['concurrency']} is too small. Use 1 or more."
+    for option in _UNQUOTED:
+        yield from _not_unquoted(option, instance[option])
+    for unit in instance["after"]:
+        if not _UNIT.fullmatch(unit):
+            yield f"after {unit!r} is not the name of a unit. Write it with its type, such as redis-server.service."
+    for directive, value in instance["sandbox"].items():
+        yield from _wrong_directive(directive, value)
     yield from _wrong_quantities(instance)
     for setting, value in instance["settings"].items():
         yield from _wrong_setting(setting, value)
     for variable, value in instance["environment"].items():
         yield from _wrong_variable(variable, value)
+
+
+def _not_unquoted(option: str, text: Any) -> Iterator[str]:
+    if text and (str(text) != str(text).strip() or str(text).endswith("\\")):
+        yield f"{option} {text!r} begins or ends with white space, or ends with a backslash. Remove it."
+
+
+def _wrong_directive(directive: str, value: Any) -> Iterator[str]:
+    if not re.fullmatch("[A-Za-z0-9]+", directive):
+        yield f"sandbox: {directive!r} is not a directive. Write its name as in systemd.exec(5), such as PrivateTmp."
+    for each in value if isinstance(value, (list, tuple)) else [value]:
+        yield from _not_unquoted(f"sandbox: {directive}", each)
 
 
 def _wrong_quantities(instance: Instance) -> Iterator[str]:
@@ -92,7 +116,7 @@ def _wrong_quantities(instance: Instance) -> Iterator[str]:
 
 def _wrong_setting(setting: str, value: Any) -> Iterator[str]:
     if setting == "include":
-        if not (isinstance(value, list) and all(isinstance(module, str) for module in value)):
+        if not (isinstance(value, list) and all(re.fullmatch(r"[\w.]+", str(module)) for module in value)):
             yield f"settings: include {value!r} is not a list of modules. Write a list, such as [shop.reports]."
     elif setting in _NOT_ON_THE_COMMAND_LINE or "_" not in setting:
         yield f"settings: {setting!r} can't be set on Celery's command line. Set it in the application."

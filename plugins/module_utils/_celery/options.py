@@ -42,7 +42,7 @@ SANDBOX = {
 
 WORKER = (
     Option("name", "str", "The name of the systemd unit, without C(.service).", required=True),
-    Option("description", "str", "C(Description=) of the unit. Empty for C(Celery worker NAME).", ""),
+    Option("description", "str", "C(Description=) of the unit. Empty for C(Celery worker NAME).", "", free_text=True),
     Option("app", "str", "The Celery application, as C(celery -A) takes it. Every worker needs one."),
     Option(
         "directory", "str", "The application's directory, C(WorkingDirectory=) of the unit. Every worker needs one."
@@ -102,6 +102,7 @@ WORKER = (
             " O(environment).",
         ),
         {},
+        free_text=True,
     ),
     Option(
         "environment",
@@ -112,6 +113,7 @@ WORKER = (
         ),
         {},
         no_log=True,
+        free_text=True,
     ),
     Option(
         "memory_high",

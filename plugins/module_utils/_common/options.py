@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
+
+from .texts import is_control, is_hidden, printable
 
 # Our own types, each with its grammar (quantities.py) in a sentence. To Ansible they are strings.
 GRAMMAR = {
@@ -24,6 +26,7 @@ class Option:
     type: one of Ansible's types, or one of GRAMMAR.
     description: whole sentences in Ansible's markup. O(name) is the option of that name beside this one.
     default: the value of an option that is not set; None leaves it to Celery, systemd or whichever program reads it.
+    free_text: whether its texts are only data, so that they may have several lines and invisible characters.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Option:
     required: bool = False
     no_log: bool | None = None
     options: tuple[Option, ...] = ()
+    free_text: bool = False
 
     @property
     def ansible_type(self) -> str:
@@ -77,3 +81,34 @@ def with_defaults(options: Iterable[Option], given: Mapping[str, Any]) -> dict[s
             value = list(value or ())
         merged[option.name] = value
     return merged
+
+
+def hidden_characters(options: Iterable[Option], given: Mapping[str, Any], where: str = "") -> Iterator[str]:
+    """An error for each value with a character that could begin another line, or that a terminal would act on.
+
+    Values reach units, cron's file, fstab and messages.
+    """
+    yield from _hidden_in(dict.fromkeys(given), where)
+    for option in options:
+        value = given.get(option.name)
+        for each in value if isinstance(value, (list, tuple)) else [value]:
+            if option.options and isinstance(each, Mapping):
+                name = each.get("name") or each.get("table") or option.name
+                yield from hidden_characters(option.options, each, f"{where}{printable(name)}: ")
+            else:
+                yield from _hidden_in(each, f"{where}{option.name}: ", option.free_text, not option.no_log)
+
+
+def _hidden_in(value: Any, where: str, free_text: bool = False, shown: bool = True) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _hidden_in(key, where)
+            yield from _hidden_in(inner, f"{where}{printable(key)}: ", free_text, shown)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _hidden_in(each, where, free_text, shown)
+    elif isinstance(value, str):
+        found = next(filter(is_control if free_text else is_hidden, value), None)
+        if found is not None:
+            name = f"'{printable(value)}'" if shown else "the value"
+            yield f"{where}{name} contains the character U+{ord(found):04X}. Remove it."

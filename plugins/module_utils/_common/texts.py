@@ -30,9 +30,17 @@ def printable(text: Any, longest: int | None = LONGEST, keep: str = "") -> str:
 
 
 def _shown(character: str) -> str:
-    if unicodedata.category(character) in _NOT_SHOWN:
-        return character.encode("unicode_escape").decode("ascii")
-    return character
+    return character.encode("unicode_escape").decode("ascii") if is_hidden(character) else character
+
+
+def is_hidden(character: str) -> bool:
+    """Whether a terminal or a log may act on the character instead of showing it."""
+    return unicodedata.category(character) in _NOT_SHOWN
+
+
+def is_control(character: str) -> bool:
+    """Whether it is a control character other than white space, or half of a pair of surrogates: no text has these."""
+    return unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r"
 
 
 def printable_data(data: Any, longest: int | None = LONGEST) -> Any:

@@ -22,7 +22,7 @@ def _of_actions(of_job: bool) -> Iterator[Option]:
         )
         columns = f"Other columns that V({action.name}) sets, such as C({{started_at: null, worker: null}})."
         yield Option(action.to_option, "raw", status, action.status if of_job else None)
-        yield Option(action.set_option, "dict", columns, {})
+        yield Option(action.set_option, "dict", columns, {}, free_text=True)
 
 
 CHILD = (
@@ -57,7 +57,7 @@ CHILD = (
     *_of_actions(of_job=False),
     Option("error_column", "str", "A column of the child that gets the message. Empty for none.", Table.error_column),
     Option("error_mode", "str", ERROR_MODE, Table.error_mode, choices=ERROR_MODES),
-    Option("error_message", "str", "The message in O(error_column). By default that of the job."),
+    Option("error_message", "str", "The message in O(error_column). By default that of the job.", free_text=True),
     Option("children", "list", "The children's children, with the same options.", (), elements="dict"),
 )
 
@@ -108,8 +108,8 @@ CELERY = (
 
 REQUEUE = (
     Option("task", "str", "The name of the task.", required=True),
-    Option("args", "list", "Its arguments. C({id}) is the job's id.", Requeue.args, elements="raw"),
-    Option("kwargs", "dict", "Its keyword arguments.", {}),
+    Option("args", "list", "Its arguments. C({id}) is the job's id.", Requeue.args, elements="raw", free_text=True),
+    Option("kwargs", "dict", "Its keyword arguments.", {}, free_text=True),
     Option("queue", "str", "Its queue. Empty for where the application routes it.", Requeue.queue),
 )
 
@@ -186,6 +186,7 @@ DATABASE = (
         "str",
         "The message in O(error_column). It may hold C({id}), C({status}), C({age}) and C({attempts}).",
         Database.error_message,
+        free_text=True,
     ),
     Option("attempts_column", "str", "A column that counts the attempts. Empty for none.", Database.attempts_column),
     Option(
