@@ -21,16 +21,6 @@ options:
       - V(root) acts as each owner in turn.
     type: str
     default: ""
-"""
-
-    SCRIPT = r"""
-options:
-  state:
-    description: V(present) installs the script, its engine, its configuration and its schedule.
-      V(absent) removes all of them. The records of runs are kept.
-    type: str
-    default: present
-    choices: [present, absent]
   cron_schedule:
     description: When cron runs the script, in the grammar of crontab(5). By default every ten
       minutes.
@@ -52,6 +42,16 @@ options:
       weekday:
         description: The days of the week. By default every day.
         type: str
+"""
+
+    SCRIPT = r"""
+options:
+  state:
+    description: V(present) installs the script, its engine, its configuration and its schedule.
+      V(absent) removes all of them. The records of runs are kept.
+    type: str
+    default: present
+    choices: [present, absent]
   metrics_file:
     description: A file for node_exporter's textfile collector, in a directory where the script's
       user may write. Empty for none.

@@ -55,11 +55,15 @@ errors:
   sample: ["once: there is no database 'jbos'. Did you mean 'jobs'?"]
 """
 
+from dataclasses import replace
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec, hidden_characters
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import check
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.schedule import schedule_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
 
 
 def main() -> None:
@@ -73,7 +77,10 @@ def main() -> None:
     )
     params = module.params
     cron_user = params["cron_user"] if params["cron_state"] == "present" else None
-    errors = list(check.errors(SQLite, params["databases"], params["once"], cron_user))
+    errors = list(hidden_characters((DATABASES, replace(DATABASES, name="once"), *CRON_OPTIONS), params))
+    if not errors:  # No other error may repeat such a value.
+        errors += check.errors(SQLite, params["databases"], params["once"], cron_user)
+        errors += schedule_errors(params["cron_schedule"])
     if errors:
         module.fail_json(msg="\n".join(errors), errors=errors)
     module.exit_json(changed=False, errors=[])

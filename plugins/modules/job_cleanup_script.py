@@ -62,10 +62,11 @@ cron_missing:
   sample: false
 """
 
-import shutil
+import contextlib
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import locks, programs
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec, hidden_characters
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import service_identity
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.apply import apply, look
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.check import cron_user_errors
@@ -73,12 +74,15 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.optio
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.plan import (
     CONFIG,
     CRON,
+    LOCK,
     Cron,
     Wanted,
     wanted,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.schedule import schedule_errors, user_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import StuckJobsError, read_options
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
 
 
 def read(params: dict) -> Wanted:
@@ -92,6 +96,8 @@ def read(params: dict) -> Wanted:
         for error in cron_user_errors(params["cron_user"], users):
             raise StuckJobsError(error)
         name = params["cron_user"] or next(iter(users), "root")
+        for error in (*user_errors(name), *schedule_errors(params["cron_schedule"])):
+            raise StuckJobsError(error)
         if name not in users:
             users[name] = service_identity(name)
         cron = Cron({time: value for time, value in params["cron_schedule"].items() if value is not None}, name)
@@ -121,14 +127,18 @@ def main() -> None:
         required_if=[("state", "present", ["script"])],
         supports_check_mode=True,
     )
+    hidden = list(hidden_characters((*SCRIPT_OPTIONS, *CRON_OPTIONS, DATABASES), module.params))
+    if hidden:
+        module.fail_json(msg="\n".join(hidden))
     try:
         after = read(module.params)
-        before = look(after)
-        changed = apply(before, after, module.check_mode)
-    except (StuckJobsError, OSError) as error:
+        with contextlib.nullcontext() if module.check_mode else locks.hold(LOCK):
+            before = look(after)
+            changed = apply(before, after, module.check_mode)
+    except (StuckJobsError, locks.Busy, OSError) as error:
         module.fail_json(msg=str(error))
     # Every cron package of Debian provides crontab(1).
-    cron_missing = CRON in after.files and not shutil.which("crontab")
+    cron_missing = CRON in after.files and not programs.find("crontab")
     module.exit_json(changed=bool(changed), files=changed, cron_missing=cron_missing, diff=diff(before, after))
 
 

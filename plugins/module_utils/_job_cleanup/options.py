@@ -26,6 +26,13 @@ CRON_OPTIONS = (
         ),
         "",
     ),
+    Option(
+        "cron_schedule",
+        "dict",
+        "When cron runs the script, in the grammar of crontab(5). By default every ten minutes.",
+        {},
+        options=SCHEDULE,
+    ),
 )
 SCRIPT_OPTIONS = (
     Option(
@@ -35,13 +42,6 @@ SCRIPT_OPTIONS = (
         " The records of runs are kept.",
         "present",
         choices=("present", "absent"),
-    ),
-    Option(
-        "cron_schedule",
-        "dict",
-        "When cron runs the script, in the grammar of crontab(5). By default every ten minutes.",
-        {},
-        options=SCHEDULE,
     ),
     Option(
         "metrics_file",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths impo
     CONFIGURATION,
     MARKER,
     PROGRAMS,
+    STATE,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import Identity
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import SCHEDULE
@@ -28,6 +30,7 @@ ENGINE = f"{PROGRAMS}/_engine"
 OLD_ENGINES = (f"{PROGRAMS}/stuck_jobs",)  # where older versions installed it
 CONFIG = f"{CONFIGURATION}/job_cleanup.json"
 RECORDS = api.Database.record_directory
+LOCK = f"{STATE}/job_cleanup.lock"
 CRON = "/etc/cron.d/evenkeel-job-cleanup"
 
 TIMES = tuple(option.name for option in SCHEDULE)  # in the order of crontab(5)
@@ -43,9 +46,11 @@ class Cron:
 
     def __str__(self) -> str:
         times = {**dict.fromkeys(TIMES, "*"), "minute": "*/10", **self.schedule}
-        # One run at a time. Its output goes to the journal.
-        command = f"systemd-cat -t evenkeel-job-cleanup flock -n {RECORDS}/{self.user} {SCRIPT} --quiet"
-        return f"{MARKER}\n{' '.join(times[each] for each in TIMES)} {self.user} {command}\n"
+        # One run at a time. Its output goes to the journal. By their paths, as cron's PATH may be any.
+        command = ["/usr/bin/systemd-cat", "-t", "evenkeel-job-cleanup", "/usr/bin/flock", "-n"]
+        command += [f"{RECORDS}/{self.user}", SCRIPT, "--quiet"]
+        line = shlex.join(command).replace("%", "\\%")  # cron would end the command at a %
+        return f"{MARKER}\n{' '.join(times[each] for each in TIMES)} {self.user} {line}\n"
 
 
 @dataclass(frozen=True)

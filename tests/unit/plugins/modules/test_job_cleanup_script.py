@@ -8,13 +8,14 @@ import subprocess
 import sys
 
 import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import locks, programs
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import apply, plan
 from ansible_collections.evenkeel.celery.plugins.modules import job_cleanup_script
 from module_args import patch_module_args
 from project import PROJECT
 
 SCRIPT = PROJECT / "roles" / "job_cleanup" / "files" / "cleanup_stuck_jobs.py"
-NAMES = ("PROGRAMS", "SCRIPT", "ENGINE", "CONFIG", "RECORDS", "CRON")
+NAMES = ("PROGRAMS", "SCRIPT", "ENGINE", "CONFIG", "RECORDS", "CRON", "LOCK")
 
 
 @pytest.fixture
@@ -63,9 +64,16 @@ def test_the_script_is_installed_idempotently_runs_and_is_removed(module, tmp_pa
 
 
 def test_the_result_tells_whether_cron_is_missing(module, database, monkeypatch):
-    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr(programs, "PATH", "/nowhere")
     assert module(script="", databases=[database], cron_state="present")["cron_missing"]
     assert not module(script="", databases=[database])["cron_missing"]
+
+
+def test_only_one_run_changes_the_files(module, database):
+    with locks.hold(plan.LOCK):
+        assert "Another run (process" in module(script="", databases=[database])["msg"]
+        assert module(script="", databases=[database], _ansible_check_mode=True)["changed"]
+    assert module(script="", databases=[database])["changed"]
 
 
 def test_a_cron_user_that_does_not_exist_is_an_error(module, tmp_path):

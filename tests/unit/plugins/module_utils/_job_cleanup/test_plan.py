@@ -34,6 +34,6 @@ def test_the_script_is_installed_with_its_configuration_and_its_engine():
 def test_cron_runs_the_script_every_ten_minutes_by_default():
     marker, line = str(Cron({}, "app")).splitlines()
     assert marker == "# Managed by evenkeel.celery"
-    assert line.startswith("*/10 * * * * app systemd-cat ")
+    assert line.startswith("*/10 * * * * app /usr/bin/systemd-cat ")
     assert line.endswith("/cleanup_stuck_jobs.py --quiet")
     assert str(Cron({"minute": "7", "weekday": "1-5"}, "app")).splitlines()[1].startswith("7 * * * 1-5 app ")
