@@ -19,6 +19,8 @@ description:
     enough memory for what is swapped out. Check mode does so too.
   - Only a swap file is ever replaced or removed. Anything else at O(path) is an error.
   - The next run completes or cleans up an interrupted one.
+  - A file that others can open, or once could, is replaced: its former owner may still hold it open.
+  - The directory, and all above it, have to be such that only root can write to them.
   - An existing line in C(/etc/fstab) keeps its options, such as C(nofail) or C(pri=10), except C(noauto).
 extends_documentation_fragment:
   - evenkeel.celery.swapfile
@@ -57,12 +59,16 @@ steps:
   sample: [make /swapfile.evenkeel-new, swapon /swapfile.evenkeel-new]
 """
 
+import contextlib
 import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import locks, programs
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec, hidden_characters
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import STATE
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import format_size, parse_size
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import printable
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import settings
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import PAGE, Runner, apply, look
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.options import SWAP
@@ -75,6 +81,8 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import 
     check,
     plan,
 )
+
+LOCK = f"{STATE}/swap.lock"
 
 
 def read_size(params: dict, name: str, least: int = 0) -> int:
@@ -93,7 +101,7 @@ def read_path(path: str) -> str:
         raise SwapError(
             f"path: {path!r} can't be a swap file. Set an absolute path without white space and backslashes."
         )
-    return os.path.normpath(path)
+    return "/" + os.path.normpath(path).lstrip("/")
 
 
 def read_swappiness(swappiness: int | None) -> int | None:
@@ -103,14 +111,15 @@ def read_swappiness(swappiness: int | None) -> int | None:
 
 
 def runner(module: AnsibleModule):
-    module.run_command_environ_update = {"LC_ALL": "C.UTF-8"}
-
     def run(tool: str, *arguments: str) -> None:
         code, _output, errors = module.run_command(
-            [module.get_bin_path(tool) or tool, *arguments], handle_exceptions=False
+            [programs.find(tool) or tool, *arguments],
+            environ_update=programs.ENVIRONMENT,
+            use_unsafe_shell=False,
+            handle_exceptions=False,
         )
         if code:
-            raise SwapError(errors.strip() or f"{tool} ended with exit code {code}.")
+            raise SwapError(printable(errors.strip()) or f"{tool} ended with exit code {code}.")
 
     return run
 
@@ -154,13 +163,17 @@ def main() -> None:
         argument_spec=argument_spec(SWAP),
         supports_check_mode=True,
     )
+    hidden = list(hidden_characters(SWAP, module.params))
+    if hidden:
+        module.fail_json(msg="\n".join(hidden))
     try:
-        result = ensure(module)
+        with contextlib.nullcontext() if module.check_mode else locks.hold(LOCK):
+            result = ensure(module)
     except UnsupportedError as error:
         if module.params["unsupported"] == "skip":
             module.exit_json(changed=False, skipped=True, skip_reason=str(error))
         module.fail_json(msg=str(error))
-    except (SwapError, OSError) as error:
+    except (SwapError, locks.Busy, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable
 
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import files
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import format_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import (
     MIB,
@@ -29,12 +30,13 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import 
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 LABEL = "evenkeel"
+_FIELDS = re.compile("[ \t]+")  # other white space may be in a name
 
 
 def look(path: str) -> Host:
     """The host as it is; reads only."""
     # The path as /proc/swaps will have it; a link at the path itself is not followed.
-    directory = Path(path).parent.resolve()
+    directory = Path(os.path.realpath(Path(path).parent))
     real = str(directory / Path(path).name)
     areas = parse_swaps(_read("/proc/swaps"))
     file, new = (_look_at(each, areas) for each in (real, f"{real}.{LABEL}-new"))
@@ -48,7 +50,22 @@ def look(path: str) -> Host:
         disk.f_bavail * disk.f_frsize,
         parse_available(_read("/proc/meminfo")),
         sum(size - used for area, (size, used) in areas.items() if area not in (file.path, new.path)),
+        _shared(Path(path).parent),
     )
+
+
+def _shared(directory: Path) -> str:
+    """The first directory, from the top, in which others than root could exchange a name on the way; empty if none."""
+    try:
+        with files.open_directory(directory):  # refuses links in such directories
+            pass
+    except OSError:
+        return str(directory)
+    real = Path(os.path.realpath(directory))
+    for each in reversed([real, *real.parents]):
+        if not files.only_we_write(each.stat()):
+            return str(each)
+    return ""
 
 
 def _look_at(path: str, areas: dict[str, tuple[int, int]]) -> File:
@@ -79,8 +96,7 @@ def _swap_size(path: str) -> int | None:
 
     None if the file has no such header.
     """
-    with Path(path).open("rb") as file:
-        header = file.read(PAGE)
+    header = files.read_start(path, PAGE)
     if not header.endswith(b"SWAPSPACE2"):
         return None
     return (struct.unpack_from("=I", header, 1028)[0] + 1) * PAGE
@@ -93,8 +109,8 @@ def _read(path: str) -> str:
 def parse_swaps(text: str) -> dict[str, tuple[int, int]]:
     """The size and the used bytes of each active swap area, from the text of /proc/swaps."""
     areas = {}
-    for line in text.splitlines()[1:]:
-        path, _kind, size, used, _priority = line.split()
+    for line in text.rstrip("\n").split("\n")[1:]:
+        path, _kind, size, used, _priority = _FIELDS.split(line)
         areas[unescape(path)] = (int(size) * 1024, int(used) * 1024)
     return areas
 
@@ -102,12 +118,12 @@ def parse_swaps(text: str) -> dict[str, tuple[int, int]]:
 def parse_filesystem(mountinfo: str, directory: str) -> str:
     """The type of the file system that a directory, given without links, is on."""
     best, found = "", ""
-    for line in mountinfo.splitlines():
+    for line in mountinfo.rstrip("\n").split("\n"):
         mount, filesystem = line.split(" - ", 1)
-        point = unescape(mount.split()[4])
+        point = unescape(mount.split(" ")[4])
         # A later mount hides an earlier one at the same place.
         if os.path.commonpath([point, directory]) == point and len(point) >= len(best):
-            best, found = point, filesystem.split()[0]
+            best, found = point, filesystem.split(" ")[0]
     return found
 
 
@@ -139,7 +155,8 @@ class Runner:
 
     def make(self, path: str) -> None:
         filesystem = self.look().filesystem
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), 0o600)  # whatever the umask
             if filesystem == "btrfs":
                 # No compression and no copy-on-write, in this order, and while the file is empty.
                 self.run("chattr", "-c", path)
@@ -157,10 +174,6 @@ class Runner:
                 self.log(f"{format_size(written)} of {format_size(self.size)} written")
             file.write(bytes(min(MIB, self.size - written)))
         file.flush()
-
-    def protect(self, path: str) -> None:
-        os.chown(path, 0, 0)
-        Path(path).chmod(0o600)
 
     def on(self, path: str) -> None:
         self.run("swapon", path)

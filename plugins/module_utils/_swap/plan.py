@@ -50,6 +50,7 @@ class File:
 
     @property
     def private(self) -> bool:
+        """Whether it is root's alone. Who once could open another one may still hold it open, and read what is in it."""
         return (self.mode, self.owner) == (0o600, (0, 0))
 
     @property
@@ -74,6 +75,7 @@ class Host:
     free: int = 0  # on the disk
     memory: int = 0  # available without swapping
     elsewhere: int = 0  # free in other swap areas
+    shared: str = ""  # a directory, on the way to the file, in which others than root could exchange names
 
     def as_data(self) -> dict[str, Any]:
         leftover = {} if self.new.kind == "nothing" else {"leftover": self.new.path}
@@ -82,7 +84,6 @@ class Host:
 
 _WORDS = {
     "make": "make {}",
-    "protect": "give {} to root, mode 0600",
     "on": "swapon {}",
     "off": "swapoff {}",
     "rename": "give {} its final name",
@@ -106,13 +107,12 @@ def plan(now: Host, size: int | None) -> list[Step]:
         raise SwapError(f"path {file.path} is a {file.kind} and is left as it is. Move it away, or set another path.")
     if size is None:
         return _gone(file) + _gone(new)
-    if file.size == size:
-        steps = [] if file.private else [Step("protect", file.path)]
-        return steps + _served(file) + _gone(new)
+    if file.size == size and file.private:
+        return _served(file) + _gone(new)
     steps = []
     # The new file of an interrupted run is used if it has the wanted size.
     if new.size != size or not new.private:
-        if new.active and file.size:
+        if new.active and file.size and file.private:
             steps += _served(file)
             file = replace(file, active=True)
         steps += [*_gone(new), Step("make", new.path)]
@@ -141,6 +141,11 @@ def _gone(file: File) -> list[Step]:
 def check(now: Host, steps: Sequence[Step], size: int | None, reserve: int) -> None:
     """Raises SwapError if anything would keep the plan from succeeding, before it is begun."""
     verbs = [step.verb for step in steps]
+    if now.shared and (size is not None or steps):
+        raise SwapError(
+            f"path {now.file.path}: others than root can write to {now.shared}, and could exchange the file. Set a path"
+            f" whose directories only root can write to, or correct that one (chown root:root, chmod go-w)."
+        )
     if size is not None and steps:
         _check_place(now)
     if "make" in verbs:

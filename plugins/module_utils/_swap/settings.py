@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,7 +50,7 @@ def plan(now: Settings, paths: Sequence[str], present: bool, swappiness: int | N
 def with_swap(fstab: str, paths: Sequence[str]) -> str:
     """fstab with one line for the swap file, which switches it on at boot. An existing line keeps its other options."""
     kept, found = [], False
-    for line in fstab.splitlines(keepends=True):
+    for line in _lines(fstab):
         if not _is_of(line, paths):
             kept.append(line)
         elif not found:
@@ -63,17 +64,26 @@ def with_swap(fstab: str, paths: Sequence[str]) -> str:
 
 
 def without_swap(fstab: str, paths: Sequence[str]) -> str:
-    return "".join(line for line in fstab.splitlines(keepends=True) if not _is_of(line, paths))
+    return "".join(line for line in _lines(fstab) if not _is_of(line, paths))
+
+
+def _lines(fstab: str) -> list[str]:
+    return re.findall(r"[^\n]*\n|[^\n]+", fstab)
+
+
+def _fields(line: str) -> list[str]:
+    """The fields of a line, fstab(5): only spaces and tabs are between them."""
+    return re.findall(r"[^ \t\n]+", line)
 
 
 def _is_of(line: str, paths: Sequence[str]) -> bool:
-    source, _mount_point, kind, *_rest = [*line.split(), "", "", ""]
+    source, _mount_point, kind, *_rest = [*_fields(line), "", "", ""]
     return source in paths and kind == "swap"
 
 
 def _automatic(line: str) -> str:
     """The line without `noauto`, and otherwise unchanged."""
-    fields = line.split()
+    fields = _fields(line)
     options = fields[3].split(",") if len(fields) > 3 else []
     if "noauto" not in options:
         return line
@@ -83,7 +93,7 @@ def _automatic(line: str) -> str:
 
 def shown(settings: Settings, paths: Sequence[str]) -> dict[str, str]:
     """The settings by the file that holds them; of fstab only the swap file's lines, as others may have passwords."""
-    lines = (line for line in settings.fstab.splitlines(keepends=True) if _is_of(line, paths))
+    lines = (line for line in _lines(settings.fstab) if _is_of(line, paths))
     return {FSTAB: "".join(lines), SYSCTL: settings.sysctl, KERNEL: f"{settings.swappiness}\n"}
 
 

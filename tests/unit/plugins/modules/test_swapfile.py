@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import locks
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import settings
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import Runner
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.options import SWAP
@@ -21,6 +22,12 @@ FRESH = Settings("", "", 60)
 SET = Settings(f"{PATH} none swap sw 0 0\n", "# Managed by evenkeel.celery\nvm.swappiness = 10\n", 10)
 INACTIVE = File(PATH, "swap file", 2 * G, 2 * G)
 ACTIVE = replace(EMPTY, file=replace(INACTIVE, active=True))
+
+
+@pytest.fixture(autouse=True)
+def lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LOCK", str(tmp_path / "lock"))
+    return tmp_path / "lock"
 
 
 def run(monkeypatch, capsys, host, before=SET, check_mode=True, **params):
@@ -79,6 +86,14 @@ def test_an_unsupported_file_system_is_an_error_or_skipped(monkeypatch, capsys):
     assert run(monkeypatch, capsys, host, unsupported="skip")[0]["skipped"]
 
 
+def test_only_one_run_changes_the_swap_and_check_mode_does_not_wait_for_it(monkeypatch, capsys, lock):
+    with locks.hold(lock):
+        result, taken = run(monkeypatch, capsys, EMPTY, check_mode=False)
+        assert "Another run (process" in result["msg"]
+        assert not taken
+        assert run(monkeypatch, capsys, EMPTY)[0]["changed"]
+
+
 @pytest.mark.parametrize(
     ("params", "words"),
     [
@@ -89,6 +104,7 @@ def test_an_unsupported_file_system_is_an_error_or_skipped(monkeypatch, capsys):
         ({"path": "/"}, "path: '/' can't be a swap file"),
         ({"swappiness": 201}, "swappiness: 201 is out of range. Set a number from 0 to 200"),
         ({"path": "/a\\b"}, "can't be a swap file"),
+        ({"path": "/a\u2028b"}, "path: '/a\\u2028b' contains the character U+2028. Remove it."),
         ({"path": "/a b"}, "path: '/a b' can't be a swap file"),
     ],
 )

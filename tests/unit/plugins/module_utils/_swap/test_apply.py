@@ -10,6 +10,8 @@ import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import apply as swap_apply
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import Runner
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import MIB, File, Host, SwapError
+from hypothesis import given
+from hypothesis import strategies as st
 
 PATH, NEW = "/swapfile", "/swapfile.evenkeel-new"
 G = 1 << 30
@@ -55,6 +57,46 @@ MOUNTS = """\
 )
 def test_the_file_system_is_that_of_the_nearest_mount(directory, filesystem):
     assert swap_apply.parse_filesystem(MOUNTS, directory) == filesystem
+
+
+def escaped(path):
+    """As the kernel prints a path (seq_path)."""
+    return "".join(f"\\{ord(each):03o}" if each in " \t\n\\" else each for each in path)
+
+
+PATHS = st.lists(st.text(st.characters(blacklist_characters="/\0"), min_size=1), max_size=3).map(
+    lambda names: "/" + "/".join(name for name in names if name not in (".", ".."))
+)
+
+
+@given(st.dictionaries(PATHS, st.tuples(st.integers(0, 2**40), st.integers(0, 2**40))))
+def test_swap_areas_are_found_whatever_their_names(areas):
+    lines = [f"{escaped(path)}   file\t\t{size}\t\t{used}\t\t-2\n" for path, (size, used) in areas.items()]
+    found = swap_apply.parse_swaps("".join(["Filename\tType\tSize\tUsed\tPriority\n", *lines]))
+    assert found == {path: (size * 1024, used * 1024) for path, (size, used) in areas.items()}
+
+
+@given(st.dictionaries(PATHS, st.sampled_from(["ext4", "tmpfs", "fuse.a-b"]), min_size=1))
+def test_mounts_are_found_whatever_their_names(mounts):
+    lines = [f"1 0 0:1 / {escaped(path)} rw shared:1 - {kind} - rw\n" for path, kind in mounts.items()]
+    for path, kind in mounts.items():
+        assert swap_apply.parse_filesystem("".join(lines), path) == kind
+
+
+@pytest.mark.parametrize(
+    ("directory", "shared"), [("/", ""), ("/usr/share", ""), ("/tmp/a", "/tmp/a"), ("/tmp", "/tmp"), ("/proc/self", "")]
+)
+def test_a_directory_in_which_others_can_exchange_names_is_found(directory, shared):
+    assert swap_apply._shared(Path(directory)) == shared
+
+
+def test_a_link_in_a_directory_of_others_is_found(tmp_path):
+    tmp_path.chmod(0o777)
+    (tmp_path / "link").symlink_to("/usr")
+    (tmp_path / "loop").symlink_to("loop")
+    assert swap_apply._shared(tmp_path / "link") == str(tmp_path / "link")
+    with pytest.raises(OSError, match="Too many levels"):
+        swap_apply.look(str(tmp_path / "loop" / "swap"))
 
 
 def header(pages):

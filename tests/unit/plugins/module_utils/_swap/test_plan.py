@@ -50,9 +50,6 @@ class Kernel(Runner):
         assert file.kind == "nothing"
         return {name: swap(file.path, self.size)}
 
-    def protect(self, name, file):
-        return {name: replace(file, mode=0o600, owner=(0, 0))}
-
     def on(self, name, file):
         assert file.size and not file.active
         self.proven.append(file.path)
@@ -107,13 +104,22 @@ def test_a_host_with_swap_loses_it_only_while_the_new_file_is_renamed(host, size
     kernel = Kernel(host, size)
     steps = plan(host, size)
     apply(kernel, host, steps)
-    was_served = host.file.active or (host.new.active and host.file.size)
+    was_served = host.file.active or (host.new.active and host.file.size and host.file.private)
     for number, moment in enumerate(kernel.history):
         # A reboot finds a complete swap file at the path, if there was one before.
         assert moment.file.size or not host.file.size
         # There is no swap only while the proven new file is renamed.
         if was_served and not (moment.file.active or moment.new.active):
             assert verbs(steps[number:]) in (["rename new", "on file"], ["on file"])
+
+
+@given(hosts, sizes)
+def test_a_file_of_another_users_is_never_switched_on(host, size):
+    kernel = Kernel(host, size)
+    apply(kernel, host, plan(host, size))
+    before = {file.path: file for file in (host.file, host.new)}
+    for file in (file for moment in kernel.history for file in (moment.file, moment.new)):
+        assert not file.active or file.private or file == before[file.path]
 
 
 @given(hosts, sizes, st.lists(st.booleans(), max_size=8))
@@ -161,7 +167,9 @@ LEFT = swap(NEW)
         (EMPTY, None, []),
         (replace(EMPTY, file=swap(active=True)), 2 * G, []),
         (replace(EMPTY, file=swap()), 2 * G, ["on file"]),
-        (replace(EMPTY, file=swap(active=True, mode=0o644)), 2 * G, ["protect file"]),
+        (replace(EMPTY, file=swap(mode=0o644)), 2 * G, REPLACE),
+        (replace(EMPTY, file=swap(owner=(1000, 0))), 2 * G, REPLACE),
+        (replace(EMPTY, file=swap(active=True, mode=0o644)), 2 * G, ["make new", "on new", "off file", *REPLACE[2:]]),
         (replace(EMPTY, file=swap(active=True)), G, ["make new", "on new", "off file", *REPLACE[2:]]),
         (replace(EMPTY, file=swap(size=0)), 2 * G, REPLACE),
         (replace(EMPTY, file=swap(active=True)), None, ["off file", "remove file"]),
@@ -191,6 +199,9 @@ def test_anything_but_a_swap_file_is_left_alone(kind, size):
     [
         (replace(EMPTY, filesystem="overlay"), G, "is on overlay, which does not support swap files.*ext4"),
         (replace(EMPTY, filesystem=""), G, "directory / does not exist"),
+        (replace(EMPTY, shared="/srv/shop"), 2 * G, "others than root can write to /srv/shop.*chown root:root"),
+        (replace(EMPTY, file=swap(active=True), shared="/srv"), 2 * G, "others than root can write to /srv"),
+        (replace(EMPTY, file=swap(), shared="/srv"), None, "others than root can write to /srv"),
         (replace(EMPTY, free=2 * G), 2 * G, "size 2G and reserve 1G do not fit into the 2048M"),
         (replace(EMPTY, file=swap(active=True), free=G), G, "remove it first"),
         (replace(EMPTY, file=swap(active=True, used=G), memory=G), None, "1024M of memory is swapped out to it"),

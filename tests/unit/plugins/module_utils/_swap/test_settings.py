@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import settings
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.settings import Settings
+from hypothesis import given
+from hypothesis import strategies as st
 
 PATHS = ["/swapfile", "/disk/swapfile"]  # as given, and without links
 ROOT = "UUID=1b2c / ext4 defaults 0 1\n"
@@ -31,6 +33,18 @@ LINE = "/swapfile none swap sw 0 0\n"
 def test_fstab_has_one_line_that_keeps_its_options(before, after):
     assert settings.with_swap(before, PATHS) == after
     assert settings.with_swap(after, PATHS) == after
+
+
+@given(
+    st.text()
+    | st.lists(st.sampled_from(["/swapfile", "none", "swap", " ", "\t", "\n", "\x0c", "\x85", "#"])).map("".join)
+)
+def test_whatever_is_in_fstab_the_line_is_added_and_removed_and_nothing_else(fstab):
+    others = settings.without_swap(fstab, PATHS)
+    added = settings.with_swap(others, PATHS)
+    assert added == others + ("" if others.endswith("\n") or not others else "\n") + LINE
+    assert settings.without_swap(added, PATHS).rstrip("\n") == others.rstrip("\n")
+    assert settings.with_swap(settings.with_swap(fstab, PATHS), PATHS) == settings.with_swap(fstab, PATHS)
 
 
 def test_only_the_swap_files_lines_are_removed_from_fstab():
