@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+from .texts import printable
+
+_NUMBER = r"([0-9]{1,20}(?:\.[0-9]{1,20})?)(?![0-9.])"
+_SIZE = re.compile(_NUMBER + " *([KMGT]?)(?:i?B)?", re.IGNORECASE | re.ASCII)
 _POWER = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 # systemd.time(7); a bare number is seconds.
@@ -21,16 +24,21 @@ _UNIT = {
     604800: ("w", "week", "weeks"),
 }
 _SECONDS = {name: seconds for seconds, names in _UNIT.items() for name in names}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
+_DURATION = re.compile(_NUMBER + " *([a-z]*) *")
+MOST_BYTES = 2**63 - 1  # what the kernel counts
+LONGEST = 36500 * 86400  # seconds; far below what systemd and Python count
 
 
 def parse_size(text: object) -> int:
     """Bytes of a size such as 500M, 2G, 1.5GiB or 1048576, in powers of 1024 as in systemd. Raises ValueError."""
     found = _SIZE.fullmatch(str(text).strip())
     if not found:
-        raise ValueError(f"{text!r} is not a size: write a number with K, M, G or T, such as 500M or 2G")
+        raise ValueError(f"{_shown(text)} is not a size: write a number with K, M, G or T, such as 500M or 2G")
     number, unit = found.groups()
-    return int(Decimal(number) * 1024 ** _POWER[unit.upper()])
+    size = int(Decimal(number) * 1024 ** _POWER[unit.upper()])
+    if size > MOST_BYTES:
+        raise ValueError(f"{_shown(text)} is too large: write at most 8388607T")
+    return size
 
 
 def parse_duration(text: object) -> float:
@@ -38,8 +46,15 @@ def parse_duration(text: object) -> float:
     rest = str(text).strip()
     parts = _DURATION.findall(rest)
     if not parts or _DURATION.sub("", rest) or any(unit not in _SECONDS for number, unit in parts):
-        raise ValueError(f"{text!r} is not a duration: write 300 (seconds), 30s, 5min, 2h or '1h 30min'")
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        raise ValueError(f"{_shown(text)} is not a duration: write 300 (seconds), 30s, 5min, 2h or '1h 30min'")
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds > LONGEST:
+        raise ValueError(f"{_shown(text)} is too long: write at most 36500d")
+    return seconds
+
+
+def _shown(text: object) -> str:
+    return f"'{printable(text, 80)}'"
 
 
 def format_size(size: int) -> str:

@@ -1,5 +1,7 @@
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import (
+    LONGEST,
+    MOST_BYTES,
     format_size,
     parse_duration,
     parse_size,
@@ -33,13 +35,13 @@ def test_durations(text, seconds):
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "M", "-1G", "2X", "1 2", "infinity", None, "2G; rm"])
+@pytest.mark.parametrize("text", ["", "M", "-1G", "2X", "1 2", "infinity", None, "2G; rm", "٣G", "2\nG", "9" * 5000])
 def test_what_is_not_a_size_is_an_error(text):
     with pytest.raises(ValueError, match="is not a size"):
         parse_size(text)
 
 
-@pytest.mark.parametrize("text", ["", "s", "-5", "5 parsecs", "1h!", None])
+@pytest.mark.parametrize("text", ["", "s", "-5", "5 parsecs", "1h!", None, "٣s", "1\n2", "9" * 5000])
 def test_what_is_not_a_duration_is_an_error(text):
     with pytest.raises(ValueError, match="is not a duration"):
         parse_duration(text)
@@ -48,3 +50,20 @@ def test_what_is_not_a_duration_is_an_error(text):
 @given(st.integers(min_value=0, max_value=2**60))
 def test_a_formatted_size_is_parsed_as_the_same_size(size):
     assert parse_size(format_size(size)) == size
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"), [(parse_size, "8388608T"), (parse_duration, "36501d"), (parse_duration, "9" * 15 + "w")]
+)
+def test_what_no_machine_counts_is_an_error(parse, text):
+    with pytest.raises(ValueError, match="write at most"):
+        parse(text)
+
+
+@given(st.text() | st.text("0123456789.KMGTiBsmhdw ") | st.integers() | st.floats() | st.none())
+def test_every_input_is_a_number_within_its_limits_or_an_error(value):
+    for parse, most in ((parse_size, MOST_BYTES), (parse_duration, LONGEST)):
+        try:
+            assert 0 <= parse(value) <= most
+        except ValueError as error:
+            assert "write" in str(error)
