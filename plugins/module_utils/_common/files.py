@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .paths import is_public
+
 MOST_LINKS = 40  # as the kernel has it, path_resolution(7)
 
 
@@ -81,9 +83,15 @@ def _write_new(name: str, directory: int, file: File) -> None:
 
 
 def make_directory(path: str | Path, mode: int = 0o755) -> None:
-    """Makes the directory with this mode, whatever the umask, and missing parents with mode 0755."""
+    """Makes the directory with this mode, whatever the umask, and missing parents with mode 0755.
+
+    Those of ours that all may enter get mode 0755 again: an older version, or somebody's umask, may have closed them.
+    """
     path = Path(path)
     if path.is_dir():
+        for each in (path, *path.parents):
+            if is_public(str(each)):
+                _make_public(each)
         return
     make_directory(path.parent)
     with open_directory(path.parent) as parent:
@@ -96,6 +104,15 @@ def make_directory(path: str | Path, mode: int = 0o755) -> None:
             os.fchmod(directory, mode)
         finally:
             os.close(directory)
+
+
+def _make_public(path: Path) -> None:
+    with open_directory(path) as directory:
+        now = os.fstat(directory)
+        if stat.S_IMODE(now.st_mode) != 0o755:
+            os.fchmod(directory, 0o755)
+        if now.st_uid != os.geteuid():
+            os.fchown(directory, os.geteuid(), os.getegid())
 
 
 @contextlib.contextmanager

@@ -23,3 +23,8 @@ def environment_path(service: str) -> str:
 def program_directory(service: str) -> str:
     """Each service has its own programs, so that one can be rolled back without the others."""
     return f"{PROGRAMS}/{service}"
+
+
+def is_public(path: str) -> bool:
+    """Whether it is a directory of ours that all users may enter, as workers and cron's users read files in it."""
+    return path in (CONFIGURATION, PROGRAMS, STATE, f"{STATE}/job_cleanup") or path.startswith(f"{PROGRAMS}/")

@@ -36,6 +36,8 @@ def apply(before: dict[str, files.File | None], wanted: Wanted, check_mode: bool
     changed.sort(key=lambda path: (path == CRON) == (CRON in wanted.files))  # cron's file: written last, removed first
     records = [user for user in wanted.users if not _is_private(_records_of(user), user)]
     if not check_mode:
+        for directory in {Path(path).parent for path in wanted.files}:
+            files.make_directory(directory)
         for user in records:
             _make_private(_records_of(user), user)
         for path in changed:
@@ -49,16 +51,19 @@ def _records_of(user: Identity) -> Path:
 
 
 def _is_private(directory: Path, user: Identity) -> bool:
-    if not directory.is_dir():
+    try:
+        status = directory.lstat()
+    except FileNotFoundError:
         return False
-    status = directory.stat()
-    return (status.st_uid, stat.S_IMODE(status.st_mode)) == (user.uid, 0o700)
+    return (status.st_uid, status.st_mode) == (user.uid, stat.S_IFDIR | 0o700)
 
 
 def _make_private(directory: Path, user: Identity) -> None:
+    files.make_directory(directory.parent)
     files.make_directory(directory, 0o700)
-    directory.chmod(0o700)
-    os.chown(directory, user.uid, user.gid)
+    with files.open_directory(directory) as opened:
+        os.fchmod(opened, 0o700)
+        os.fchown(opened, user.uid, user.gid)
 
 
 def _remove_empty(directory: Path) -> None:

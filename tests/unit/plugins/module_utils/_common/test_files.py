@@ -2,7 +2,7 @@ import os
 import stat
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._common import files
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import files, paths
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
 
 
@@ -28,6 +28,16 @@ def test_a_file_and_missing_directories_are_made_with_their_modes_whatever_the_u
     )
     assert [each.name for each in path.parent.iterdir()] == ["c"]
     assert files.read(path) == File(b"text", 0o640)
+
+
+def test_directories_of_ours_that_were_closed_are_opened_again_and_no_others(tmp_path, umask, monkeypatch):
+    monkeypatch.setattr(paths, "PROGRAMS", str(tmp_path / "lib" / "evenkeel"))
+    ours = tmp_path / "lib" / "evenkeel" / "w"
+    ours.mkdir(parents=True)
+    for each, closed in ((ours, 0o700), (ours.parent, 0o777), (ours.parent.parent, 0o700)):
+        each.chmod(closed)
+    files.write(ours / "watchdog.py", File(b""))
+    assert [mode(each) for each in (ours, ours.parent, ours.parent.parent)] == [0o755, 0o755, 0o700]
 
 
 def test_a_file_is_replaced_and_removed(tmp_path):
