@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3 -I
 # Managed by evenkeel.celery
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -37,6 +37,8 @@ from typing import Any
 
 # Write no bytecode of the engine to /usr/local/lib/evenkeel.
 sys.dont_write_bytecode = True
+# Isolated (-I), as neither root's environment nor the working directory may change what is imported.
+sys.path.append(str(Path(__file__).resolve().parent))
 
 from _engine._common.quantities import parse_duration  # noqa: E402
 from _engine._stuck_jobs.api import (  # noqa: E402

@@ -51,7 +51,7 @@ def test_the_script_is_installed_idempotently_runs_and_is_removed(module, tmp_pa
     assert f"7 * * * * {getpass.getuser()} " in cron["after"]
 
     script = next(file for file in done["files"] if file.endswith("cleanup_stuck_jobs.py"))
-    helped = subprocess.run([sys.executable, "-E", "-s", script, "--help"], capture_output=True, text=True, check=True)
+    helped = subprocess.run([sys.executable, "-I", script, "--help"], capture_output=True, text=True, check=True)
     assert "--undo" in helped.stdout
     assert not module(**options, cron_state="present")["changed"]
 

@@ -24,9 +24,9 @@ def script(tmp_path, jobs):
     config = tmp_path / "job_cleanup.json"
     config.write_text(json.dumps({"databases": [jobs]}))
 
-    def run(*args):
-        command = [sys.executable, "-E", "-s", str(home / "cleanup_stuck_jobs.py"), "--config", str(config), *args]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+    def run(*args, **options):
+        command = [sys.executable, "-I", str(home / "cleanup_stuck_jobs.py"), "--config", str(config), *args]
+        return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
     run.config = config
     return run
@@ -53,6 +53,16 @@ def test_dry_run_table_and_exit_codes(script, jobs):
     assert script().returncode == 0
     assert statuses(jobs) == ["failed", "pending", "completed"]
     assert script("--dry-run").returncode == 0
+
+
+def test_nothing_is_imported_from_the_working_directory_or_the_callers_environment(script, tmp_path):
+    evil = tmp_path / "evil"
+    evil.mkdir()
+    for name in ("json", "argparse", "sitecustomize", "_engine"):
+        (evil / f"{name}.py").write_text("raise SystemExit('imported')")
+    first_line = (PROJECT / "roles/job_cleanup/files/cleanup_stuck_jobs.py").read_text().splitlines()[0]
+    assert first_line == "#!/usr/bin/python3 -I"
+    assert script("--dry-run", cwd=evil, env={"PYTHONPATH": str(evil)}).returncode == 3
 
 
 def test_the_table_shows_the_first_rows_and_json_shows_all(script, jobs):
