@@ -106,6 +106,7 @@ import contextlib
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.names import name_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import (
     WORKER,
     Instance,
@@ -135,7 +136,10 @@ def main() -> None:
     kind = KINDS[module.params["kind"]]
     instances = [complete(instance, kind.options) for instance in module.params["instances"]]
     try:
-        errors = list(kind.errors(instances)) if module.params["state"] == "present" else []
+        if module.params["state"] == "present":
+            errors = list(kind.errors(instances))
+        else:
+            errors = [error for instance in instances for error in name_errors(instance["name"])]
         if errors:
             raise plan.PlanError("\n".join(errors))
         with contextlib.nullcontext() if module.check_mode else apply.only_one_run():

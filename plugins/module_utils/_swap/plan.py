@@ -50,7 +50,7 @@ class File:
 
     @property
     def private(self) -> bool:
-        """Whether it is root's alone. Who once could open another one may still hold it open, and read what is in it."""
+        """Whether it is root's alone. Another user may still hold any other file open, and read what is in it."""
         return (self.mode, self.owner) == (0o600, (0, 0))
 
     @property

@@ -29,9 +29,7 @@ def test_the_grammar_of_crontab_is_accepted(schedule):
 )
 def test_what_is_no_field_of_crontab_is_an_error(value):
     (error,) = schedule_errors({"minute": value})
-    assert error.startswith(
-        f"cron_schedule: minute {value!r} is not a field of crontab(5). Use *, numbers from 0 to 59"
-    )
+    assert error.startswith(f"cron_schedule: minute {value!r} is not a field of crontab(5). Use *, numbers from 0 to")
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), st.text() | st.text("0123456789*/,-\n\r ")))
