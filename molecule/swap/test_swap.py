@@ -137,11 +137,14 @@ def test_a_swap_file_is_kept_if_swapped_out_memory_does_not_fit_elsewhere(host, 
     assert swaps() == {path: 64}
 
 
-def test_a_wrong_mode_and_owner_are_corrected_while_it_is_active(host, path, swaps, swapfile):
-    host.check_output("chmod 644 %s && chown nobody %s", path, path)
-    assert swapfile(path, size="64M")["steps"] == [f"give {path} to root, mode 0600"]
+@pytest.mark.parametrize("spoil", ["chmod 644", "chown nobody"])
+def test_a_file_that_others_could_open_is_replaced_while_it_is_active(host, path, swaps, swapfile, spoil):
+    host.check_output(f"{spoil} %s", path)
+    before = host.check_output("stat -c %%i %s", path)
+    assert swapfile(path, size="64M")["changed"]
     file = host.file(path)
     assert (file.user, file.mode) == ("root", 0o600)
+    assert host.check_output("stat -c %%i %s", path) != before
     assert swaps() == {path: 64}
 
 

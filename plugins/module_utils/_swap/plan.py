@@ -125,7 +125,7 @@ def plan(now: Host, size: int | None) -> list[Step]:
 
 def roll_back(before: Host, now: Host) -> list[Step]:
     """The steps after a failure: back to the swap that the host had before."""
-    served = before.file.active or before.new.active
+    served = before.file.active or (before.new.active and now.file.private)
     return (_served(now.file) if served and now.file.size else []) + _gone(now.new)
 
 
@@ -141,13 +141,13 @@ def _gone(file: File) -> list[Step]:
 def check(now: Host, steps: Sequence[Step], size: int | None, reserve: int) -> None:
     """Raises SwapError if anything would keep the plan from succeeding, before it is begun."""
     verbs = [step.verb for step in steps]
+    if size is not None and steps:
+        _check_place(now)
     if now.shared and (size is not None or steps):
         raise SwapError(
             f"path {now.file.path}: others than root can write to {now.shared}, and could exchange the file. Set a path"
             f" whose directories only root can write to, or correct that one (chown root:root, chmod go-w)."
         )
-    if size is not None and steps:
-        _check_place(now)
     if "make" in verbs:
         _check_disk(now, size, reserve)
     if "off" in verbs:
