@@ -9,6 +9,7 @@ import re
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import MEMORY, WORKER, for_modules
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import environment_files
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import Option, hidden_characters
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
@@ -157,3 +158,4 @@ def test_an_environment_file_has_the_variables_that_were_meant_and_no_others(var
         assert not VARIABLE.sub("", text)
         found = {name: re.sub(r"\\(.)", r"\1", value) for name, value in VARIABLE.findall(text)}
         assert found == {name: str(value) for name, value in variables.items()}
+        assert environment_files.variables(f"{comment}\n{text}") == found
