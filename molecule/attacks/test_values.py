@@ -65,6 +65,7 @@ ODD = "$HOME %h %% \\ \\x41 \"' ; # = `id` *"
 
 def test_accepted_values_arrive_unchanged(host, server, ansible_playbook):
     directory = f"/srv/{ODD}x"
+    workers = [{"name": "victim", "queues": ["victim", ODD]}]
     writable = directory.replace("$", "")  # Ansible itself expands variables in paths
     values = {"A": ODD, "B": f"two\nlines {ODD}\n", "C": "", "D": " x ", "E": "tab\tä"}
     more = {
