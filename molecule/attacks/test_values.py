@@ -92,7 +92,7 @@ def test_accepted_values_arrive_unchanged(host, server, ansible_playbook):
     assert {
         name: value for name, _equals, value in (each.partition("=") for each in environment) if name in values
     } == values
-    assert host.check_output("readlink %s/cwd", process) == directory
+    assert host.check_output("runuser --user shop -- readlink %s/cwd", process) == directory
 
 
 ENVIRONMENT_FILES = [
