@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .programs import ENVIRONMENT
-
 
 class SystemdError(Exception):
     """A command of systemd failed; the message is its output."""
@@ -51,16 +49,7 @@ class Unit:
 
 def run(*command: str) -> str:
     # pylint: disable=subprocess-run-check
-    result = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=ENVIRONMENT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode != 0:
         raise SystemdError(result.stdout.strip() or f"{' '.join(command)} ended with {result.returncode}")
     return result.stdout
@@ -98,12 +87,9 @@ def verify(units: Mapping[str, str]) -> dict[str, str]:
             path.write_text(units[name], encoding="utf-8")
         result = subprocess.run(
             ["systemd-analyze", "verify", "--man=no", *map(str, paths.values())],
-            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=ENVIRONMENT,
             text=True,
-            errors="replace",
             check=False,
         )
     complaints = {}

@@ -35,12 +35,20 @@ def _shown(character: str) -> str:
 
 def is_hidden(character: str) -> bool:
     """Whether a terminal or a log may act on the character instead of showing it."""
-    return unicodedata.category(character) in _NOT_SHOWN
+    return unicodedata.category(character) in _NOT_SHOWN or _is_none(character)
 
 
 def is_control(character: str) -> bool:
-    """Whether it is a control character other than white space, or half of a pair of surrogates: no text has these."""
-    return unicodedata.category(character) in ("Cc", "Cs") and character not in "\t\n\r"
+    """Whether it has no place in any text: a control character but line feed and tab, or what systemd refuses too."""
+    if unicodedata.category(character) in ("Cc", "Cs"):
+        return character not in "\n\t"
+    return _is_none(character)
+
+
+def _is_none(character: str) -> bool:
+    """Whether it is one of Unicode's noncharacters."""
+    number = ord(character)
+    return 0xFDD0 <= number <= 0xFDEF or number & 0xFFFE == 0xFFFE
 
 
 def printable_data(data: Any, longest: int | None = LONGEST) -> Any:

@@ -37,8 +37,8 @@ from typing import Any
 
 # Write no bytecode of the engine to /usr/local/lib/evenkeel.
 sys.dont_write_bytecode = True
-# Isolated (-I), as neither root's environment nor the working directory may change what is imported.
-sys.path.append(str(Path(__file__).resolve().parent))
+# Isolated mode (-I), in which neither PATH nor PYTHONPATH of whoever calls decides what root runs, leaves this out.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from _engine._common.quantities import parse_duration  # noqa: E402
 from _engine._stuck_jobs.api import (  # noqa: E402
