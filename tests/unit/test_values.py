@@ -10,7 +10,9 @@ import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import MEMORY, WORKER, for_modules
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import environment_files
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import Option, hidden_characters
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.report import show_file
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.options import SWAP
@@ -63,6 +65,11 @@ def test_a_secret_is_not_repeated():
     options = (Option("environment", "dict", "", no_log=True),)
     (error,) = hidden_characters(options, {"environment": {"KEY": "secret\0"}})
     assert error == "environment: KEY: the value contains the character U+0000. Remove it."
+
+
+def test_no_line_of_a_secret_is_taken_for_a_variable_and_shown():
+    text = systemd_unit.environment(worker(environment={"KEY": "-----BEGIN KEY-----\nMIIEvQ==\nPIN=1234\n", "B": 1}))
+    assert show_file("/etc/evenkeel/w.env", File(text.encode())).endswith(": B, KEY\n")
 
 
 INSTANCE = {"name": "w", "app": "shop\nUser=root", "directory": "/srv/shop"}

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from .._common import environment_files
 from .._common.files import File
 from .plan import Change, Found
 
@@ -32,7 +33,7 @@ def show_file(path: str, file: File | None) -> str:
         return f"--- {path}: absent\n"
     digest = hashlib.sha256(file.content).hexdigest()[:12]
     if path.endswith(".env"):
-        names = [line.split("=", 1)[0] for line in file.content.decode(errors="replace").splitlines() if "=" in line]
+        names = environment_files.variables(file.content.decode(errors="replace"))
         return f"--- {path} (mode {file.mode:04o}, values not shown): {', '.join(names) or 'no variables'}\n"
     if path.endswith(".py"):
         return f"--- {path} (mode {file.mode:04o}, sha256 {digest})\n"
