@@ -59,6 +59,16 @@ def test_a_worker_is_not_called_like_another_unit_or_one_of_our_files(attempt, n
     )
 
 
+READ = "import json, os, sys; json.dump(dict(os.environ), sys.stdout)"
+
+
+def systemd_reads(host, file=""):
+    """The environment of a service with this environment file."""
+    with_file = f"-p EnvironmentFile={file}" if file else ""
+    command = f"systemd-run --quiet --pipe --wait --collect {with_file} /usr/bin/python3 -I -c %s"
+    return json.loads(host.check_output(command, READ))
+
+
 # Each character means something to systemd, to a shell, to Python or to cron.
 ODD = "$HOME %h %% \\ \\x41 \"' ; # = `id` *"
 
@@ -85,24 +95,21 @@ def test_accepted_values_arrive_unchanged(host, server, ansible_playbook):
     assert shown["Description"] == f"{ODD} User=root"
     assert shown["WorkingDirectory"] == directory
     process = f"/proc/{shown['MainPID']}"
-    arguments = host.file(f"{process}/cmdline").content_string.split("\0")
+    arguments = host.file(f"{process}/cmdline").content_string.replace("\0", " ")  # or its title
     assert f"--queues=victim,{ODD}" in arguments
     assert f"task_default_queue=(json){json.dumps(ODD)}" in arguments
-    environment = host.file(f"{process}/environ").content_string.split("\0")
-    assert {
-        name: value for name, _equals, value in (each.partition("=") for each in environment) if name in values
-    } == values
+    environment = systemd_reads(host, "/etc/evenkeel/victim.env")
+    assert {name: environment[name] for name in values} == values
     assert host.check_output("runuser --user shop -- readlink %s/cwd", process) == directory
 
 
 ENVIRONMENT_FILES = [
     'A=1\nB = two words \nC=it\'s "quoted"\n',
-    "# A=1\n; B=2\n# continued \\\nC=3\nD=4",
+    "# A=1\n; B=2 \\x\n\n  D=4",
     'A=\'one\' "two"three \nB=\\\nx\\ \nC="a\\\nb"',
     'A="\\"\\\\\\`\\$\\n\n$x"\nA_="open',
     "A\nB=\n=C\n1=2\nÄ=1\nexport D=1\nE=1\r\nF=\x1b[2J\u2028\n",
 ]
-READ = "import json, os, sys; json.dump(dict(os.environ), sys.stdout)"
 OURS = Path(__file__).parents[2] / "plugins/module_utils/_common/environment_files.py"
 READ_OURS = f"""{OURS.read_text()}
 import json, sys
@@ -113,8 +120,6 @@ json.dump(variables(open(sys.argv[1], newline="").read()), sys.stdout)
 @pytest.mark.parametrize("text", ENVIRONMENT_FILES)
 def test_we_read_an_environment_file_as_systemd_does(host, text):
     host.check_output("printf %%s %s > /root/odd.env", text)
-    unit = "systemd-run --quiet --pipe --wait --collect"
-    without = json.loads(host.check_output(f"{unit} /usr/bin/python3 -I -c %s", READ))
-    systemds = json.loads(host.check_output(f"{unit} -p EnvironmentFile=/root/odd.env /usr/bin/python3 -I -c %s", READ))
+    without, systemds = systemd_reads(host), systemd_reads(host, "/root/odd.env")
     ours = json.loads(host.check_output("/usr/bin/python3 -I -c %s /root/odd.env", READ_OURS))
     assert ours == {name: value for name, value in systemds.items() if name not in without}

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads an environment file as systemd does (EnvironmentFile=): the grammar is that of its src/basic/env-file.c."""
+"""Reads an environment file as systemd does (EnvironmentFile=): the grammar is that of its src/basic/env-file.c.
+
+A comment ends with its line, as since systemd 254, also after a backslash.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +24,11 @@ def variables(text: str) -> dict[str, str]:
 def _assignments(characters: Iterator[str]) -> Iterator[tuple[str, str]]:
     for first in characters:
         if first in "#;":
-            _skip_comment(characters)
+            any(each in _END for each in characters)  # skips the rest of the line
         elif first not in _BLANK + _END:
             name = _name(first, characters)
             if name:
                 yield name.rstrip(_BLANK), _value(characters)
-
-
-def _skip_comment(characters: Iterator[str]) -> None:
-    for each in characters:
-        if each == "\\":
-            next(characters, "")
-        elif each in _END:
-            return
 
 
 def _name(first: str, characters: Iterator[str]) -> str:

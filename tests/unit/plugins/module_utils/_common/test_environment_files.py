@@ -10,7 +10,7 @@ from hypothesis import strategies as st
     ("text", "found"),
     [
         ("A=1\nB = two words \n", {"A": "1", "B": "two words"}),
-        ("# A=1\n; B=2\n\n# continued \\\nC=3\nD=4", {"D": "4"}),
+        ("# A=1\n; B=2\n\n# continued \\\nC=3\nD=4", {"C": "3", "D": "4"}),
         ("A='one' \"two\"three \n", {"A": "onetwothree"}),
         ('A=it\'s "quoted"\n', {"A": 'it\'s "quoted"'}),
         ('A="\\"\\\\\\`\\$\\n"\n', {"A": '"\\`$\\n'}),
