@@ -106,8 +106,6 @@ def _begin(change: Change, found: Found, kind: str) -> None:
     if change.keep:
         store.keep_original(change.name, change.keep)
     after = {path: file for path, file in {**found.files, **change.files}.items() if file}
-    for path in after:  # also of files that stay as they are: their directories may have been closed
-        files.make_directory(Path(path).parent)
     for service_files in (found.files, after):
         store.keep_generation(change.name, service_files)
     # From here on the service is recorded as ours, even if this run is interrupted.
