@@ -12,15 +12,17 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import environment_files
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import Option, hidden_characters
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import unit_path
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.report import show_file
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.options import SWAP
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets import systemd_unit
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS
 from hypothesis import given
 from hypothesis import strategies as st
 from module_args import patch_module_args
-from workers import worker
+from workers import PROGRAMS, worker
 
 TABLES = (for_modules(WORKER), *MEMORY, DATABASES, *SCRIPT_OPTIONS, *CRON_OPTIONS, *SWAP)
 # They end a line for systemd, cron or Python, or a terminal acts on them.
@@ -135,18 +137,36 @@ def read(unit):
     return found
 
 
+def written(value):
+    if value is True:
+        return "yes"
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
 @given(options())
 def test_a_unit_has_the_directives_that_were_meant_and_no_others(pair):
     instance = worker(**dict([pair]))
     if list(errors([instance])):
         return
     meant = [
-        (section, name, systemd_unit._value(value))
+        (section, name, written(value))
         for section, settings in systemd_unit.sections(instance).items()
         for name, value in settings
-        if value not in (None, "") or name in systemd_unit._EMPTY_MEANS
+        if value not in (None, "") or name == "CapabilityBoundingSet"
     ]
     assert read(systemd_unit.unit(instance)) == meant
+
+
+@given(options())
+def test_the_other_units_of_a_worker_have_the_same_directives_as_ever(pair):
+    instance = worker(**dict([pair]))
+    if list(errors([instance])):
+        return
+    files = KINDS["worker"].files(instance, PROGRAMS)
+    for path, usual in KINDS["worker"].files(worker(), PROGRAMS).items():
+        if path.endswith(".service") and path != unit_path("w"):
+            names = [name for *name, _value in read(files[path].content.decode())]
+            assert names == [name for *name, _value in read(usual.content.decode())]
 
 
 # In double quotes, a backslash escapes these four, and everything else is itself: systemd's src/basic/env-file.c.

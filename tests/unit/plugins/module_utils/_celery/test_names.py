@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 OURS = (
     *(job_cleanup.SCRIPT, job_cleanup.ENGINE, *job_cleanup.OLD_ENGINES, job_cleanup.CONFIG),
-    *(path for kind in KINDS.values() for path in kind.shared),
+    f"{paths.PROGRAMS}/stale_workers.py",  # of older versions
 )
 
 
