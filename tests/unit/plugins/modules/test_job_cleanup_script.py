@@ -15,6 +15,7 @@ from module_args import patch_module_args
 from project import PROJECT
 
 SCRIPT = PROJECT / "roles" / "job_cleanup" / "files" / "cleanup_stuck_jobs.py"
+ME = getpass.getuser()
 NAMES = ("PROGRAMS", "SCRIPT", "ENGINE", "CONFIG", "RECORDS", "CRON", "LOCK")
 
 
@@ -40,7 +41,7 @@ def database(tmp_path):
 
 
 def test_the_script_is_installed_idempotently_runs_and_is_removed(module, tmp_path, database):
-    options = {"script": SCRIPT.read_text(), "databases": [database], "cron_schedule": {"minute": "7"}}
+    options = {"script": SCRIPT.read_text(), "databases": [database], "cron_schedule": {"minute": "7"}, "cron_user": ME}
     planned = module(**options, cron_state="present", _ansible_check_mode=True)
     assert not (tmp_path / "etc").exists()
     done = module(**options, cron_state="present")
@@ -48,7 +49,7 @@ def test_the_script_is_installed_idempotently_runs_and_is_removed(module, tmp_pa
     config, cron = done["diff"]
     assert (config["before"], cron["before"]) == ("", "")
     assert '"name": "jobs"' in config["after"]
-    assert f"7 * * * * {getpass.getuser()} " in cron["after"]
+    assert f"7 * * * * {ME} " in cron["after"]
 
     script = next(file for file in done["files"] if file.endswith("cleanup_stuck_jobs.py"))
     helped = subprocess.run([sys.executable, "-I", script, "--help"], capture_output=True, text=True, check=True)
@@ -65,7 +66,7 @@ def test_the_script_is_installed_idempotently_runs_and_is_removed(module, tmp_pa
 
 def test_the_result_tells_whether_cron_is_missing(module, database, monkeypatch):
     monkeypatch.setattr(programs, "PATH", "/nowhere")
-    assert module(script="", databases=[database], cron_state="present")["cron_missing"]
+    assert module(script="", databases=[database], cron_state="present", cron_user=ME)["cron_missing"]
     assert not module(script="", databases=[database])["cron_missing"]
 
 
