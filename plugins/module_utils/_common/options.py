@@ -96,7 +96,9 @@ def hidden_characters(options: Iterable[Option], given: Mapping[str, Any], where
                 name = each.get("name") or each.get("table") or option.name
                 yield from hidden_characters(option.options, each, f"{where}{printable(name)}: ")
             else:
-                yield from _hidden_in(each, f"{where}{option.name}: ", option.free_text, not option.no_log)
+                yield from _hidden_in(
+                    each, f"{where}{option.name}: ", option.free_text, not (option.no_log or option.free_text)
+                )
 
 
 def _hidden_in(value: Any, where: str, free_text: bool = False, shown: bool = True) -> Iterator[str]:
