@@ -89,6 +89,9 @@ def read(params: dict) -> Wanted:
     """What has to be on the host according to the options."""
     if params["state"] == "absent":
         return Wanted()
+    metrics = params["metrics_file"]
+    if metrics and not metrics.startswith("/"):
+        raise StuckJobsError(f"metrics_file {metrics!r} is not an absolute path. Start it with '/'.")
     owners = {SQLite(read_options(options)).owner for options in params["databases"]}
     users = {owner.name: owner for owner in owners}
     cron = None

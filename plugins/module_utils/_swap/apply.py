@@ -39,7 +39,10 @@ def look(path: str) -> Host:
     directory = Path(os.path.realpath(Path(path).parent))
     real = str(directory / Path(path).name)
     areas = parse_swaps(_read("/proc/swaps"))
-    file, new = (_look_at(each, areas) for each in (real, f"{real}.{LABEL}-new"))
+    shared = _shared(Path(path).parent) if directory.is_dir() else ""
+    # Where others could exchange a file, none is opened: it may be a link to a device by then.
+    size_of = (lambda _path: 0) if shared else _swap_size
+    file, new = (_look_at(each, areas, size_of) for each in (real, f"{real}.{LABEL}-new"))
     if not directory.is_dir():
         return Host(file, new)
     disk = os.statvfs(directory)
@@ -50,7 +53,7 @@ def look(path: str) -> Host:
         disk.f_bavail * disk.f_frsize,
         parse_available(_read("/proc/meminfo")),
         sum(size - used for area, (size, used) in areas.items() if area not in (file.path, new.path)),
-        _shared(Path(path).parent),
+        shared,
     )
 
 
@@ -68,7 +71,7 @@ def _shared(directory: Path) -> str:
     return ""
 
 
-def _look_at(path: str, areas: dict[str, tuple[int, int]]) -> File:
+def _look_at(path: str, areas: dict[str, tuple[int, int]], size_of: Callable[[str], int | None]) -> File:
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -78,7 +81,7 @@ def _look_at(path: str, areas: dict[str, tuple[int, int]]) -> File:
             return File(path, kind)
     if not stat.S_ISREG(status.st_mode):
         return File(path, "special file")
-    size = _swap_size(path)
+    size = size_of(path)
     return File(
         path,
         "file that holds something else" if size is None else "swap file",

@@ -82,5 +82,9 @@ def test_a_cron_user_that_does_not_exist_is_an_error(module, tmp_path):
     assert not (tmp_path / "etc").exists()
 
 
+def test_a_relative_metrics_file_is_an_error(module):
+    assert "metrics_file 'x.prom' is not an absolute path" in module(script="", metrics_file="x.prom")["msg"]
+
+
 def test_script_is_required_with_state_present(module):
     assert "script" in module()["msg"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import apply as swap_apply
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import Runner
-from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import MIB, File, Host, SwapError
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import MIB, File, Host, SwapError, check, plan
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,7 +103,18 @@ def header(pages):
     return b"\0" * 1028 + (pages - 1).to_bytes(4, "little") + b"\0" * (swap_apply.PAGE - 1042) + b"SWAPSPACE2"
 
 
-def test_swap_files_are_recognized_by_their_content(tmp_path):
+def test_no_file_is_opened_where_others_could_exchange_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(swap_apply, "_swap_size", None)
+    (tmp_path / "swap").write_text("")
+    host = swap_apply.look(str(tmp_path / "swap"))
+    assert (host.shared, host.file.kind) == ("/tmp", "swap file")
+    with pytest.raises(SwapError, match="others than root can write to /tmp"):
+        check(host, plan(host, MIB), None, 0)
+
+
+def test_swap_files_are_recognized_by_their_content(tmp_path, monkeypatch):
+    monkeypatch.setattr(swap_apply, "_shared", lambda directory: "")
+
     def looked(name):
         return swap_apply.look(str(tmp_path / name)).file
 
