@@ -19,7 +19,7 @@ description:
     enough memory for what is swapped out. Check mode does so too.
   - Only a swap file is ever replaced or removed. Anything else at O(path) is an error.
   - The next run completes or cleans up an interrupted one.
-  - A file that others can open, or once could, is replaced: its former owner may still hold it open.
+  - A file that others can open, or that is not root's, is replaced, as somebody may still hold it open.
   - The directory, and all above it, have to be such that only root can write to them.
   - An existing line in C(/etc/fstab) keeps its options, such as C(nofail) or C(pri=10), except C(noauto).
 extends_documentation_fragment:
