@@ -117,7 +117,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets im
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import files, systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import unit_path
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration
-from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, plan, report, store
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, directories, plan, report, store
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS, Kind
 
 
@@ -142,6 +142,8 @@ def main() -> None:
             errors = [error for instance in instances for error in name_errors(instance["name"])]
         if errors:
             raise plan.PlanError("\n".join(errors))
+        if not module.check_mode:
+            directories.reopen(path for instance in instances for path in kind.paths(instance["name"]))
         with contextlib.nullcontext() if module.check_mode else apply.only_one_run():
             result = run(module, kind, instances)
     except apply.NotUpError as error:
