@@ -66,7 +66,8 @@ def test_a_free_text_may_have_several_lines_and_invisible_characters():
 def test_a_secret_is_not_repeated():
     options = (Option("environment", "dict", "", no_log=True),)
     (error,) = hidden_characters(options, {"environment": {"KEY": "secret\0"}})
-    assert error == "environment: KEY: the value contains the character U+0000. Remove it."
+    assert error == "environment: KEY: a text contains the character U+0000. Remove it."
+    assert "secret" not in "".join(hidden_characters(options, {"environment": {"KEY=secret\0": "\0"}}))
 
 
 def test_no_line_of_a_secret_is_taken_for_a_variable_and_shown():

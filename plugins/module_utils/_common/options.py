@@ -104,13 +104,14 @@ def hidden_characters(options: Iterable[Option], given: Mapping[str, Any], where
 def _hidden_in(value: Any, where: str, free_text: bool = False, shown: bool = True) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _hidden_in(key, where)
-            yield from _hidden_in(inner, f"{where}{printable(key)}: ", free_text, shown)
+            name = key if shown else str(key).partition("=")[0]  # somebody may have written NAME=SECRET
+            yield from _hidden_in(key, where, shown=shown)
+            yield from _hidden_in(inner, f"{where}{printable(name)}: ", free_text, shown)
     elif isinstance(value, (list, tuple)):
         for each in value:
             yield from _hidden_in(each, where, free_text, shown)
     elif isinstance(value, str):
         found = next(filter(is_control if free_text else is_hidden, value), None)
         if found is not None:
-            name = f"'{printable(value)}'" if shown else "the value"
-            yield f"{where}{name} contains the character U+{ord(found):04X}. Remove it."
+            text = f"'{printable(value)}'" if shown else "a text"
+            yield f"{where}{text} contains the character U+{ord(found):04X}. Remove it."

@@ -44,7 +44,7 @@ def test_the_defaults_are_accepted():
         ({"sandbox": {"UMask=0 #": 1}}, "w: sandbox: 'UMask=0 #' is not a directive"),
         ({"sandbox": {"UMask": "0027\\"}}, "w: sandbox: UMask '0027\\\\' begins or ends with white space"),
         ({"app": "shop\nUser=root"}, "w: app: 'shop\\nUser=root' contains the character U+000A. Remove it."),
-        ({"environment": {"KEY": "a secret\x1b[2J"}}, "w: environment: KEY: the value contains the character U+001B"),
+        ({"environment": {"KEY": "a secret\x1b[2J"}}, "w: environment: KEY: a text contains the character U+001B"),
     ],
 )
 def test_an_error_names_option_value_and_what_is_accepted(options, sentence):
