@@ -1,0 +1,68 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts and stops a service's units, and waits for that, but not for ever.
+
+A service can put off its own time-outs for as long as it likes (EXTEND_TIMEOUT_USEC= in sd_notify(3)), and a process
+can hang in the kernel. `names` are a service's units, first its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Callable
+
+from .._common import systemd
+
+MARGIN = 60  # seconds that systemd may take in addition to a unit's time-outs
+
+
+def of(service: str, paths: Iterable[str]) -> list[str]:
+    """The names of the units among a service's files, first its own."""
+    return [service, *sorted({Path(path).stem for path in paths if path.endswith(".service")} - {service})]
+
+
+def stop(names: list[str], warn: Callable[[str], None]) -> None:
+    """Stops them. Raises LateError if not even SIGKILL ends them."""
+    services = _services(names)
+    seconds = max(unit.stop_timeout for unit in systemd.look(names).values()) + MARGIN
+    try:
+        systemd.run("systemctl", "stop", *services, timeout=seconds)
+    except systemd.LateError:
+        _kill(names, seconds, warn)
+        systemd.run("systemctl", "stop", *services, timeout=MARGIN)
+
+
+def restart(names: list[str], warn: Callable[[str], None]) -> None:
+    """Restarts the service, with what systemd starts before it. Raises LateError if it does not start in time."""
+    (service, *_others) = _services(names)
+    units = systemd.look(names)
+    seconds = units[names[0]].stop_timeout + MARGIN
+    try:
+        systemd.run("systemctl", "restart", service, timeout=seconds)
+    except systemd.LateError:
+        if systemd.look(names)[names[0]].active_state == "deactivating":
+            _kill(names[:1], seconds, warn)
+        # This waits for the very same restart.
+        systemd.run("systemctl", "start", service, timeout=sum(unit.start_timeout for unit in units.values()) + MARGIN)
+
+
+def forget_failures(names: list[str]) -> None:
+    """Earlier crashes must not count against the next start (StartLimitBurst=). Fails for a unit that was removed."""
+    with contextlib.suppress(systemd.SystemdError):
+        systemd.run("systemctl", "reset-failed", *_services(names))
+
+
+def _kill(names: list[str], seconds: float, warn: Callable[[str], None]) -> None:
+    warn(
+        f"{names[0]} had not stopped after {seconds:g} s, so its processes were killed. Tasks that they were executing"
+        " were cut short."
+    )
+    with contextlib.suppress(systemd.SystemdError):  # by now they may have ended
+        systemd.run("systemctl", "kill", "--signal=KILL", *_services(names))
+
+
+def _services(names: list[str]) -> list[str]:
+    return [f"{name}.service" for name in names]
