@@ -39,7 +39,7 @@ def celery(*words):
         replace(MAIN, argv=(f"[celeryd: celery@{HOST}:MainProcess] -active- (-A shop worker -c 2)",)),
         replace(MAIN, uid=0),
         replace(MAIN, directory="/srv/shop (deleted)"),
-        replace(celery("--workdir=/srv/shop", "-A", "shop", "worker"), directory="/elsewhere"),
+        replace(celery("--workdir=/srv/shop/", "-A", "shop", "worker"), directory="/elsewhere"),
     ],
     ids=lambda process: " ".join(process.argv),
 )
