@@ -16,7 +16,7 @@ from typing import Callable
 
 from .._common import systemd
 
-MARGIN = 60  # seconds that systemd may take in addition to a unit's time-outs
+MARGIN = 30  # seconds that systemd may take in addition to a unit's time-outs
 
 
 def of(service: str, paths: Iterable[str]) -> list[str]:

@@ -186,10 +186,8 @@ def root_of(cgroup: str) -> str:
 
 def cgroup_path(cgroup: str) -> str:
     """The path in systemd's hierarchy: the only one on cgroup v2, a named one on v1."""
-    paths = {}
-    for line in cgroup.splitlines():
-        number, controllers, path = line.split(":", 2)
-        paths[controllers or number] = path
+    lines = (line.split(":", 2) for line in cgroup.split("\n") if line.count(":") > 1)
+    paths = {controllers or number: path for number, controllers, path in lines}
     return paths.get("name=systemd", paths.get("0", "/"))
 
 

@@ -58,7 +58,7 @@ def test_a_stop_that_does_not_end_is_ended_by_sigkill_and_that_is_said(simulate,
     # `start` waits for the restart that is under way, and does not stop the service again.
     assert simulated.calls == [verb, "kill", {"restart": "start"}.get(verb, verb)]
     (warning,) = warnings
-    assert "w had not stopped after 65 s, so its processes were killed." in warning
+    assert "w had not stopped after 35 s, so its processes were killed." in warning
 
 
 @pytest.mark.parametrize("act", [units.stop, units.restart])
