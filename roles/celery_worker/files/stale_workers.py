@@ -9,7 +9,7 @@ A process is stale if all of this is true, and is never touched otherwise:
   * it runs in the application's directory, or was sent there by --workdir,
   * it was started as a program: pool children are only forked, and their main process manages them,
   * no systemd unit manages it, and it is in no container. The units of logins, cron and at do not manage it.
-Without CAP_SYS_PTRACE (root in most containers) workers that were started with --uid can't be seen.
+Other users' workers are seen only with CAP_SYS_PTRACE, which root does not have in every container.
 
 The main process gets SIGTERM (Celery's warm shutdown: running tasks finish). With --action kill it and its children
 get SIGKILL after the time-out. Exit code 0: none is left, or --action report; 1: one still runs; 2: wrong usage.
@@ -210,21 +210,17 @@ def look(pid: int, uids: Iterable[int]) -> Process | None:
     """The process as it is now; None if it has ended, is not one of these users', or if we may not read its data."""
     entry = PROC / str(pid)
     try:
-        ids = ids_of(read(entry / "status"))
-        if ids is None or ids[0] not in uids:
+        uid = user_of(read(entry / "status"))
+        if uid not in uids:
             return None
-        try:
-            directory, namespace = whereabouts(entry)
-        except PermissionError:
-            with acting_as(*ids):
-                directory, namespace = whereabouts(entry)
+        namespace = (entry / "ns" / "pid").readlink()
         stat = read(entry / "stat").rsplit(")", 1)[1].split()
         return Process(
             pid=pid,
             parent=int(stat[1]),
-            uid=ids[0],
+            uid=uid,
             argv=tuple(read(entry / "cmdline").rstrip("\0").split("\0")),
-            directory=directory,
+            directory=str((entry / "cwd").readlink()),
             forked=bool(int(stat[6]) & FORKED_ONLY),
             started=stat[19],
             unit=unit_of(read(entry / "cgroup"), units_root()) if namespace == our_namespace() else CONTAINER,
@@ -239,15 +235,16 @@ def read(path: Path) -> str:
         return file.read(LONGEST).decode(errors="replace")
 
 
-def ids_of(status: str) -> tuple[int, int] | None:
-    """The user and the group of a process; None of a setuid program, which has several users."""
-    # real, effective, saved, file system
-    uids, gids = ([int(each) for each in re.search(rf"^{kind}id:(.*)", status, re.M)[1].split()] for kind in "UG")
-    return (uids[1], gids[1]) if uids[0] == uids[1] == uids[2] else None
+def user_of(status: str) -> int | None:
+    """The user of a process; None of a setuid program, which has several."""
+    real, effective, saved, _file_system = re.search(r"^Uid:(.*)", status, re.MULTILINE)[1].split()
+    return int(real) if real == effective == saved else None
 
 
-def whereabouts(entry: Path) -> tuple[str, Path]:
-    return str((entry / "cwd").readlink()), (entry / "ns" / "pid").readlink()
+def sees_all() -> bool:
+    """Whether we may see where other users' processes run: CAP_SYS_PTRACE, capabilities(7)."""
+    effective = re.search(r"^CapEff:\s*(\w+)", read(PROC / "self" / "status"), re.MULTILINE)[1]
+    return bool(int(effective, 16) >> 19 & 1)
 
 
 @functools.cache
@@ -258,22 +255,6 @@ def our_namespace() -> Path:
 @functools.cache
 def units_root() -> str:
     return root_of(read(PROC / "1" / "cgroup"))
-
-
-@contextlib.contextmanager
-def acting_as(uid: int, gid: int) -> Iterator[None]:
-    """Root without CAP_SYS_PTRACE, as in most containers, may not read of a process what its user may.
-
-    No code of that user runs meanwhile. Nor can its processes reach this one: our real and saved user stay root, and a
-    process needs both to send us a signal or to trace us.
-    """
-    os.setegid(gid)
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
 
 
 def find(wanted: Wanted) -> list[Process]:
@@ -377,14 +358,19 @@ def user_name(uid: int) -> str:
 # --- Running ----------------------------------------------------------------------------------------------------------
 
 
+def warn(text: str) -> None:
+    print(f"stale_workers: {text}", file=sys.stderr, flush=True)
+
+
 def to_find(app: str, directory: str, node: str, users: Iterable[str]) -> Wanted:
     uids = set()
     for user in users:
         try:
             uids.add(pwd.getpwnam(user).pw_uid)
         except KeyError:
-            gone_user = f"stale_workers: user {user!r} does not exist, so none of its processes is looked for."
-            print(f"{gone_user} Create it, or remove it from stale_workers_users.", file=sys.stderr, flush=True)
+            warn(f"user {user!r} does not exist. Create it, or remove it from stale_workers_users.")
+    if not sees_all():
+        warn("other users' workers can't be seen. Allow this container CAP_SYS_PTRACE.")
     return Wanted(app, directory, node, frozenset(uids), socket.gethostname())
 
 

@@ -136,7 +136,7 @@ def test_max_memory_per_child_is_passed_to_celery_in_kib():
 
 
 NOTHING_OF_THE_WORKER = {"environment": {"LD_PRELOAD": "/srv/shop/evil.so", "PYTHONPATH": ""}, "directory": "/srv/shop"}
-HARMLESS = {"CAP_KILL", "CAP_SYS_PTRACE", "CAP_SETUID", "CAP_SETGID", "CAP_DAC_READ_SEARCH"}
+NEEDED = {"CAP_KILL", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"}
 
 
 def test_a_worker_runs_nothing_as_root():
@@ -151,7 +151,7 @@ def test_the_search_for_stale_workers_has_nothing_of_the_workers_environment():
     assert not [name for name in unit if name in ("User", "Group", "WorkingDirectory") or "Environment" in name]
     (command,) = map(split, unit["ExecStart"])
     assert command[:4] == ["/usr/bin/python3", "-I", "-S", "/usr/local/lib/evenkeel/w/stale_workers.py"]
-    assert set(unit["CapabilityBoundingSet"][0].split()) == HARMLESS
+    assert set(unit["CapabilityBoundingSet"][0].split()) == NEEDED
 
 
 def test_each_start_of_a_worker_waits_for_the_search_and_fails_while_it_says_why():

@@ -151,13 +151,13 @@ def test_passwords_are_not_printed(capsys):
 
 
 @pytest.mark.parametrize(
-    ("uids", "ids"),
-    [("1000 1000 1000 1000", (1000, 5)), ("1000 0 0 0", None), ("1000 0 1000 0", None), ("1000 1000 0 1000", None)],
+    ("uids", "user"),
+    [("1000 1000 1000 1000", 1000), ("1000 0 0 0", None), ("1000 0 1000 0", None), ("1000 1000 0 1000", None)],
 )
-def test_a_setuid_program_is_nobodys_worker(uids, ids):
+def test_a_setuid_program_is_nobodys_worker(uids, user):
     """Otherwise any user could keep a worker from starting, by a worker of root's that is none."""
     tabs = uids.replace(" ", "\t")
-    assert stale.ids_of(f"Name:\tcelery\nUmask:\t0022\nUid:\t{tabs}\nGid:\t5\t5\t5\t5\n") == ids
+    assert stale.user_of(f"Name:\tcelery\nUmask:\t0022\nUid:\t{tabs}\nGid:\t5\t5\t5\t5\n") == user
 
 
 def test_directories_are_compared_without_looking_at_what_a_process_names(monkeypatch):
