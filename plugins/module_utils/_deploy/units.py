@@ -25,13 +25,14 @@ def of(service: str, paths: Iterable[str]) -> list[str]:
 
 
 def stop(names: list[str], warn: Callable[[str], None]) -> None:
-    """Stops them. Raises LateError if not even SIGKILL ends them."""
-    services = _services(names)
-    seconds = max(unit.stop_timeout for unit in systemd.look(names).values()) + MARGIN
+    """Stops those that are loaded, as the service is. Raises LateError if not even SIGKILL ends them."""
+    loaded = {name: unit for name, unit in systemd.look(names).items() if unit.exists}
+    services = _services(loaded)
+    seconds = max(unit.stop_timeout for unit in loaded.values()) + MARGIN
     try:
         systemd.run("systemctl", "stop", *services, timeout=seconds)
     except systemd.LateError:
-        _kill(names, seconds, warn)
+        _kill([*loaded], seconds, warn)
         systemd.run("systemctl", "stop", *services, timeout=MARGIN)
 
 
@@ -64,5 +65,5 @@ def _kill(names: list[str], seconds: float, warn: Callable[[str], None]) -> None
         systemd.run("systemctl", "kill", "--signal=KILL", *_services(names))
 
 
-def _services(names: list[str]) -> list[str]:
+def _services(names: Iterable[str]) -> list[str]:
     return [f"{name}.service" for name in names]

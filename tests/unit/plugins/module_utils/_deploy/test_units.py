@@ -77,6 +77,17 @@ def test_a_start_that_does_not_end_is_an_error_and_kills_nothing(simulate):
     assert simulated.timeouts == [5 + units.MARGIN, 90 * len(NAMES) + units.MARGIN]
 
 
+def test_a_unit_that_is_not_loaded_is_not_stopped(simulate, monkeypatch):
+    simulate()
+    stopped = []
+    monkeypatch.setattr(systemd, "run", lambda *command, timeout: stopped.append(command))
+    missing = systemd.Unit("not-found", "inactive", "", "", "", ())
+    look = systemd.look
+    monkeypatch.setattr(systemd, "look", lambda names: {**look(names), "before-w": missing})
+    units.stop(NAMES, pytest.fail)
+    assert stopped == [("systemctl", "stop", "w.service")]
+
+
 def test_the_service_itself_is_the_first_of_its_units():
     paths = ["/etc/systemd/system/before-w.service", "/etc/evenkeel/w.env", "/etc/systemd/system/w.service"]
     assert units.of("w", paths) == NAMES
