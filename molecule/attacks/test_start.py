@@ -102,3 +102,41 @@ def test_a_user_that_is_gone_is_a_warning_in_the_journal(server, converge):
     server.check_output("systemctl restart victim")
     assert "user 'ghost' does not exist" in server.journal("victim")
     server.serve("victim")
+
+
+@pytest.fixture
+def stubborn(server):
+    """A stale worker of the shop's user that ignores SIGTERM: its process."""
+    script = (
+        "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        " print(os.getpid(), file=open('/srv/shop/data/stubborn', 'w'), flush=True); time.sleep(3600)"
+    )
+    server.check_output(
+        ": > /srv/shop/data/stubborn && chown shop /srv/shop/data/stubborn && printf %%s %s > /srv/shop/bin/celery",
+        script,
+    )
+    line = "setsid python3 /srv/shop/bin/celery -A shop worker -n victim@%h >/dev/null 2>&1 </dev/null &"
+    server.check_output(f"cd /srv/shop && sudo -u shop sh -c '{line}'")
+    server.wait_for(lambda: server.host.file("/srv/shop/data/stubborn").size, "the stale worker")
+    pid = server.check_output("cat /srv/shop/data/stubborn")
+    yield pid
+    server.run(f"kill -KILL {pid}; rm /srv/shop/bin/celery")
+
+
+def test_a_stale_worker_that_does_not_end_fails_a_deployment_which_names_it(server, converge, stubborn):
+    with pytest.raises(AssertionError) as failed:
+        converge(stale_workers_timeout="1s")
+    message = str(failed.value)
+    assert "victim did not start" in message
+    assert f"process {stubborn} of shop, in no unit: asked to finish its tasks, within 1 s" in message
+    assert f"still running. Wait for its tasks, or end it by hand: kill -KILL {stubborn}" in message
+    server.check_output(f"kill -KILL {stubborn}")
+    # systemd has repeated the start.
+    server.wait_for(lambda: server.run_of("victim").state == "active", "the worker")
+    server.serve("victim")
+
+
+def test_one_that_does_not_end_is_killed_on_request_and_the_deployment_succeeds(server, converge, stubborn):
+    converge(stale_workers="kill", stale_workers_timeout="1s")
+    assert server.run(f"kill -0 {stubborn}").rc != 0
+    server.serve("victim")
