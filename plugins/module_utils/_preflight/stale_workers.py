@@ -33,7 +33,7 @@ def report(instances: list[Instance], program: str) -> Iterator[str]:
         why = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
         yield f"The search for stale workers failed: {printable(why)}"
         return
-    yield from map(printable, result.stderr.splitlines())
+    yield from map(printable, dict.fromkeys(result.stderr.splitlines()))  # each once, as all searches say the same
     for instance, found in zip(instances, json.loads(result.stdout)):
         for process in found[:MOST]:
             for sentence in sentences(instance, process):

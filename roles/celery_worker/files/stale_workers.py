@@ -200,7 +200,7 @@ def processes(uids: Iterable[int]) -> Iterator[Process]:
     owners = {0, *uids}
     with os.scandir(PROC) as entries:
         for entry in entries:
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                 process = entry.name.isdigit() and entry.stat().st_uid in owners and look(int(entry.name), uids)
                 if process:
                     yield process
@@ -289,8 +289,8 @@ def gone(handle: int, seconds: float) -> bool:
     return bool(poll.poll(max(0, seconds) * 1000))
 
 
-def end(processes_to_end: list[Process], timeout: float, kill: bool) -> list[Process]:
-    """Asks all of them to finish, waits `timeout` seconds, kills the rest if `kill`. Returns those that still run."""
+def end(processes_to_end: list[Process], timeout: float, finally_kill: bool) -> list[Process]:
+    """Asks all of them to finish, waits `timeout` seconds, kills the rest on request. Returns those that still run."""
     held = {handle: process for process in processes_to_end for handle in [hold(process)] if handle is not None}
     for handle, process in held.items():
         send(handle, signal.SIGTERM)
@@ -302,26 +302,31 @@ def end(processes_to_end: list[Process], timeout: float, kill: bool) -> list[Pro
             say(process, "has finished")
         else:
             stubborn[handle] = process
-    if kill:
-        for handle, process in stubborn.items():
-            say(process, f"still running, killed with {kill_family(handle, process)} children")
+    if finally_kill:
+        kill_families(stubborn)
         until = time.monotonic() + KILL_TIMEOUT
-        stubborn = {h: process for h, process in stubborn.items() if not gone(h, until - time.monotonic())}
+        stubborn = {
+            handle: process for handle, process in stubborn.items() if not gone(handle, until - time.monotonic())
+        }
     return list(stubborn.values())
 
 
-def kill_family(handle: int, process: Process) -> int:
-    """Kill a main process and its pool's children, which would be left without it."""
-    children = [child for child in processes([process.uid]) if child.parent == process.pid]
+def kill_families(held: dict[int, Process]) -> None:
+    """Kill main processes and their pools' children, which would be left without them."""
+    relatives = list(processes({process.uid for process in held.values()}))
+    for handle, process in held.items():
+        send(handle, signal.SIGKILL)
+        killed = sum(kill(child) for child in relatives if child.parent == process.pid)
+        say(process, f"still running, killed with {killed} children")
+
+
+def kill(process: Process) -> bool:
+    handle = hold(process)
+    if handle is None:
+        return False
     send(handle, signal.SIGKILL)
-    killed = 0
-    for child in children:
-        child_handle = hold(child)
-        if child_handle is not None:
-            send(child_handle, signal.SIGKILL)
-            os.close(child_handle)
-            killed += 1
-    return killed
+    os.close(handle)
+    return True
 
 
 # --- Saying -----------------------------------------------------------------------------------------------------------
@@ -370,7 +375,7 @@ def to_find(app: str, directory: str, node: str, users: Iterable[str]) -> Wanted
         except KeyError:
             warn(f"user {user!r} does not exist. Create it, or remove it from stale_workers_users.")
     if not sees_all():
-        warn("other users' workers can't be seen. Allow this container CAP_SYS_PTRACE.")
+        warn("other users' workers can't be seen. Run this as root, in a container with CAP_SYS_PTRACE.")
     return Wanted(app, directory, node, frozenset(uids), socket.gethostname())
 
 
@@ -428,4 +433,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, no name ends the search
     sys.exit(main())

@@ -49,8 +49,10 @@ def test_the_worker_itself_and_processes_in_containers_or_scopes_are_not_reporte
 
 def test_one_process_answers_for_all_workers(monkeypatch):
     program = "import json, sys; print(json.dumps([[each] for each in json.loads(sys.argv[2])]))"
+    program += "; print('a warning', 'a warning', sep='\\n', file=sys.stderr)"
     monkeypatch.setattr(stale_workers, "sentences", lambda _, search: [f"node {search['node']} of {search['users']}"])
     assert list(stale_workers.report([worker(), worker(name="x", user="root")], program)) == [
+        "a warning",
         "w: node w@%h of ['celery', 'root']",
         "x: node x@%h of ['root']",
     ]
