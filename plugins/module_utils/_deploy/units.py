@@ -32,7 +32,8 @@ def stop(names: list[str], warn: Callable[[str], None]) -> None:
     try:
         systemd.run("systemctl", "stop", *services, timeout=seconds)
     except systemd.LateError:
-        _kill([*loaded], seconds, warn)
+        warn(_killed(names[0], seconds))
+        _kill(services)
         systemd.run("systemctl", "stop", *services, timeout=MARGIN)
 
 
@@ -45,9 +46,19 @@ def restart(names: list[str], warn: Callable[[str], None]) -> None:
         systemd.run("systemctl", "restart", service, timeout=seconds)
     except systemd.LateError:
         if systemd.look(names)[names[0]].active_state == "deactivating":
-            _kill(names[:1], seconds, warn)
-        # This waits for the very same restart.
-        systemd.run("systemctl", "start", service, timeout=sum(unit.start_timeout for unit in units.values()) + MARGIN)
+            warn(_killed(names[0], seconds))
+            _kill([service])
+        _wait_for_start(service, sum(unit.start_timeout for unit in units.values()) + MARGIN)
+
+
+def _wait_for_start(service: str, seconds: float) -> None:
+    """Waits for the restart that is under way."""
+    try:
+        systemd.run("systemctl", "start", service, timeout=seconds)
+    except systemd.LateError:
+        # It has no tasks yet, and would put off its end, too.
+        _kill([service])
+        raise
 
 
 def forget_failures(names: list[str]) -> None:
@@ -56,13 +67,16 @@ def forget_failures(names: list[str]) -> None:
         systemd.run("systemctl", "reset-failed", *_services(names))
 
 
-def _kill(names: list[str], seconds: float, warn: Callable[[str], None]) -> None:
-    warn(
-        f"{names[0]} had not stopped after {seconds:g} s, so its processes were killed. Tasks that they were executing"
+def _killed(service: str, seconds: float) -> str:
+    return (
+        f"{service} had not stopped after {seconds:g} s, so its processes were killed. Tasks that they were executing"
         " were cut short."
     )
+
+
+def _kill(services: Iterable[str]) -> None:
     with contextlib.suppress(systemd.SystemdError):  # by now they may have ended
-        systemd.run("systemctl", "kill", "--signal=KILL", *_services(names))
+        systemd.run("systemctl", "kill", "--signal=KILL", *services)
 
 
 def _services(names: Iterable[str]) -> list[str]:

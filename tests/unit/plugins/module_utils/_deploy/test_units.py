@@ -69,12 +69,12 @@ def test_a_process_that_survives_sigkill_ends_the_run_with_an_error(simulate, ac
     assert all(0 <= timeout < systemd.A_DAY for timeout in simulated.timeouts)
 
 
-def test_a_start_that_does_not_end_is_an_error_and_kills_nothing(simulate):
-    simulated = simulate(state="activating")
+def test_a_start_that_does_not_end_is_an_error_and_is_killed(simulate):
+    simulated = simulate(state="activating", ends=False)
     with pytest.raises(systemd.LateError):
         units.restart(NAMES, pytest.fail)
-    assert simulated.calls == ["restart", "start"]
-    assert simulated.timeouts == [5 + units.MARGIN, 90 * len(NAMES) + units.MARGIN]
+    assert simulated.calls == ["restart", "start", "kill"]
+    assert simulated.timeouts[:2] == [5 + units.MARGIN, 90 * len(NAMES) + units.MARGIN]
 
 
 def test_a_unit_that_is_not_loaded_is_not_stopped(simulate, monkeypatch):
