@@ -30,11 +30,11 @@ OPEN_EDITOR = (
 
 @pytest.fixture(scope="module")
 def program(server):
-    """stale_workers.py as the unit of `heir` calls it, but for the node and the last options."""
+    """stale_workers.py as it is called before `heir` starts, but for the node and the last options."""
 
     def run(node, *options):
         return server.run(
-            "/usr/bin/python3 /usr/local/lib/evenkeel/stale_workers.py --app shop --directory /opt/shop"
+            "/usr/bin/python3 /usr/local/lib/evenkeel/heir/stale_workers.py --app shop --directory /opt/shop"
             f" --node {node}@%h --user shop --user root {' '.join(options)}"
         )
 

@@ -150,9 +150,9 @@ options:
         type: str
         default: 30s
       start_timeout:
-        description: 'How long the worker may take until it is ready: C(TimeoutStartSec=) is
-          this plus O(instances[].stale_workers_timeout). A duration such as V(30s), V(5min)
-          or V(1h 30min). A bare number is seconds.'
+        description: 'C(TimeoutStartSec=): how long the worker may take until it is ready, once
+          stale workers have ended. A duration such as V(30s), V(5min) or V(1h 30min). A bare
+          number is seconds.'
         type: str
         default: 90s
       stay_up:
@@ -206,6 +206,7 @@ options:
         type: dict
         default:
           CapabilityBoundingSet: ""
+          LimitCORE: 0
           LockPersonality: true
           NoNewPrivileges: true
           PrivateDevices: true

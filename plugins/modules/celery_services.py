@@ -50,7 +50,8 @@ options:
   programs:
     description:
       - The texts of the programs that services of this kind need, by their file names.
-      - A worker needs C(evenkeel_watchdog.py), which it loads, and C(stale_workers.py), which runs before each start.
+      - A worker needs C(evenkeel_watchdog.py), which it loads, and C(stale_workers.py), which a unit of its own runs
+        before each start.
       - Required with O(state=present).
     type: dict
 attributes: {}
@@ -103,6 +104,7 @@ changes:
 """
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -114,8 +116,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
     for_modules,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import without_secrets
-from ansible_collections.evenkeel.celery.plugins.module_utils._common import files, systemd
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import unit_path
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, directories, plan, report, store
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS, Kind
@@ -160,17 +161,12 @@ def run(module: AnsibleModule, kind: Kind, instances: list[Instance]) -> dict[st
     found = apply.find({name: kind.paths(name) for name in {*names, *others}})
     changes = plan_changes(module, kind, instances, found)
     refuse_bad_units(changes)
-    shared = shared_files(kind, module.params["programs"]) if module.params["state"] == "present" else {}
     diff = report.diff(changes, found)
-    for path, file in shared.items():
-        diff["before"] += report.show_file(path, files.read(path))
-        diff["after"] += report.show_file(path, file)
     if not module.check_mode:
-        for path, file in shared.items():
-            files.write(path, file)
-        apply.carry_out(changes, found, kind.name)
+        apply.carry_out(changes, found, kind.name, module.warn)
+        apply.remove_unused(kind.former)
     message = "\n".join(f"{change.name}: {change.why}" for change in changes) or "Nothing to do."
-    return {"changed": bool(changes or shared), "changes": report.summary(changes), "msg": message, "diff": diff}
+    return {"changed": bool(changes), "changes": report.summary(changes), "msg": message, "diff": diff}
 
 
 def plan_changes(
@@ -196,18 +192,14 @@ def seconds_up(instance: Instance) -> float:
         raise plan.PlanError(f"{instance['name']}: stay_up {error}.") from None
 
 
-def shared_files(kind: Kind, programs: dict[str, str]) -> dict[str, files.File]:
-    """The files that all services of this kind share and that differ from those on the host."""
-    return {path: file for path, file in kind.shared_files(programs).items() if files.read(path) != file}
-
-
 def refuse_bad_units(changes: list[plan.Change]) -> None:
-    units = {change.name: change.files.get(unit_path(change.name)) for change in changes if change.current}
-    complaints = systemd.verify({name: unit.content.decode() for name, unit in units.items() if unit})
+    written = {path: file for change in changes if change.current for path, file in change.files.items() if file}
+    units = {Path(path).stem: file for path, file in written.items() if path.endswith(".service")}
+    complaints = systemd.verify({name: unit.content.decode() for name, unit in units.items()})
     if complaints:
         raise plan.PlanError(
             "\n".join(
-                f"{name}: systemd rejects its unit. Correct the option that it names:\n{text}"
+                f"{name}: systemd rejects this unit. Correct the option that it names:\n{text}"
                 for name, text in complaints.items()
             )
         )

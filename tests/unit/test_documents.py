@@ -9,7 +9,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common import pat
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import store
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import plan as job_cleanup
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import options, settings
-from ansible_collections.evenkeel.celery.plugins.module_utils._targets.systemd_unit import STALE_WORKERS
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.stale_workers import PROGRAM, search_name
 from project import PROJECT
 
 # Every path on a managed host, for a service NAME and a user USER.
@@ -18,7 +18,8 @@ ON_THE_HOST = {
     paths.unit_path("NAME"),
     paths.environment_path("NAME"),
     paths.program_directory("NAME"),
-    STALE_WORKERS,
+    f"{paths.program_directory('NAME')}/{PROGRAM}",
+    paths.unit_path(search_name("NAME")),
     str(store.directory("NAME")),
     job_cleanup.SCRIPT,
     job_cleanup.ENGINE,

@@ -18,6 +18,7 @@ Instance = dict[str, Any]  # a service's options by their names, complete: see c
 # Directives of systemd.exec(5) that let a worker do its work and little else. docs/sandbox.md explains each.
 SANDBOX = {
     "CapabilityBoundingSet": "",
+    "LimitCORE": 0,
     "LockPersonality": True,
     "NoNewPrivileges": True,
     "PrivateDevices": True,
@@ -169,7 +170,7 @@ WORKER = (
     Option(
         "start_timeout",
         "duration",
-        "How long the worker may take until it is ready: C(TimeoutStartSec=) is this plus O(stale_workers_timeout).",
+        "C(TimeoutStartSec=): how long the worker may take until it is ready, once stale workers have ended.",
         "90s",
     ),
     Option(

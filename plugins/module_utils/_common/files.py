@@ -12,11 +12,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from .paths import is_public
 
@@ -52,25 +54,66 @@ def read_start(path: str | Path, most: int) -> bytes:
 
 def write(path: str | Path, file: File | None) -> None:
     """Puts the file in place, synced to the disk; None removes it. Makes missing directories with mode 0755."""
-    target = Path(path)
+    with staged({path: file}) as put:
+        put()
+
+
+@contextlib.contextmanager
+def staged(wanted: Mapping[str | Path, File | None]) -> Iterator[Callable[[], None]]:
+    """Writes each file beside its place, and yields what puts all of them in place; None removes a file.
+
+    That only renames and removes files, so a full disk can't stop it halfway. What is not put in place is removed.
+    """
+    with contextlib.ExitStack() as stack:
+        puts = []
+        for path, file in wanted.items():
+            try:
+                puts.append(stack.enter_context(_staged(Path(path), file)))
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(path)) from error
+
+        def put() -> None:
+            for each in puts:
+                each()
+
+        yield put
+
+
+@contextlib.contextmanager
+def _staged(target: Path, file: File | None) -> Iterator[Callable[[], None]]:
     if file is None:
-        with contextlib.suppress(FileNotFoundError), open_directory(target.parent) as directory:
-            os.unlink(target.name, dir_fd=directory)
+        yield lambda: _remove(target)
         return
     make_directory(target.parent)
     with open_directory(target.parent) as directory:
         new = f".{target.name}.{secrets.token_hex(6)}"
+
+        def put() -> None:
+            os.rename(new, target.name, src_dir_fd=directory, dst_dir_fd=directory)
+            os.fsync(directory)
+
         try:
             _write_new(new, directory, file)
             if file.link and Path(target.parent, file.link).is_file():
                 os.unlink(new, dir_fd=directory)
                 os.symlink(file.link, new, dir_fd=directory)
-            os.rename(new, target.name, src_dir_fd=directory, dst_dir_fd=directory)
-        except BaseException:
+            yield put
+        finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=directory)
-            raise
-        os.fsync(directory)
+
+
+def _remove(target: Path) -> None:
+    with contextlib.suppress(FileNotFoundError), open_directory(target.parent) as directory:
+        os.unlink(target.name, dir_fd=directory)
+
+
+def remove_staged(path: str | Path) -> None:
+    """Removes what a process that was killed left beside this file."""
+    left = re.compile(rf"\.{re.escape(Path(path).name)}\.[0-9a-f]{{12}}")
+    with contextlib.suppress(FileNotFoundError), open_directory(Path(path).parent) as directory:
+        for name in filter(left.fullmatch, os.listdir(directory)):  # noqa: PTH208 -- a descriptor, no path
+            os.unlink(name, dir_fd=directory)
 
 
 def _write_new(name: str, directory: int, file: File) -> None:

@@ -10,6 +10,7 @@ UNITS = "/etc/systemd/system"
 CONFIGURATION = "/etc/evenkeel"
 PROGRAMS = "/usr/local/lib/evenkeel"
 STATE = "/var/lib/evenkeel"
+RUN = "/run/evenkeel"
 
 
 def unit_path(service: str) -> str:

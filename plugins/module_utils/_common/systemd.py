@@ -12,9 +12,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .quantities import parse_duration
+
+A_DAY = 86400.0  # seconds
+ANSWER = 120  # seconds in which systemd answers, unless it is asked to wait for a unit
+
 
 class SystemdError(Exception):
     """A command of systemd failed; the message is its output."""
+
+
+class LateError(SystemdError):
+    """A command of systemd has not ended in time, so it is not waited for any more."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,8 @@ class Unit:
     fragment: str  # the unit file's path, or empty
     invocation: str  # the ID of the service's current run, a new one for each start
     drop_ins: tuple[str, ...]
+    start_timeout: float = 0  # seconds, TimeoutStartSec=
+    stop_timeout: float = 0  # seconds, TimeoutStopSec=
 
     @property
     def exists(self) -> bool:
@@ -47,9 +58,15 @@ class Unit:
         return self.unit_file_state in ("enabled", "generated")
 
 
-def run(*command: str) -> str:
+def run(*command: str, timeout: float = ANSWER) -> str:
+    """Its output. Raises SystemdError if it fails, LateError if that takes longer than `timeout` seconds."""
     # pylint: disable=subprocess-run-check
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    try:
+        result = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=timeout
+        )
+    except subprocess.TimeoutExpired:
+        raise LateError(f"{' '.join(command)} had not ended after {timeout:g} s") from None
     if result.returncode != 0:
         raise SystemdError(result.stdout.strip() or f"{' '.join(command)} ended with {result.returncode}")
     return result.stdout
@@ -60,7 +77,9 @@ def look(names: Iterable[str]) -> dict[str, Unit]:
     names = list(names)
     if not names:
         return {}
-    properties = "LoadState,ActiveState,UnitFileState,FragmentPath,InvocationID,DropInPaths"
+    properties = (
+        "LoadState,ActiveState,UnitFileState,FragmentPath,InvocationID,DropInPaths,TimeoutStartUSec,TimeoutStopUSec"
+    )
     blocks = run("systemctl", "show", "--property", properties, *(f"{name}.service" for name in names)).split("\n\n")
     return {name: _unit(block) for name, block in zip(names, blocks)}
 
@@ -74,7 +93,17 @@ def _unit(block: str) -> Unit:
         fragment=found.get("FragmentPath", ""),
         invocation=found.get("InvocationID", ""),
         drop_ins=tuple(found.get("DropInPaths", "").split()),
+        start_timeout=_seconds(found.get("TimeoutStartUSec", "")),
+        stop_timeout=_seconds(found.get("TimeoutStopUSec", "")),
     )
+
+
+def _seconds(timeout: str) -> float:
+    """Of a time-out as systemd prints it: 1min 30s. A day is enough for one of months, or infinity."""
+    try:
+        return min(parse_duration(timeout), A_DAY)
+    except ValueError:
+        return A_DAY
 
 
 def verify(units: Mapping[str, str]) -> dict[str, str]:
@@ -114,12 +143,14 @@ def unknown(directives: list[str]) -> list[str]:
     return re.findall("Unknown key (?:name )?'([^']*)' in section", complaints)
 
 
-def journal(invocation: str, lines: int = 20) -> str:
-    """The journal's last lines of one run of a service: its own output, and systemd's messages about it."""
-    if not invocation:
+def journal(invocations: Iterable[str], lines: int = 20) -> str:
+    """The journal's last lines of one run of each unit: its own output, and systemd's messages about it."""
+    ids = [each for each in invocations if each]
+    if not ids:
         return "It has no entries, as systemd did not start the service."
-    matches = (f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}")
+    matches = [f"{field}={each}" for each in ids for field in ("_SYSTEMD_INVOCATION_ID", "INVOCATION_ID")]
+    alternatives = " + ".join(matches).split()
     try:
-        return run("journalctl", "--lines", str(lines), "--no-pager", "-o", "cat", *matches)
+        return run("journalctl", "--lines", str(lines), "--no-pager", "-o", "cat", *alternatives)
     except SystemdError as error:
         return str(error)

@@ -206,12 +206,12 @@ def fall_back(change: Change, found: Found) -> Change:
 
 def begun(change: Change, found: Found, pending: str) -> State:
     """The state to store while a change is being made."""
-    return replace(found.state, current=last_good(found), pending=pending, rolled_back=change.rolled_back)
+    return replace(found.state, current=last_good(change.name, found), pending=pending, rolled_back=change.rolled_back)
 
 
 def settled(change: Change, found: Found) -> State:
     """The state to store once the service has started and stayed up."""
-    before = last_good(found)
+    before = last_good(change.name, found)
     if change.current is None:
         return State()
     if change.rolled_back:
@@ -219,11 +219,7 @@ def settled(change: Change, found: Found) -> State:
     return State(change.current, previous=found.state.previous if before == change.current else before)
 
 
-def last_good(found: Found) -> str | None:
+def last_good(name: str, found: Found) -> str | None:
     """The generation to roll back to: the one that runs, even if it was changed by hand, else the one that ran last."""
-    runs = found.ready and not found.state.pending and is_ours(_unit_of(found))
+    runs = found.ready and not found.state.pending and is_ours(found.files.get(unit_path(name)))
     return generation(found.files) if runs else found.state.current
-
-
-def _unit_of(found: Found) -> File | None:
-    return next((file for path, file in found.files.items() if path.endswith(".service")), None)

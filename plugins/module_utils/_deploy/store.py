@@ -22,10 +22,24 @@ from typing import Any
 
 from .._common import files, paths
 from .._common.files import File
+from . import stored_json
 from .plan import Original, State, generation, is_ours
 
 STORE = Path(paths.STATE, "services")
 FORMER_STORE = Path(paths.STATE, "workers")  # its name until version 0.2
+
+# What the files contain.
+STATE = {
+    "kind": stored_json.is_text,
+    **dict.fromkeys(("current", "previous", "pending"), stored_json.is_generation),
+    "rolled_back": stored_json.is_flag,
+}
+ORIGINAL = {
+    "content": stored_json.is_content,
+    "mode": stored_json.is_mode,
+    "link": stored_json.is_link,
+    **dict.fromkeys(("elsewhere", "active", "enabled"), stored_json.is_flag),
+}
 
 
 def directory(name: str = "") -> Path:
@@ -47,7 +61,7 @@ def prepare() -> None:
 
 def known() -> dict[str, str]:
     """The kind of each service that we manage or once managed, by its name."""
-    names = sorted(path.name for path in directory().iterdir()) if directory().is_dir() else []
+    names = sorted(path.parent.name for path in directory().glob("*/state.json"))
     return {name: _read_state(name).get("kind", "worker") for name in names}
 
 
@@ -83,12 +97,20 @@ def keep_generation(name: str, service_files: Mapping[str, File]) -> None:
         files.write(kept / Path(path).name, file)
 
 
+def calls(path: str) -> bool:
+    """Whether a unit of a stored generation has this path."""
+    return any(path.encode() in unit.read_bytes() for unit in directory().glob("*/generations/*/*.service"))
+
+
 def read_original(name: str) -> Original | None:
     path = directory(name) / "original.json"
-    if not path.exists():
+    without = f"then there is no original unit to roll back to. {name}.service.original beside it is a copy."
+    kept = stored_json.read(path, ORIGINAL, without=without, required=True)
+    if not kept:
         return None
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    file = File(base64.b64decode(kept["content"]), kept["mode"], kept["link"]) if kept["content"] is not None else None
+    file = None
+    if kept["content"] is not None:
+        file = File(base64.b64decode(kept["content"]), kept["mode"] or 0o644, kept["link"])
     return Original(file, kept["elsewhere"], kept["active"], kept["enabled"])
 
 
@@ -121,8 +143,6 @@ def _write_json(path: Path, content: Mapping[str, object]) -> None:
 
 
 def _read_state(name: str) -> dict[str, Any]:
-    path = directory(name) / "state.json"
-    if not path.exists():
-        return {}
     former = {"deployed": "current", "trying": "pending", "went_back": "rolled_back"}  # the names until version 0.2
-    return {former.get(key, key): value for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
+    without = "then the service is deployed anew, and can't be rolled back to its earlier generations."
+    return stored_json.read(directory(name) / "state.json", STATE, without=without, former=former)

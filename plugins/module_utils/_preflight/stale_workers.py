@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-import re
+import json
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 from .._celery.options import Instance
-from .._targets.systemd_unit import stale_workers_command
+from .._common.texts import printable
+from .._targets.stale_workers import wanted
 
-_LINE = re.compile(r"stale_workers: (process (\d+) of (.+), in (.+): is a worker of .+): (stale|left alone)")
+TIMEOUT = 60  # seconds in which all processes are looked at
+MOST = 20  # processes that are reported of a worker
 
 
 def report(instances: list[Instance], program: str) -> Iterator[str]:
@@ -20,43 +23,42 @@ def report(instances: list[Instance], program: str) -> Iterator[str]:
 
     program: the text of stale_workers.py, which is piped to Python so that nothing is written to the host.
     """
-    for instance in instances:
-        users = [*instance["stale_workers_users"], "root"]
-        python, isolated, _path, *arguments = stale_workers_command(
-            {**instance, "stale_workers": "report", "stale_workers_users": users}
-        )
+    searches = [{**wanted(instance), "users": sorted({*wanted(instance)["users"], "root"})} for instance in instances]
+    command = ["/usr/bin/python3", "-I", "-S", "-", "--searches", json.dumps(searches)]
+    try:
         result = subprocess.run(
-            [python, isolated, "-", *arguments], input=program, capture_output=True, text=True, check=False
+            command, input=program, capture_output=True, text=True, env={}, timeout=TIMEOUT, check=True
         )
-        if result.returncode:
-            why = (result.stderr.strip().splitlines() or [f"stale_workers.py ended with {result.returncode}"])[-1]
-            yield f"{instance['name']}: the search for stale workers failed: {why}"
-        for line in result.stdout.splitlines():
-            yield from sentences(instance, line)
-
-
-def sentences(instance: Instance, line: str) -> Iterator[str]:
-    """What a line of the report means for the next start; nothing if it is about this worker itself."""
-    found = _LINE.fullmatch(line)
-    if not found:
+    except subprocess.SubprocessError as error:
+        why = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
+        yield f"The search for stale workers failed: {printable(why)}"
         return
-    process, pid, user, holder, verdict = found.groups()
+    yield from map(printable, dict.fromkeys(result.stderr.splitlines()))  # each once, as all searches say the same
+    for instance, found in zip(instances, json.loads(result.stdout)):
+        for process in found[:MOST]:
+            for sentence in sentences(instance, process):
+                yield printable(f"{instance['name']}: {sentence}", None)
+        if len(found) > MOST:
+            yield f"{instance['name']}: {len(found) - MOST} more workers of this application and node are running."
+
+
+def sentences(instance: Instance, process: dict[str, Any]) -> Iterator[str]:
+    """What a process means for the next start; nothing if it is one of this worker's own."""
+    pid, user, unit = process["pid"], process["user"], process["unit"]
+    about = f"process {pid} of {user}, in {unit}: {process['is']}"
     action = instance["stale_workers"]
-    if verdict == "stale":
+    if process["stale"]:
         then = {
             "report": "The next start leaves it alone",
             "stop": "The next start asks it to finish",
             "kill": f"The next start asks it to finish, and kills it after {instance['stale_workers_timeout']}",
         }[action]
         if user in (instance["user"], *instance["stale_workers_users"]):
-            yield f"{instance['name']}: {process}. {then} (stale_workers: {action})."
+            yield f"{about}. {then} (stale_workers: {action})."
         else:
             yield (
-                f"{instance['name']}: {process}. It may take this worker's tasks, and the next start leaves it alone,"
-                f" as it belongs to {user}. End it (kill -TERM {pid}), or set stale_workers_users: [{user}]."
+                f"{about}. It may take this worker's tasks, and the next start leaves it alone, as it belongs to"
+                f" {user}. End it (kill -TERM {pid}), or set stale_workers_users: [{user}]."
             )
-    elif holder.endswith(".service") and holder != f"{instance['name']}.service":
-        yield (
-            f"{instance['name']}: {process}. The next start leaves it alone. Stop that service, or set another"
-            " node_name."
-        )
+    elif unit.endswith(".service") and unit != f"{instance['name']}.service":
+        yield f"{about}. The next start leaves it alone. Stop that service, or set another node_name."

@@ -15,41 +15,41 @@ from .._celery.options import WORKER, Instance
 from .._common.files import File
 from .._common.options import Option
 from .._common.paths import PROGRAMS, environment_path, program_directory, unit_path
-from .systemd_unit import STALE_WORKERS, environment, unit
+from . import stale_workers
+from .systemd_unit import environment, unit
 
 Files = dict[str, File]  # by their paths
 
 
 @dataclass(frozen=True)
 class Kind:
-    """The files of a kind of service. A service's own files and programs are deployed and rolled back together.
+    """The files of a kind of service. They are deployed and rolled back together.
 
-    programs: file names of the programs of which each service has its own copy.
-    shared: paths of the programs that all services of this kind share, and that are never rolled back.
+    units: what makes the text of each of a service's units, by what is put before the service's name.
+    programs: file names of the programs, of which each service has its own copy.
+    former: paths of programs that all services shared in an earlier version. They go once no generation calls them.
     """
 
     name: str
     options: tuple[Option, ...]
     errors: Callable[[list[Instance]], Iterator[str]]
-    unit: Callable[[Instance], str]
+    units: Mapping[str, Callable[[Instance], str]]
     programs: tuple[str, ...]
-    shared: tuple[str, ...]
+    former: tuple[str, ...]
 
     def paths(self, service: str) -> tuple[str, ...]:
         """The paths of a service's files."""
+        units = (unit_path(f"{prefix}{service}") for prefix in self.units)
         programs = (f"{program_directory(service)}/{program}" for program in self.programs)
-        return (unit_path(service), environment_path(service), *programs)
+        return (*units, environment_path(service), *programs)
 
     def files(self, instance: Instance, programs: Mapping[str, str]) -> Files:
         """The files of a service. `programs`: the texts of our programs by their file names."""
-        texts = [self.unit(instance), environment(instance), *(programs[program] for program in self.programs)]
-        modes = [0o644, 0o600, *[0o644] * len(self.programs)]
+        units = [make(instance) for make in self.units.values()]
+        texts = [*units, environment(instance), *(programs[program] for program in self.programs)]
+        modes = [*[0o644] * len(units), 0o600, *[0o644] * len(self.programs)]
         paths = self.paths(instance["name"])
         return {path: File(text.encode(), mode) for path, text, mode in zip(paths, texts, modes)}
-
-    def shared_files(self, programs: Mapping[str, str]) -> Files:
-        """The files that all services of this kind share."""
-        return {path: File(programs[path[len(PROGRAMS) + 1 :]].encode()) for path in self.shared}
 
 
 KINDS = {
@@ -59,9 +59,9 @@ KINDS = {
             name="worker",
             options=WORKER,
             errors=errors,
-            unit=unit,
-            programs=(f"{WATCHDOG}.py",),
-            shared=(STALE_WORKERS,),
+            units={"": unit, stale_workers.PREFIX: stale_workers.search_unit},
+            programs=(f"{WATCHDOG}.py", stale_workers.PROGRAM),
+            former=(f"{PROGRAMS}/{stale_workers.PROGRAM}",),
         ),
     )
 }

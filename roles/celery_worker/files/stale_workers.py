@@ -4,21 +4,26 @@
 """Ends stale workers: those of this application and node that no unit manages, such as one started by hand.
 
 A process is stale if all of this is true, and is never touched otherwise:
-  * it belongs to one of the users,
+  * all its user IDs are that of one of the users: a setuid program belongs to whoever started it, too,
   * its command line is `celery … worker` with our -A and our -n (whole arguments, not a pattern over the line),
   * it runs in the application's directory, or was sent there by --workdir,
   * it was started as a program: pool children are only forked, and their main process manages them,
   * no systemd unit manages it, and it is in no container. The units of logins, cron and at do not manage it.
-Without CAP_SYS_PTRACE (root in most containers) workers that were started with --uid can't be seen.
+Other users' workers are seen only with CAP_SYS_PTRACE, which root does not have in every container.
 
 The main process gets SIGTERM (Celery's warm shutdown: running tasks finish). With --action kill it and its children
 get SIGKILL after the time-out. Exit code 0: none is left, or --action report; 1: one still runs; 2: wrong usage.
+
+Root runs this, so it reads nothing of other users but the IDs of their processes, and of the users' processes only
+bounded parts of what the kernel knows. It looks up no path that a process has named.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import json
 import os
 import pwd
 import re
@@ -27,9 +32,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 PROC = Path("/proc")
 NO_UNIT, CONTAINER = "no unit", "a container"
@@ -39,6 +45,10 @@ CONTAINERS = ("docker-", "libpod-", "machine-", "cri-")
 # Options of `celery` itself, before its command, that take no value; all others take one.
 FLAGS = ("-C", "--no-color", "-q", "--quiet", "--skip-checks", "--version", "--help")
 FORKED_ONLY = 0x40  # PF_FORKNOEXEC among a process's flags: it was forked and has not executed a program
+LONGEST = 2**16  # bytes that are read of a command line and of other files of /proc
+AT_ONCE = 500  # workers that are ended in one run: each needs a file descriptor
+KILL_TIMEOUT = 10  # seconds that the kernel may take to end killed processes
+SEARCHES = "--searches"  # several searches at once, as JSON, whose report is JSON: celery_preflight's question
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,10 @@ class Wanted:
     node: str
     uids: frozenset[int]
     host: str
+
+    @property
+    def full_node(self) -> str:
+        return full_name(self.node, self.host)
 
 
 @dataclass(frozen=True)
@@ -78,9 +92,11 @@ def matches(process: Process, wanted: Wanted) -> bool:
     words = celery_words(process.argv)
     if words is None or command(words) != "worker" or option(words, "-A", "--app") != wanted.app:
         return False
-    directories = (process.directory, option(words, "", "--workdir"))
-    return any(same(directory, wanted.directory) for directory in directories if directory.startswith("/")) and (
-        full_name(option(words, "-n", "--hostname"), wanted.host) == full_name(wanted.node, wanted.host)
+    # As texts: to look up a path that the process has named might mean to wait for that user's file system.
+    named = (process.directory, option(words, "", "--workdir"))
+    wanted_directories = (os.path.normpath(wanted.directory), real_path(wanted.directory))
+    return any(plain(path) in wanted_directories for path in named if path) and (
+        full_name(option(words, "-n", "--hostname"), wanted.host) == wanted.full_node
     )
 
 
@@ -129,9 +145,14 @@ def option(words: list[str], short: str, long: str) -> str:
     return ""
 
 
-def same(path: str, other: str) -> bool:
-    """Whether two paths lead to the same directory. A replaced directory counts as its successor."""
-    return os.path.realpath(path.replace(" (deleted)", "")) == os.path.realpath(other)
+def plain(path: str) -> str:
+    """A replaced directory counts as its successor."""
+    return os.path.normpath(path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path)
+
+
+@functools.cache
+def real_path(path: str) -> str:
+    return os.path.realpath(path)
 
 
 def full_name(node: str, host: str) -> str:
@@ -173,59 +194,73 @@ def cgroup_path(cgroup: str) -> str:
 # --- Finding ----------------------------------------------------------------------------------------------------------
 
 
-def look(pid: int) -> Process | None:
-    """The process as it is now; None if it has ended, or if we may not read its data."""
+def processes(uids: Iterable[int]) -> Iterator[Process]:
+    """The processes of these users."""
+    # /proc/PID belongs to the process's effective user, or to root: of a worker that was started with --uid, too.
+    owners = {0, *uids}
+    with os.scandir(PROC) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+                process = entry.name.isdigit() and entry.stat().st_uid in owners and look(int(entry.name), uids)
+                if process:
+                    yield process
+
+
+def look(pid: int, uids: Iterable[int]) -> Process | None:
+    """The process as it is now; None if it has ended, is not one of these users', or if we may not read its data."""
     entry = PROC / str(pid)
     try:
-        stat = (entry / "stat").read_text(errors="replace").rsplit(")", 1)[1].split()
-        # Not the owner of /proc/PID, which is root for a worker that was started with --uid.
-        status = (entry / "status").read_text(errors="replace")
-        uid, gid = (int(re.search(rf"^{name}:\s+\d+\s+(\d+)", status, re.MULTILINE)[1]) for name in ("Uid", "Gid"))
-        try:
-            directory, namespace = whereabouts(entry)
-        except PermissionError:
-            # Root without CAP_SYS_PTRACE, as in most containers, may not read what the owner may.
-            with acting_as(uid, gid):
-                directory, namespace = whereabouts(entry)
-        here = (PROC / "self" / "ns" / "pid").readlink()
-        root = root_of((PROC / "1" / "cgroup").read_text())
+        uid = user_of(read(entry / "status"))
+        if uid not in uids:
+            return None
+        namespace = (entry / "ns" / "pid").readlink()
+        stat = read(entry / "stat").rsplit(")", 1)[1].split()
         return Process(
             pid=pid,
             parent=int(stat[1]),
             uid=uid,
-            argv=tuple((entry / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")),
-            directory=directory,
+            argv=tuple(read(entry / "cmdline").rstrip("\0").split("\0")),
+            directory=str((entry / "cwd").readlink()),
             forked=bool(int(stat[6]) & FORKED_ONLY),
             started=stat[19],
-            unit=unit_of((entry / "cgroup").read_text(), root) if namespace == here else CONTAINER,
+            unit=unit_of(read(entry / "cgroup"), units_root()) if namespace == our_namespace() else CONTAINER,
         )
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
 
 
-def whereabouts(entry: Path) -> tuple[str, Path]:
-    return str((entry / "cwd").readlink()), (entry / "ns" / "pid").readlink()
+def read(path: Path) -> str:
+    """The start of a file of /proc."""
+    with path.open("rb", buffering=0) as file:
+        return file.read(LONGEST).decode(errors="replace")
 
 
-@contextlib.contextmanager
-def acting_as(uid: int, gid: int) -> Iterator[None]:
-    os.setegid(gid)
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
+def user_of(status: str) -> int | None:
+    """The user of a process; None of a setuid program, which has several."""
+    real, effective, saved, _file_system = re.search(r"^Uid:(.*)", status, re.MULTILINE)[1].split()
+    return int(real) if real == effective == saved else None
 
 
-def processes() -> list[Process]:
-    pids = sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
-    return [process for process in map(look, pids) if process]
+def sees_all() -> bool:
+    """Whether we may see where other users' processes run: CAP_SYS_PTRACE, capabilities(7)."""
+    effective = re.search(r"^CapEff:\s*(\w+)", read(PROC / "self" / "status"), re.MULTILINE)[1]
+    return bool(int(effective, 16) >> 19 & 1)
+
+
+@functools.cache
+def our_namespace() -> Path:
+    return (PROC / "self" / "ns" / "pid").readlink()
+
+
+@functools.cache
+def units_root() -> str:
+    return root_of(read(PROC / "1" / "cgroup"))
 
 
 def find(wanted: Wanted) -> list[Process]:
     """Workers of the wanted application and node, whatever manages them."""
-    return [process for process in processes() if matches(process, wanted)]
+    found = (replace(process, argv=()) for process in processes(wanted.uids) if matches(process, wanted))
+    return sorted(found, key=lambda process: process.pid)
 
 
 # --- Ending -----------------------------------------------------------------------------------------------------------
@@ -235,7 +270,7 @@ def hold(process: Process) -> int | None:
     """A handle that keeps referring to this process even if its PID is reused; None if it has ended."""
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(process.pid)
-        again = look(process.pid)
+        again = look(process.pid, [process.uid])
         if again and (again.started, again.unit, again.uid) == (process.started, process.unit, process.uid):
             return handle
         os.close(handle)
@@ -254,8 +289,8 @@ def gone(handle: int, seconds: float) -> bool:
     return bool(poll.poll(max(0, seconds) * 1000))
 
 
-def end(processes_to_end: list[Process], timeout: float, kill: bool) -> list[Process]:
-    """Asks all of them to finish, waits `timeout` seconds, kills the rest if `kill`. Returns those that still run."""
+def end(processes_to_end: list[Process], timeout: float, finally_kill: bool) -> list[Process]:
+    """Asks all of them to finish, waits `timeout` seconds, kills the rest on request. Returns those that still run."""
     held = {handle: process for process in processes_to_end for handle in [hold(process)] if handle is not None}
     for handle, process in held.items():
         send(handle, signal.SIGTERM)
@@ -267,25 +302,49 @@ def end(processes_to_end: list[Process], timeout: float, kill: bool) -> list[Pro
             say(process, "has finished")
         else:
             stubborn[handle] = process
-    if kill:
-        for handle, process in stubborn.items():
-            say(process, f"still running, killed with {kill_family(handle, process)} children")
-        stubborn = {handle: process for handle, process in stubborn.items() if not gone(handle, 10)}
+    if finally_kill:
+        kill_families(stubborn)
+        until = time.monotonic() + KILL_TIMEOUT
+        stubborn = {
+            handle: process for handle, process in stubborn.items() if not gone(handle, until - time.monotonic())
+        }
     return list(stubborn.values())
 
 
-def kill_family(handle: int, process: Process) -> int:
-    """Kill a main process and its pool's children, which would be left without it."""
-    children = [hold(child) for child in processes() if child.parent == process.pid]
-    children = [child for child in children if child is not None]
-    for each in (handle, *children):
-        send(each, signal.SIGKILL)
-    return len(children)
+def kill_families(held: dict[int, Process]) -> None:
+    """Kill main processes and their pools' children, which would be left without them."""
+    relatives = list(processes({process.uid for process in held.values()}))
+    for handle, process in held.items():
+        send(handle, signal.SIGKILL)
+        killed = sum(kill(child) for child in relatives if child.parent == process.pid)
+        say(process, f"still running, killed with {killed} children")
+
+
+def kill(process: Process) -> bool:
+    handle = hold(process)
+    if handle is None:
+        return False
+    send(handle, signal.SIGKILL)
+    os.close(handle)
+    return True
+
+
+# --- Saying -----------------------------------------------------------------------------------------------------------
 
 
 def say(process: Process, what: str) -> None:
+    print(line(process, what), flush=True)
+
+
+def line(process: Process, what: str) -> str:
     # Without its command line, which may contain the broker's password.
-    print(f"stale_workers: process {process.pid} of {user_name(process.uid)}, in {process.unit}: {what}", flush=True)
+    text = f"stale_workers: process {process.pid} of {user_name(process.uid)}, in {process.unit}: {what}"
+    # Users may name control groups, and with them units.
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def what_it_is(process: Process, wanted: Wanted) -> str:
+    return f"is a worker of {wanted.app} in {wanted.directory}, node {wanted.full_node}, since {since(process)}"
 
 
 def since(process: Process) -> str:
@@ -301,7 +360,56 @@ def user_name(uid: int) -> str:
         return f"user {uid}"
 
 
+# --- Running ----------------------------------------------------------------------------------------------------------
+
+
+def warn(text: str) -> None:
+    print(f"stale_workers: {text}", file=sys.stderr, flush=True)
+
+
+def to_find(app: str, directory: str, node: str, users: Iterable[str]) -> Wanted:
+    uids = set()
+    for user in users:
+        try:
+            uids.add(pwd.getpwnam(user).pw_uid)
+        except KeyError:
+            warn(f"user {user!r} does not exist. Create it, or remove it from stale_workers_users.")
+    if not sees_all():
+        warn("other users' workers can't be seen. Run this as root, in a container with CAP_SYS_PTRACE.")
+    return Wanted(app, directory, node, frozenset(uids), socket.gethostname())
+
+
+def report(searches: list[dict[str, Any]]) -> str:
+    """What each search finds, as JSON."""
+    asked = [to_find(**search) for search in searches]
+    return json.dumps([[data(process, wanted) for process in find(wanted)] for wanted in asked])
+
+
+def data(process: Process, wanted: Wanted) -> dict[str, Any]:
+    user, what = user_name(process.uid), what_it_is(process, wanted)
+    return {"pid": process.pid, "user": user, "unit": process.unit, "is": what, "stale": process.unmanaged}
+
+
+def clear(wanted: Wanted, timeout: float, action: str) -> list[str]:
+    """Finds stale workers, and ends them. Returns a line for each that still runs."""
+    found = find(wanted)
+    for process in found:
+        say(process, f"{what_it_is(process, wanted)}: {'stale' if process.unmanaged else 'left alone'}")
+    if action == "report":
+        return []
+    stale = [process for process in found if process.unmanaged]
+    try:
+        left = end(stale[:AT_ONCE], timeout, action == "kill") + stale[AT_ONCE:]
+    except PermissionError:
+        return ["stale_workers: not allowed to end another user's process. Run this as root."]
+    advice = "still running. Wait for its tasks, or end it by hand: kill -KILL"
+    return [line(process, f"{advice} {process.pid}") for process in left]
+
+
 def main() -> int:
+    if sys.argv[1:2] == [SEARCHES]:
+        print(report(json.loads(sys.argv[2])))
+        return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--app", required=True, help="the application, as in celery -A")
     parser.add_argument("--directory", required=True, help="the application's directory")
@@ -309,28 +417,21 @@ def main() -> int:
     parser.add_argument("--user", required=True, action="append", help="whose processes (may be repeated)")
     parser.add_argument("--timeout", type=float, default=60, help="seconds that running tasks may take (default: 60)")
     parser.add_argument("--action", choices=["report", "stop", "kill"], default="report")
+    parser.add_argument("--reason", type=Path, help="a file that says why the worker must not start, while it exists")
     options = parser.parse_args()
-    try:
-        uids = frozenset(pwd.getpwnam(user).pw_uid for user in options.user)
-    except KeyError as unknown:
-        parser.error(f"--user: {unknown.args[0]}. Use users of this host")
-    wanted = Wanted(options.app, options.directory, options.node, uids, socket.gethostname())
-
-    why = f"is a worker of {wanted.app} in {wanted.directory}, node {full_name(wanted.node, wanted.host)}"
-    found = find(wanted)
-    for process in found:
-        say(process, f"{why}, since {since(process)}: {'stale' if process.unmanaged else 'left alone'}")
-    if options.action == "report":
-        return 0
-    try:
-        left = end([process for process in found if process.unmanaged], options.timeout, options.action == "kill")
-    except PermissionError:
-        print("stale_workers: not allowed to end another user's process. Run this as root.", flush=True)
-        return 1
-    for process in left:
-        say(process, f"still running. Wait for its tasks, or end it by hand: kill -KILL {process.pid}")
+    if options.reason:
+        options.reason.write_text("stale_workers: the search has not ended.\n", encoding="utf-8")
+    wanted = to_find(options.app, options.directory, options.node, options.user)
+    left = clear(wanted, options.timeout, options.action)
+    for each in left:
+        print(each, flush=True)
+    if options.reason and left:
+        options.reason.write_text("\n".join([*left[:AT_ONCE], ""]), encoding="utf-8")
+    elif options.reason:
+        options.reason.unlink()
     return 1 if left else 0
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # whatever the locale, no name ends the search
     sys.exit(main())

@@ -110,3 +110,33 @@ def test_only_regular_files_are_read(tmp_path):
         files.read_start(tmp_path / "fifo", 4)
     with pytest.raises(OSError):
         files.read_start(tmp_path, 4)
+
+
+def test_files_are_put_in_place_together_or_not_at_all(tmp_path):
+    one, other, gone = tmp_path / "one", tmp_path / "new" / "other", tmp_path / "gone"
+    gone.write_text("old")
+    with files.staged({one: File(b"1"), other: File(b"2"), gone: None}) as put:
+        assert (one.exists(), other.exists(), gone.exists()) == (False, False, True)
+        put()
+        assert (one.read_bytes(), other.read_bytes(), gone.exists()) == (b"1", b"2", False)
+    with files.staged({one: File(b"3"), other: None}):
+        pass
+    assert (one.read_bytes(), other.exists()) == (b"1", True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "one", "other"]
+
+
+def test_a_file_that_can_not_be_written_is_named_and_leaves_nothing(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "directory" / "other"
+    (tmp_path / "directory").write_text("")
+    with pytest.raises(OSError, match=str(tmp_path)), files.staged({one: File(b"1"), other: File(b"2")}):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["directory"]
+
+
+def test_what_a_killed_process_left_beside_a_file_is_removed_and_nothing_else(tmp_path):
+    left, others = ".w.service.0123456789ab", [".w.service.conf", ".v.service.0123456789ab", "w.service"]
+    for name in (left, *others):
+        (tmp_path / name).touch()
+    files.remove_staged(tmp_path / "w.service")
+    files.remove_staged(tmp_path / "missing" / "w.service")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)

@@ -1,13 +1,15 @@
 """Changes are made as a whole or not at all, even if a run is killed at any step. Real files, a simulated systemd."""
 
+import errno
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import files, paths, systemd
-from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, store
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, deployment, store
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.plan import (
     plan_absent,
     plan_original,
@@ -39,13 +41,22 @@ class Host:
     enabled: bool = False
     steps: int = 0
     killed_at: int = 0
+    written: int = 0
+    full_at: int = 0
 
     def step(self, what):
         self.steps += 1
-        if self.steps == self.killed_at:
+        if 0 < self.killed_at <= self.steps:  # not even what cleans up is executed
             raise Killed(what)
 
-    def run(self, *command):
+    def write(self, what):
+        self.written += 1
+        if 0 < self.full_at <= self.written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.step(what)
+
+    def run(self, *command, timeout=0):
+        assert timeout >= 0
         self.step(command)
         if command[1] == "daemon-reload":
             self.loaded = self.unit.read_text() if self.unit.exists() else ""
@@ -79,18 +90,24 @@ def new_host(tmp_path, monkeypatch):
         monkeypatch.setattr(paths, name, str(tmp_path / name))
     monkeypatch.setattr(store, "STORE", tmp_path / "services")
     monkeypatch.setattr(store, "FORMER_STORE", tmp_path / "workers")
-    monkeypatch.setattr(apply, "LOOK_EVERY", 0)
+    monkeypatch.setattr(deployment, "LOOK_EVERY", 0)
     host = Host(tmp_path / "UNITS" / "w.service")
-    write = files.write
     for name in ("run", "look"):
         monkeypatch.setattr(systemd, name, getattr(host, name))
     monkeypatch.setattr(systemd, "journal", lambda *_: "the last lines")
 
-    def counted(path, file):
-        host.step(str(path))
-        write(path, file)
+    def counted(count, step):
+        def run(*arguments, **options):
+            count(arguments)
+            return step(*arguments, **options)
 
-    monkeypatch.setattr(files, "write", counted)
+        return run
+
+    for name in ("rename", "unlink"):
+        monkeypatch.setattr(os, name, counted(host.step, getattr(os, name)))
+    for module, name in ((os, "mkdir"), (files, "_write_new")):
+        monkeypatch.setattr(module, name, counted(host.write, getattr(module, name)))
+    monkeypatch.setattr(os, "fsync", lambda _: None)
     return host
 
 
@@ -102,8 +119,8 @@ def find(*names):
     return apply.find({name: WORKER.paths(name) for name in names or ["w"]})
 
 
-def carry_out(changes, found):
-    apply.carry_out(changes, found, WORKER.name)
+def carry_out(changes, found, warn=print):
+    apply.carry_out(changes, found, WORKER.name, warn)
 
 
 def plan(options):
@@ -206,7 +223,7 @@ STORIES = {
 def test_the_next_run_completes_one_that_was_killed_at_any_step(tmp_path, monkeypatch, story, afterwards):
     before, wanted = STORIES[story]
     last_step = 0
-    for step in range(1, 60):
+    for step in range(1, 300):
         with monkeypatch.context() as patch:
             host = new_host(tmp_path / str(step), patch)
             write_by_hand(host)
@@ -258,3 +275,36 @@ def _complete(host, before, wanted, afterwards):
         else:
             assert host.running == BY_HAND or runs(host, FIRST)
     assert not store.recall("w").pending
+
+
+def left_over(tmp_path):
+    return list(tmp_path.rglob(".*"))
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_a_disk_that_is_full_from_any_write_on_leaves_one_generation_whole_and_running(tmp_path, monkeypatch, story):
+    before, wanted = STORIES[story]
+    for write in range(1, 300):
+        with monkeypatch.context() as patch:
+            host = new_host(tmp_path / str(write), patch)
+            write_by_hand(host)
+            if before:
+                deploy(before)
+            there = find()["w"].files
+            host.written, host.full_at = 0, write
+            try:
+                deploy(wanted)
+                outcome = wanted
+            except apply.NotUpError as error:
+                outcome = None
+                assert wanted is BAD or "No space left on device" in str(error)
+            ran_out = host.written >= write
+            host.full_at = 0
+            # It runs, and systemd would start the very same again after a crash.
+            assert host.running == host.unit.read_text()
+            assert find()["w"].files in (there, wanted_files(**(outcome or wanted)))
+            assert not left_over(tmp_path / str(write))
+            _complete(host, before, wanted, "the same")
+        if not ran_out:
+            break
+    assert write > 10

@@ -1,26 +1,24 @@
-"""The preflight's sentence for a line that stale_workers.py prints."""
+"""The preflight's sentences for what stale_workers.py reports."""
 
-import sys
+from dataclasses import replace
 
 import pytest
 import stale_workers as stale
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import stale_workers
 from workers import worker
 
+WANTED = stale.Wanted("shop", "/srv/shop", "w@h", frozenset({0}), "h")
+PROCESS = stale.Process(42, 1, 0, ("celery",), "/srv/shop", forked=False, started="1", unit=stale.NO_UNIT)
+
 
 @pytest.fixture
-def report(monkeypatch, capsys):
-    """The preflight's sentence for the line that the program prints about a process."""
+def report(monkeypatch):
+    """The preflight's sentence for what the program reports of a process."""
 
     def run(unit=stale.NO_UNIT, user="shop", **options):
-        monkeypatch.setattr(stale, "processes", lambda: [process])
-        monkeypatch.setattr(stale, "matches", lambda *_: True)
         monkeypatch.setattr(stale, "user_name", lambda _: user)
-        monkeypatch.setattr(sys, "argv", ["", "--app=shop", "--directory=/srv/shop", "--node=w@h", "--user=root"])
-        process = stale.Process(42, 1, 0, ("celery",), "/srv/shop", forked=False, started="1", unit=unit)
-        assert stale.main() == 0
-        (line,) = capsys.readouterr().out.splitlines()
-        return "".join(stale_workers.sentences(worker(user="shop", **options), line))
+        data = stale.data(replace(PROCESS, unit=unit), WANTED)
+        return "".join(stale_workers.sentences(worker(user="shop", **options), data))
 
     return run
 
@@ -40,10 +38,36 @@ def report(monkeypatch, capsys):
 )
 def test_the_sentence_tells_what_the_next_start_does(report, options, then):
     sentence = report(**options)
-    assert sentence.startswith("w: process 42 of ")
+    assert sentence.startswith("process 42 of ")
     assert then in sentence
 
 
 @pytest.mark.parametrize("unit", ["w.service", stale.CONTAINER, "run-r1.scope"])
 def test_the_worker_itself_and_processes_in_containers_or_scopes_are_not_reported(report, unit):
     assert report(unit) == ""
+
+
+def test_one_process_answers_for_all_workers(monkeypatch):
+    program = "import json, sys; print(json.dumps([[each] for each in json.loads(sys.argv[2])]))"
+    program += "; print('a warning', 'a warning', sep='\\n', file=sys.stderr)"
+    monkeypatch.setattr(stale_workers, "sentences", lambda _, search: [f"node {search['node']} of {search['users']}"])
+    assert list(stale_workers.report([worker(), worker(name="x", user="root")], program)) == [
+        "a warning",
+        "w: node w@%h of ['celery', 'root']",
+        "x: node x@%h of ['root']",
+    ]
+
+
+def test_of_many_processes_some_are_reported_and_the_others_counted(monkeypatch):
+    program = "print([list(range(5000))])"
+    monkeypatch.setattr(stale_workers, "sentences", lambda _, process: [f"process {process}"])
+    sentences = list(stale_workers.report([worker()], program))
+    assert len(sentences) == stale_workers.MOST + 1
+    assert sentences[-1] == "w: 4980 more workers of this application and node are running."
+
+
+@pytest.mark.parametrize("program", ["raise SystemExit('no such thing')", "while True: pass"])
+def test_a_search_that_fails_or_does_not_end_is_a_sentence(monkeypatch, program):
+    monkeypatch.setattr(stale_workers, "TIMEOUT", 0.5)
+    (sentence,) = stale_workers.report([worker()], program)
+    assert sentence.startswith("The search for stale workers failed: ")

@@ -6,7 +6,7 @@ import re
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery import command
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import node_name
-from ansible_collections.evenkeel.celery.plugins.module_utils._targets import systemd_unit
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets import stale_workers, systemd_unit, unit_text
 from hypothesis import given
 from hypothesis import strategies as st
 from workers import worker
@@ -39,7 +39,7 @@ def split(line):
 
 @given(st.lists(TEXT, min_size=1))
 def test_systemd_passes_the_arguments_on_unchanged(arguments):
-    assert split(systemd_unit.command_line(arguments)) == arguments
+    assert split(unit_text.command_line(arguments)) == arguments
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z]+_[a-z_]+", fullmatch=True), st.booleans() | st.integers() | TEXT))
@@ -105,7 +105,9 @@ def test_the_unit_of_a_worker_with_default_options():
         ({"sandbox": {"PrivateTmp": False}}, "PrivateTmp", None),
         ({"sandbox": {"PrivateTmp": True}}, "PrivateTmp", ["yes"]),
         ({"sandbox": {"PrivateTmp": False}, "writable_paths": ["/c"]}, "ReadWritePaths", ["/c /tmp /var/tmp"]),
-        ({"start_timeout": "1min", "stale_workers_timeout": "30s"}, "TimeoutStartSec", ["90"]),
+        ({"start_timeout": "1min", "stale_workers_timeout": "30s"}, "TimeoutStartSec", ["1min"]),
+        ({}, "LimitCORE", ["0"]),
+        ({"sandbox": {"LimitCORE": False}}, "LimitCORE", None),
         ({"writable_paths": ["/a b", "/c"]}, "ReadWritePaths", ['"/a b" /c']),
     ],
 )
@@ -131,3 +133,42 @@ def test_unfinished_tasks_are_returned_after_the_time_limit_and_before_systemd_k
 
 def test_max_memory_per_child_is_passed_to_celery_in_kib():
     assert "--max-memory-per-child=512000" in command.command(worker(max_memory_per_child="500M"))
+
+
+NOTHING_OF_THE_WORKER = {"environment": {"LD_PRELOAD": "/srv/shop/evil.so", "PYTHONPATH": ""}, "directory": "/srv/shop"}
+NEEDED = {"CAP_KILL", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"}
+
+
+def test_a_worker_runs_nothing_as_root():
+    unit = settings(systemd_unit.unit(worker(**NOTHING_OF_THE_WORKER)))
+    commands = [command for name, values in unit.items() if name.startswith("Exec") for command in values]
+    assert len(commands) == 2
+    assert all(command.startswith("/") for command in commands)
+
+
+def test_the_search_for_stale_workers_has_nothing_of_the_workers_environment():
+    unit = settings(stale_workers.search_unit(worker(**NOTHING_OF_THE_WORKER)))
+    assert not [name for name in unit if name in ("User", "Group", "WorkingDirectory") or "Environment" in name]
+    (command,) = map(split, unit["ExecStart"])
+    assert command[:4] == ["/usr/bin/python3", "-I", "-S", "/usr/local/lib/evenkeel/w/stale_workers.py"]
+    assert set(unit["CapabilityBoundingSet"][0].split()) == NEEDED
+
+
+def test_each_start_of_a_worker_waits_for_the_search_and_fails_while_it_says_why():
+    unit, search = settings(systemd_unit.unit(worker())), settings(stale_workers.search_unit(worker()))
+    assert "evenkeel-stale-workers-w.service" in unit["Wants"][0].split()
+    assert "evenkeel-stale-workers-w.service" in unit["After"][0].split()
+    (command,) = map(split, search["ExecStart"])
+    (reason,) = [word.split("=")[1] for word in command if word.startswith("--reason=")]
+    assert split(unit["ExecStartPre"][0]) == ["/bin/sh", "-c", f"! /bin/cat {reason} 2>/dev/null"]
+    assert float(search["TimeoutStartSec"][0]) > 60
+
+
+@given(st.lists(TEXT, min_size=1, max_size=3), TEXT)
+def test_the_search_looks_for_exactly_this_worker(users, app):
+    (line,) = settings(stale_workers.search_unit(worker(app=app, user=users[0], stale_workers_users=users[1:])))[
+        "ExecStart"
+    ]
+    words = split(line)
+    assert f"--app={app}" in words
+    assert [word for word in words if word.startswith("--user=")] == [f"--user={user}" for user in users]

@@ -1,9 +1,17 @@
 """Which processes are workers of the given application and node, and which of them are stale."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import stale_workers as stale
+from hypothesis import given
+from hypothesis import strategies as st
 
 HOST = "host.example"
 WANTED = stale.Wanted("shop", "/srv/shop", "celery@%h", frozenset({1000, 0}), HOST)
@@ -39,7 +47,7 @@ def celery(*words):
         replace(MAIN, argv=(f"[celeryd: celery@{HOST}:MainProcess] -active- (-A shop worker -c 2)",)),
         replace(MAIN, uid=0),
         replace(MAIN, directory="/srv/shop (deleted)"),
-        replace(celery("--workdir=/srv/shop", "-A", "shop", "worker"), directory="/elsewhere"),
+        replace(celery("--workdir=/srv/shop/", "-A", "shop", "worker"), directory="/elsewhere"),
     ],
     ids=lambda process: " ".join(process.argv),
 )
@@ -140,3 +148,95 @@ def test_node_names_are_expanded_as_by_celery(node, full):
 def test_passwords_are_not_printed(capsys):
     stale.say(celery("-b", "redis://:secret@h/0", "-A", "shop", "worker"), "stale")
     assert "secret" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("uids", "user"),
+    [("1000 1000 1000 1000", 1000), ("1000 0 0 0", None), ("1000 0 1000 0", None), ("1000 1000 0 1000", None)],
+)
+def test_a_setuid_program_is_nobodys_worker(uids, user):
+    """Otherwise any user could keep a worker from starting, by a worker of root's that is none."""
+    tabs = uids.replace(" ", "\t")
+    assert stale.user_of(f"Name:\tcelery\nUmask:\t0022\nUid:\t{tabs}\nGid:\t5\t5\t5\t5\n") == user
+
+
+def test_directories_are_compared_without_looking_at_what_a_process_names(monkeypatch):
+    for name in ("realpath", "stat", "lstat"):
+        monkeypatch.setattr(os.path if name == "realpath" else os, name, lambda *_, **__: pytest.fail("looked up"))
+    monkeypatch.setattr(stale, "real_path", lambda _: "/srv/releases/2")
+    hostile = replace(celery("--workdir=/home/shop/fuse/hangs", "-A", "shop", "worker"), directory="/home/shop/fuse")
+    assert not stale.matches(hostile, WANTED)
+    assert stale.matches(replace(MAIN, directory="/srv/releases/2"), WANTED)
+
+
+TEXT = st.text(st.characters(blacklist_categories=("Cs",)))
+
+
+@given(st.lists(TEXT, min_size=1), TEXT)
+def test_any_command_line_is_a_worker_or_not(argv, directory):
+    assert stale.matches(replace(MAIN, argv=tuple(argv), directory=directory), WANTED) in (True, False)
+
+
+@given(TEXT, TEXT)
+def test_any_control_group_has_a_unit_that_is_printed_in_one_line(group, root):
+    unit = stale.unit_of(f"0::/{group}.service\n", f"/{root}")
+    line = stale.line(replace(MAIN, unit=unit), "stale")
+    assert line.isprintable()
+
+
+@pytest.fixture
+def sleeper(tmp_path):
+    """A process of ours whose command line is that of a worker in tmp_path, and that goes on for megabytes."""
+    celery = tmp_path / "celery"
+    celery.write_text("import signal, time; signal.signal(15, 1); print('begun', flush=True); time.sleep(600)")
+    line = [sys.executable, celery, "-A", "shop", "worker", "-n", "w@h", *["\U0001f600" + "x" * 100_000] * 10]
+    with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def options(directory, reason, action):
+    user = stale.user_name(os.getuid())
+    search = ["--app=shop", f"--directory={directory}", "--node=w@h", f"--user={user}", "--user=nobody-we-know"]
+    return ["", *search, "--timeout=0.1", f"--action={action}", f"--reason={reason}"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_while_a_stale_worker_runs_the_reason_is_in_a_file(sleeper, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(stale, "unit_of", lambda *_: stale.NO_UNIT)
+    reason = tmp_path / "reason"
+
+    monkeypatch.setattr(sys, "argv", options(tmp_path, reason, "stop"))
+    assert stale.main() == 1
+    (line,) = reason.read_text().splitlines()
+    assert line.endswith(f"or end it by hand: kill -KILL {sleeper.pid}")
+    assert "user 'nobody-we-know' does not exist" in capsys.readouterr().err
+
+    monkeypatch.setattr(sys, "argv", options(tmp_path, reason, "kill"))
+    assert stale.main() == 0
+    assert sleeper.wait() == -signal.SIGKILL
+    assert not reason.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_search_that_is_killed_leaves_a_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(stale, "find", lambda _: sys.exit("killed"))
+    monkeypatch.setattr(sys, "argv", options(tmp_path, tmp_path / "reason", "stop"))
+    with pytest.raises(SystemExit):
+        stale.main()
+    assert "has not ended" in (tmp_path / "reason").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_several_searches_are_one_report(sleeper, tmp_path, monkeypatch):
+    monkeypatch.setattr(stale, "unit_of", lambda *_: stale.NO_UNIT)
+    user = stale.user_name(os.getuid())
+    search = {"app": "shop", "directory": str(tmp_path), "node": "w@h", "users": [user]}
+    ours, others = json.loads(stale.report([search, {**search, "app": "album"}]))
+    assert [(each["pid"], each["user"], each["stale"]) for each in ours] == [(sleeper.pid, user, True)]
+    assert others == []
+
+
+def test_what_is_read_of_a_process_is_bounded(sleeper):
+    assert len(stale.read(Path("/proc", str(sleeper.pid), "cmdline"))) <= stale.LONGEST
