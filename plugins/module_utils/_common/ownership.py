@@ -71,8 +71,9 @@ def _check(step: Step, owner: int, file: str) -> None:
     mode, name = step.status.st_mode, users.user_name(owner)
     if step.status.st_uid not in (0, owner):
         raise Unsafe(
-            f"{file} belongs to {name}, but {step.path} on the way to it to {users.user_name(step.status.st_uid)}, who"
-            f" can put any file in its place. Give both to the same user, or {step.path} to root"
+            f"{file} belongs to {name}, but {step.path} on the way to it belongs to"
+            f" {users.user_name(step.status.st_uid)}, who can put any file there. Give both to the same user, or"
+            f" {step.path} to root"
         )
     if not step.is_directory or mode & stat.S_ISVTX:
         return

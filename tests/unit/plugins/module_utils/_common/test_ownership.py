@@ -69,7 +69,7 @@ def fifo(srv):
 
 
 REFUSED = {
-    "root's backup, renamed": (roots_backup, "belongs to root, but .*/app on the way to it to nobody"),
+    "root's backup, renamed": (roots_backup, "belongs to root, but .*/app on the way to it belongs to nobody"),
     "another user's upload, renamed": (upload, "belongs to 65533, but .*/app on the way"),
     "a link to root's file": (link("/etc/passwd", APP), "belongs to root, but .*/app on the way"),
     "a link to another user's file": (link("../../other/theirs", APP), "belongs to 65533, but"),

@@ -271,7 +271,7 @@ def test_an_application_of_roots_database_has_to_be_roots(srv):
     give(srv / "app/jobs.db", 0)
     for file in (srv / "app").rglob("*"):
         give(file, 0)
-    for owner, message in ((APP, "on the way to it to nobody"), (0, "")):
+    for owner, message in ((APP, "on the way to it belongs to nobody"), (0, "")):
         give(srv / "app", owner)
         app, _mallory = go(srv, {"celery": celery})
         assert message in app.error
