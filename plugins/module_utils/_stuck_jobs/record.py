@@ -153,7 +153,8 @@ class Record:
 
     def _line(self, data: dict[str, Any]) -> None:
         file = self._open_file()
-        file.write(_encode(data) + "\n")
+        file.write(_encode(data))  # not joined first, as it may be large
+        file.write("\n")
         file.flush()
 
 

@@ -27,6 +27,8 @@ from .record import Record
 from .report import Report
 from .times import Clock
 
+LARGE = 65_536  # bytes of values that count as a row
+
 _T = TypeVar("_T")
 
 
@@ -228,7 +230,10 @@ class _Run:
 
 
 def _rows_of(change: Change) -> int:
-    return len(change.flat()) if change.children else 1
+    """How many rows a change counts for in a batch: more than it has if they are large."""
+    rows = change.flat() if change.children else (change,)
+    values = (value for row in rows for value in (*row.row, *row.after))
+    return len(rows) + sum(len(value) for value in values if isinstance(value, (str, bytes))) // LARGE
 
 
 def _left(batch: Sequence[Change], done: Sequence[Change]) -> list[int]:
