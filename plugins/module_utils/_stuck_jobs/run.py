@@ -8,6 +8,7 @@ This side may be root. It finds out who the owners are, listens with limits, and
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Callable
 
-from .._common.child import Child, Ended, TooLate
+from .._common.child import Child, Ended, Send, TooLate
 from .._common.ownership import is_roots
 from .._common.texts import printable
 from .._common.users import Identity
@@ -27,6 +28,7 @@ from .report import MOST_SHOWN, SHOWN, Report
 from .work import work
 
 GRACE = 5.0  # seconds for a run to end by itself after its time limit
+PREPARING, PREPARING_MEMORY = 10.0, 64 * 1024**2  # seconds, bytes
 
 Task = tuple[Engine, Report]
 
@@ -54,10 +56,12 @@ def clean_up(  # noqa: PLR0913
         reports.append(report)
         try:
             task = engine(database), report
-            by_owner.setdefault(_prepare(*task, ask_workers), []).append(task)
-        except (StuckJobsError, OSError, ValueError) as error:
-            text = str(error) if isinstance(error, StuckJobsError) else f"{database}: {error}."
-            report.error = printable(text, SENTENCE)
+            owner = _prepare_in_time(*task, ask_workers)
+        except StuckJobsError as error:
+            report.error = printable(error, SENTENCE)
+        else:
+            report.owner = owner.name
+            by_owner.setdefault(owner, []).append(task)
     for owner, tasks in by_owner.items():
         texts = {
             celery.environment_file: text
@@ -71,10 +75,38 @@ def clean_up(  # noqa: PLR0913
     return reports
 
 
+def _prepare_in_time(engine: Engine, report: Report, ask_workers: bool) -> Identity:
+    """What only this side can do for a database, in a process that can be ended: a file system can hang, such as NFS.
+
+    Returns the owner. Raises StuckJobsError.
+    """
+
+    def prepare(send: Send) -> None:
+        try:
+            send(dataclasses.astuple(_prepare(engine, report, ask_workers)))
+        except StuckJobsError as error:
+            send(str(error))
+        except (OSError, ValueError) as error:
+            send(f"{engine.database}: {error}.")
+
+    try:
+        child = Child(prepare, Identity(os.geteuid(), os.getegid(), tuple(os.getgroups())), PREPARING_MEMORY)
+        try:
+            found = child.message(time.monotonic() + PREPARING)
+        finally:
+            child.kill()
+    except (Ended, OSError) as error:
+        raise StuckJobsError(
+            f"{engine.database}: the process that looks for its owner {error}. Does its file system answer?"
+        ) from None
+    if isinstance(found, str):
+        raise StuckJobsError(found)
+    uid, gid, groups = found
+    return Identity(uid, gid, tuple(groups))
+
+
 def _prepare(engine: Engine, report: Report, ask_workers: bool) -> Identity:
-    """What only this side can do for a database. Returns its owner. Raises StuckJobsError, OSError or ValueError."""
     owner, database = engine.owner, engine.database
-    report.owner = owner.name
     if database.celery and ask_workers and owner.uid == 0 == os.geteuid():
         _check_is_roots(database)
     if not report.dry_run:
@@ -95,7 +127,12 @@ def _check_is_roots(database: Database) -> None:
 
 def _go_on(owner: Identity, tasks: Sequence[Task], work_on_them: Callable[..., None]) -> Sequence[Task]:
     """Has a process of the owner work on these databases. Returns those that it did not come to before it was ended."""
-    child = Child(work_on_them, owner, max(engine.database.memory_limit for engine, _report in tasks))
+    try:
+        child = Child(work_on_them, owner, max(engine.database.memory_limit for engine, _report in tasks))
+    except OSError as error:  # too many processes, for example
+        for engine, report in tasks:
+            report.error = f"{engine.database}: no process can be started for it: {error}."
+        return ()
     try:
         left = _listen(child, owner, tasks)
     except BaseException:  # an interrupt: what it has begun is finished first

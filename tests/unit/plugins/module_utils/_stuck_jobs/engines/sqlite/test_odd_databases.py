@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import work
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     clean_up,
     read_options,
@@ -88,6 +89,29 @@ def test_a_row_whose_text_is_not_utf_8_stops_no_other(path, where, more, dry_run
     assert why in (f"{where} is text that is not UTF-8", f"{column} is b'n\\xff', which is not a known time format")
     assert sql(path, "SELECT id, hex(usr), hex(updated_at), status FROM jobs WHERE id = 1") == before
     assert dry_run != (sql(path, "SELECT count(*) FROM jobs WHERE id = 2 AND status = 'processing'") == [(0,)])
+
+
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+@pytest.mark.parametrize("index", ["", "CREATE INDEX by_status ON jobs (status)"])
+@pytest.mark.parametrize("action", ["delete", "fail"])
+def test_large_values_are_read_and_written_a_few_at_a_time(path, monkeypatch, journal, index, action):
+    monkeypatch.setattr(rows, "WINDOW", 30)
+    monkeypatch.setattr(rows, "PAGE_BYTES", 1000)
+    monkeypatch.setattr(work, "LARGE", 100)
+    sql(
+        path,
+        f"PRAGMA journal_mode = {journal}",
+        index,
+        "WITH RECURSIVE n (i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 109) INSERT INTO jobs"
+        f" SELECT i, 'processing', '{OLD}', hex(zeroblob(CASE i % 7 WHEN 0 THEN 1500 ELSE 50 END)), 1 FROM n",
+    )
+    before = sql(path, "SELECT * FROM jobs ORDER BY id")
+    report = run(path, action=action, error_column="usr", error_mode="append")
+    assert report.counts["jobs"] == {action: 102}
+    assert report.batches > 2
+    assert sql(path, "SELECT count(*) FROM jobs WHERE status = 'processing'") == [(0,)]
+    assert undo(SQLite, report.record).left == 0
+    assert sql(path, "SELECT * FROM jobs ORDER BY id") == before
 
 
 @pytest.mark.parametrize("journal", ["WAL", "DELETE"])
