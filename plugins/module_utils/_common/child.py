@@ -58,9 +58,12 @@ class Child:
             self._pid = os.fork()
             if not self._pid:
                 _live(work, writing, identity, memory, parent)
+        except OSError:
+            os.close(self._pipe)
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-        os.close(writing)
+            os.close(writing)
 
     def message(self, until: float) -> Any:
         """The next message. until: how long to wait for it, by time.monotonic(). Raises Ended."""

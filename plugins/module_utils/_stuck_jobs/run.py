@@ -95,10 +95,10 @@ def _prepare_in_time(engine: Engine, report: Report, ask_workers: bool) -> Ident
             found = child.message(time.monotonic() + PREPARING)
         finally:
             child.kill()
+    except TooLate:
+        raise StuckJobsError(f"{engine.database}: its file system did not answer within {PREPARING:g} s.") from None
     except (Ended, OSError) as error:
-        raise StuckJobsError(
-            f"{engine.database}: the process that looks for its owner {error}. Does its file system answer?"
-        ) from None
+        raise StuckJobsError(f"{engine.database}: no process can look for its owner: {error}.") from None
     if isinstance(found, str):
         raise StuckJobsError(found)
     uid, gid, groups = found

@@ -20,6 +20,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api im
     read_options,
     undo,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.access import owner_of
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
 APP, MALLORY = 65534, 65533
@@ -149,6 +150,27 @@ def test_the_owner_of_one_database_can_not_keep_others_from_being_cleaned_up(srv
     assert message in app.error
     assert app.error
     assert (mallory.error, status(srv, "mallory")) == ("", "pending")
+
+
+def test_a_file_system_that_hangs_keeps_no_other_database_from_being_cleaned_up(srv, monkeypatch):
+    def owner(engine):
+        if engine.database.name == "app":
+            time.sleep(60)
+        return owner_of(engine.database)
+
+    monkeypatch.setattr("ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.run.PREPARING", 0.2)
+    monkeypatch.setattr(SQLite, "owner", property(owner))
+    app, mallory = go(srv)
+    assert "its file system did not answer within 0.2 s" in app.error
+    assert not mallory.error
+
+
+def test_without_a_further_process_the_run_ends_with_an_error(srv, monkeypatch):
+    def fork():
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", fork)
+    assert all("Resource temporarily unavailable" in report.error for report in go(srv))
 
 
 def test_after_a_database_that_hangs_its_owners_other_ones_are_cleaned_up(srv, monkeypatch):
