@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any, Callable, NoReturn
 
 from . import users
+from .texts import printable
 from .users import Identity
 
 LONGEST = 65_536  # bytes of a message
 PATIENCE = 5.0  # seconds for a child to end when it is asked to
 PATH = "/usr/local/bin:/usr/bin:/bin"
+_CRASH = "crash"  # the key of the last message of a child that has met an error
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 Send = Callable[[Any], None]
@@ -52,6 +54,8 @@ class Child:
         self._pipe, writing = os.pipe()
         self._received = bytearray()
         parent = os.getpid()
+        if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # inherited: then how a child ended would not be known
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         # An interrupt must not let the child, while it is still root, return to what the parent is doing.
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -67,6 +71,8 @@ class Child:
 
     def message(self, until: float) -> Any:
         """The next message. until: how long to wait for it, by time.monotonic(). Raises Ended."""
+        if time.monotonic() > until:  # even if there is one: somebody could send them without an end
+            raise TooLate("did not end in time")
         while b"\n" not in self._received:
             if len(self._received) > LONGEST:
                 raise Ended(f"sent more than {LONGEST} bytes in one message")
@@ -78,9 +84,12 @@ class Child:
             self._received += some
         line, _newline, self._received = self._received.partition(b"\n")
         try:
-            return json.loads(line)
+            message = json.loads(line)
         except (ValueError, RecursionError):
             raise Ended("sent an invalid message") from None
+        if isinstance(message, dict) and _CRASH in message:
+            raise Ended(f"has crashed: {printable(message[_CRASH])}")
+        return message
 
     def _end(self) -> str:
         """How it has ended, which closed its end of the pipe."""
@@ -122,21 +131,23 @@ class Child:
 def _live(work: Callable[[Send], None], pipe: int, identity: Identity, memory: int, parent: int) -> NoReturn:
     """All that the child does."""
     code = 1
+
+    def send(message: Any) -> None:
+        line = json.dumps(message, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+        while line:
+            line = line[os.write(pipe, line) :]
+
     try:
         gc.freeze()  # so that no forgotten file of the parent's closes one of ours that has its number
         _leave_root(pipe, identity, memory, parent)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-        def send(message: Any) -> None:
-            line = json.dumps(message, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
-            while line:
-                line = line[os.write(pipe, line) :]
-
         work(send)
         code = 0
     except KeyboardInterrupt:
         code = 130
+    except Exception as error:
+        send({_CRASH: repr(error)[:500]})
     finally:
         os._exit(code)
 

@@ -41,14 +41,15 @@ def test_messages_are_json_and_a_child_that_is_done_has_ended():
 
 ENDS = {
     "a crash": (lambda send: os.kill(os.getpid(), signal.SIGSEGV), "was killed by SIGSEGV"),
-    "an error": (lambda send: 1 / 0, "ended with exit code 1"),
+    "an error": (lambda send: 1 / 0, "has crashed: ZeroDivisionError('division by zero')"),
     "an exit": (lambda send: os._exit(7), "ended with exit code 7"),
     "an exit of Python": (lambda send: sys.exit(3), "ended with exit code 1"),
     "a flood": (lambda send: send("x" * 1_000_000), "sent more than 65536 bytes in one message"),
     "no JSON": (lambda send: os.write(3, b"x\n"), "sent an invalid message"),
     "deep JSON": (lambda send: os.write(3, b"[" * 60_000 + b"\n"), "sent an invalid message"),
     "no text": (lambda send: os.write(3, b"\xff\n"), "sent an invalid message"),
-    "too much memory": (lambda send: bytearray(2 * MEMORY), "ended with exit code 1"),
+    "too much memory": (lambda send: bytearray(2 * MEMORY), "has crashed: MemoryError()"),
+    "a forged crash": (lambda send: send({"crash": ["\x1b[2J\n"]}), "has crashed: ['\\x1b[2J\\n']"),
 }
 
 
@@ -90,6 +91,26 @@ def test_a_child_that_hangs_is_ended_with_what_it_has_started(deaf):
     assert isinstance(end, TooLate)
     (sleeper,) = messages
     assert ends(sleeper), "what it has started goes on"
+
+
+def test_messages_without_an_end_end_in_time():
+    def work(send):
+        while True:
+            send("again")
+
+    ours, until = Child(work, NOBODY, MEMORY), time.monotonic() + 0.3
+    with pytest.raises(TooLate):
+        while ours.message(until) == "again" and time.monotonic() < until + 5:
+            pass
+    ours.kill()
+
+
+def test_how_a_child_ends_is_known_even_if_the_caller_ignores_its_children():
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert str(said(lambda send: os._exit(7))[1]) == "ended with exit code 7"
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_an_interrupted_child_can_finish():
