@@ -31,9 +31,9 @@ PART = ".part"
 LONGEST_HEAD = 65_536  # bytes
 
 
-def directory_of(database: Database, owner: Identity) -> Path:
+def directory_of(database: Database, owner: str) -> Path:
     """The directory of the database's owner, which only that user can read."""
-    return Path(database.record_directory) / owner.name
+    return Path(database.record_directory) / owner
 
 
 def make_roots_directory(directory: Path, owner: Identity) -> None:

@@ -110,7 +110,7 @@ def _prepare(engine: Engine, report: Report, ask_workers: bool) -> Identity:
     if database.celery and ask_workers and owner.uid == 0 == os.geteuid():
         _check_is_roots(database)
     if not report.dry_run:
-        record.make_roots_directory(record.directory_of(database, owner), owner)
+        record.make_roots_directory(record.directory_of(database, owner.name), owner)
     return owner
 
 
@@ -134,7 +134,7 @@ def _go_on(owner: Identity, tasks: Sequence[Task], work_on_them: Callable[..., N
             report.error = f"{engine.database}: no process can be started for it: {error}."
         return ()
     try:
-        left = _listen(child, owner, tasks)
+        left = _listen(child, tasks)
     except BaseException:  # an interrupt: what it has begun is finished first
         child.stop()
         raise
@@ -142,11 +142,11 @@ def _go_on(owner: Identity, tasks: Sequence[Task], work_on_them: Callable[..., N
     return left
 
 
-def _listen(child: Child, owner: Identity, tasks: Sequence[Task]) -> Sequence[Task]:
+def _listen(child: Child, tasks: Sequence[Task]) -> Sequence[Task]:
     for number, (engine, report) in enumerate(tasks, 1):
         database = engine.database
         until = time.monotonic() + database.time_limit + GRACE
-        records = record.directory_of(database, owner)
+        records = record.directory_of(database, report.owner)
         try:
             while not take(child.message(until), report, records):
                 pass

@@ -9,7 +9,6 @@ import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeVar
 
 from .._common.child import Send
@@ -55,7 +54,7 @@ def work(
 
 def _clean_up_one(engine: Engine, told: Told, applications: Applications | None, now: float | None) -> None:
     database, report = engine.database, told.report
-    directory = Path(database.record_directory) / report.owner
+    directory = record.directory_of(database, report.owner)
     clock, tasks, until = Clock(now), {}, time.monotonic() + database.time_limit
     try:
         if not report.dry_run:
