@@ -204,7 +204,7 @@ _TYPES = {"ready": bool, "error": str, "tasks": dict, "warnings": list, "sent": 
 def _is_valid(answer: Any, wanted: str) -> bool:
     return (
         isinstance(answer, dict)
-        and all(type(answer[name]) is kind for name, kind in _TYPES.items() if name in answer)
+        and all(isinstance(answer[name], kind) for name, kind in _TYPES.items() if name in answer)
         and all(isinstance(text, str) for text in (*answer.get("tasks", {}).values(), *answer.get("warnings", ())))
         and bool(wanted in answer or answer.get("error"))
     )

@@ -9,7 +9,6 @@ from a database, from an application or from such a process.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -99,12 +98,12 @@ def _value(value: Any) -> Any:
 
 
 def _count(value: Any) -> int:
-    _check(type(value) is int and 0 <= value < 2**63)
+    _check(isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63)
     return value
 
 
 def _seconds(value: Any) -> float:
-    _check(type(value) in (int, float) and math.isfinite(value))
+    _check(isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e15)  # nor is it NaN
     return value
 
 

@@ -143,21 +143,29 @@ def _go_on(owner: Identity, tasks: Sequence[Task], work_on_them: Callable[..., N
 
 
 def _listen(child: Child, tasks: Sequence[Task]) -> Sequence[Task]:
-    for number, (engine, report) in enumerate(tasks, 1):
-        database = engine.database
-        until = time.monotonic() + database.time_limit + GRACE
-        records = record.directory_of(database, report.owner)
-        try:
-            while not take(child.message(until), report, records):
-                pass
-            continue
-        except TooLate:
-            why = f"not finished after {database.time_limit:g} s, so it was ended"
-        except Ended as error:
-            why = f"the process that cleans it up {error}"
-        except Forged:
-            why = "the process that cleans it up sent an invalid message"
-        report.cut_short = True
-        report.error = f"{database}: {why}. What it has done is complete and recorded, and the next run goes on."
-        return tasks[number:]
+    for number, (_engine, report) in enumerate(tasks, 1):
+        why = _hear(child, report)
+        if why:
+            report.cut_short = True
+            report.error = (
+                f"{report.database}: {why}. What it has done is complete and recorded, and the next run goes on."
+            )
+            return tasks[number:]
     return ()
+
+
+def _hear(child: Child, report: Report) -> str:
+    """Takes the messages that make up a report. Returns why it is not complete, or an empty text."""
+    limit = report.database.time_limit
+    until = time.monotonic() + limit + GRACE
+    records = record.directory_of(report.database, report.owner)
+    try:
+        while not take(child.message(until), report, records):
+            pass
+    except TooLate:
+        return f"not finished after {limit:g} s, so it was ended"
+    except Ended as error:
+        return f"the process that cleans it up {error}"
+    except Forged:
+        return "the process that cleans it up sent an invalid message"
+    return ""

@@ -81,7 +81,7 @@ def _read(answer: Any, file: Path, dry_run: bool) -> Undone:
     types = {"name": str, "path": str, "back": int, "left": int}
     if isinstance(answer, dict) and isinstance(answer.get("error"), str):
         raise StuckJobsError(printable(answer["error"], SENTENCE))
-    if not isinstance(answer, dict) or any(type(answer.get(name)) is not kind for name, kind in types.items()):
+    if not isinstance(answer, dict) or any(not isinstance(answer.get(name), kind) for name, kind in types.items()):
         raise StuckJobsError(f"{file}: the process that undoes it sent an invalid message.")
     back, left = answer["back"], answer["left"]
     counted = "1 row" if back == 1 else f"{back} rows"

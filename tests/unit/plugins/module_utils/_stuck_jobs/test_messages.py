@@ -75,7 +75,7 @@ STATE = sent(full())[-1]["state"]
             for each in ({"explode": 1}, {"reset": -1}, {"reset": True}, 7)
         ),
         *({"state": {**STATE, "counts": {"jobs": {"reset": each}}}} for each in (1.5, "1", 2**63, None)),
-        *({"state": {**STATE, "oldest": each}} for each in (float("nan"), float("inf"), "1", True)),
+        *({"state": {**STATE, "oldest": each}} for each in (float("nan"), float("inf"), 10**400, -1, "1", True)),
         *({"state": {**STATE, "record": each}} for each in ("/tmp/evil.jsonl", f"{RECORDS}/../x", f"{RECORDS}/a b", 7)),
         {"state": {**STATE, "record": f"{RECORDS}/x\n"}},
         *({"state": {**STATE, "warnings": each}} for each in ("careful", [7], ["x"] * 99)),
