@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from . import users
 from .files import MOST_LINKS
+from .texts import printable
 
 ACL = "system.posix_acl_access"
 
@@ -31,7 +32,7 @@ class Unsafe(Exception):
 class Step(NamedTuple):
     """A directory or a link on the way, or what the path leads to."""
 
-    path: str
+    path: str  # for messages: links and directories may have any name
     status: os.stat_result
     has_acl: bool  # only looked up where the group may write: then its bits may be those of others, acl(5)
 
@@ -122,4 +123,4 @@ def _step(path: Path, descriptor: int) -> Step:
     if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_IWGRP:
         with contextlib.suppress(OSError):  # there is none, or the file system knows none
             has_acl = bool(os.getxattr(f"/proc/self/fd/{descriptor}", ACL))
-    return Step(str(path), status, has_acl)
+    return Step(printable(path), status, has_acl)

@@ -129,6 +129,11 @@ def show(key: tuple[Any, ...]) -> str:
     return printable("/".join(value.hex() if isinstance(value, bytes) else str(value) for value in key))
 
 
+def size_of(row: Sequence[Any]) -> int:
+    """The characters and bytes of a row's texts and blobs."""
+    return sum([len(value) for value in row if isinstance(value, (str, bytes))])
+
+
 def in_words(value: Any) -> str:
     """A column's value for people."""
     return "NULL" if value is None else str(plain(value))

@@ -16,7 +16,7 @@ from .._common.quantities import format_size
 from . import record
 from .applications import Application, Applications
 from .celery_client import ActiveTasks
-from .change import Change, Note, show
+from .change import Change, Note, show, size_of
 from .engines.base import Engine, Refused, Session
 from .messages import Told
 from .options import Database, StuckJobsError
@@ -230,9 +230,10 @@ class _Run:
 
 def _rows_of(change: Change) -> int:
     """How many rows a change counts for in a batch: more than it has if they are large."""
-    rows = change.flat() if change.children else (change,)
-    values = (value for row in rows for value in (*row.row, *row.after))
-    return len(rows) + sum(len(value) for value in values if isinstance(value, (str, bytes))) // LARGE
+    if not change.children:
+        return 1 + size_of(change.row) // LARGE
+    rows = change.flat()
+    return len(rows) + sum(size_of(row.row) for row in rows) // LARGE
 
 
 def _left(batch: Sequence[Change], done: Sequence[Change]) -> list[int]:

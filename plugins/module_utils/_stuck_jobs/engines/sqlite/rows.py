@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, TypeVar
 
-from ...change import show
+from ...change import show, size_of
 from ...options import Database, StuckJobsError, Table
 from .. import base
 from ..base import NotText, Referrer, Row
@@ -201,7 +201,7 @@ def _page_of(cursor: sqlite3.Cursor) -> tuple[list[Row], bool]:
     rows, size = [], 0
     for row in cursor:
         rows.append(row)
-        size += sum(len(value) for value in row if isinstance(value, (str, bytes)))
+        size += size_of(row)
         if size > PAGE_BYTES:
             cursor.close()
             return rows, False

@@ -111,6 +111,16 @@ def test_a_file_that_its_owner_or_root_has_put_there_is_the_owners(srv, monkeypa
     assert ownership.file_of_one_user(srv / "app/data/jobs.db").st_uid == APP
 
 
+def test_a_name_on_the_way_moves_no_terminal(srv):
+    odd = srv / "app/\x1b]0;owned\x07\nok"
+    odd.mkdir()
+    give(odd, MALLORY)
+    (odd / "jobs.db").touch()
+    with pytest.raises(Unsafe) as caught:
+        ownership.file_of_one_user(odd / "jobs.db")
+    assert str(caught.value).isprintable()
+
+
 def test_a_loop_of_links_ends(srv):
     (srv / "a").symlink_to("b")
     (srv / "b").symlink_to("a")
