@@ -56,7 +56,7 @@ def clean_up(  # noqa: PLR0913
         reports.append(report)
         try:
             task = engine(database), report
-            owner = _prepare_in_time(*task, ask_workers)
+            owner = _prepare_in_time(*task)
         except StuckJobsError as error:
             report.error = printable(error, SENTENCE)
         else:
@@ -75,7 +75,7 @@ def clean_up(  # noqa: PLR0913
     return reports
 
 
-def _prepare_in_time(engine: Engine, report: Report, ask_workers: bool) -> Identity:
+def _prepare_in_time(engine: Engine, report: Report) -> Identity:
     """What only this side can do for a database, in a process that can be ended: a file system can hang, such as NFS.
 
     Returns the owner. Raises StuckJobsError.
@@ -83,7 +83,7 @@ def _prepare_in_time(engine: Engine, report: Report, ask_workers: bool) -> Ident
 
     def prepare(send: Send) -> None:
         try:
-            send(dataclasses.astuple(_prepare(engine, report, ask_workers)))
+            send(dataclasses.astuple(_prepare(engine, report)))
         except StuckJobsError as error:
             send(str(error))
         except (OSError, ValueError) as error:
@@ -105,9 +105,9 @@ def _prepare_in_time(engine: Engine, report: Report, ask_workers: bool) -> Ident
     return Identity(uid, gid, tuple(groups))
 
 
-def _prepare(engine: Engine, report: Report, ask_workers: bool) -> Identity:
+def _prepare(engine: Engine, report: Report) -> Identity:
     owner, database = engine.owner, engine.database
-    if database.celery and ask_workers and owner.uid == 0 == os.geteuid():
+    if database.celery and owner.uid == 0 == os.geteuid():
         _check_is_roots(database)
     if not report.dry_run:
         record.make_roots_directory(record.directory_of(database, owner.name), owner)
