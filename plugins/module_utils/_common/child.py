@@ -29,7 +29,7 @@ LONGEST = 65_536  # bytes of a message
 PATIENCE = 5.0  # seconds for a child to end when it is asked to
 PATH = "/usr/local/bin:/usr/bin:/bin"
 _CRASH = "crash"  # the key of the last message of a child that has met an error
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+_DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of prctl(2)
 
 Send = Callable[[Any], None]
 
@@ -56,6 +56,9 @@ class Child:
         parent = os.getpid()
         if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:  # inherited: then how a child ended would not be known
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        # What it leaves behind, such as a daemon of an application, becomes our child when its parent ends.
+        ctypes.CDLL(None).prctl(_ADOPT_ORPHANS, 1)
+        self._others = _children()
         # An interrupt must not let the child, while it is still root, return to what the parent is doing.
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -116,7 +119,17 @@ class Child:
         # Not for ever: a process that waits for a disk that is gone can't be killed.
         if self._wait(PATIENCE):
             os.waitpid(self._pid, 0)
+            self._kill_orphans()
         os.close(self._pipe)
+
+    def _kill_orphans(self) -> None:
+        """Kills what it has left behind. These are our children now, so their process IDs can't be those of others."""
+        until = time.monotonic() + PATIENCE  # a process that forks all the time can be faster than we are
+        while (orphans := _children() - self._others) and time.monotonic() < until:
+            for pid in orphans:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, os.WNOHANG)
+            time.sleep(0.002)
 
     def _wait(self, seconds: float) -> Any:
         """How it has ended, as waitid has it; None if it has not by then."""
@@ -126,6 +139,14 @@ class Child:
             if end or time.monotonic() > until:
                 return end
             time.sleep(0.002)
+
+
+def _children() -> set[int]:
+    """Our children, also those that have ended and that nobody has waited for."""
+    try:
+        return set(map(int, Path("/proc/thread-self/children").read_text(encoding="ascii").split()))
+    except OSError:  # the kernel does not list them
+        return set()
 
 
 def _live(work: Callable[[Send], None], pipe: int, identity: Identity, memory: int, parent: int) -> NoReturn:

@@ -93,6 +93,24 @@ def test_a_child_that_hangs_is_ended_with_what_it_has_started(deaf):
     assert ends(sleeper), "what it has started goes on"
 
 
+@pytest.mark.parametrize("how", ["ends", "hangs"])
+def test_a_daemon_that_a_child_leaves_behind_is_ended(how):
+    daemon = "import os, time\nos.fork() and os._exit(0)\nos.setsid()\nos.fork() and os._exit(0)\ntime.sleep(300)"
+
+    def work(send):
+        subprocess.run(
+            ["/usr/bin/python3", "-c", daemon.replace("time.sleep", f"print({how!r}); time.sleep")], check=True
+        )
+        send("left")
+        if how == "hangs":
+            time.sleep(300)
+
+    with subprocess.Popen(["/bin/sleep", "300"]) as ours:
+        assert said(work, seconds=3 if how == "ends" else 0.5)[0] == ["left"]
+        assert child._children() == {ours.pid}, "its daemon is gone, and our own child is not"
+        ours.kill()
+
+
 def test_messages_without_an_end_end_in_time():
     def work(send):
         while True:
