@@ -232,6 +232,25 @@ def test_the_other_users_database_is_cleaned_up_in_time(host, clean_up, fault):
     assert "Traceback" not in run.stderr
 
 
+LINGERING = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execv("/bin/sleep", ["lingering", "300"])
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.parametrize("then", ["raise SystemExit", "time.sleep(300)"])
+def test_no_daemon_of_the_application_outlives_the_run(host, clean_up, then):
+    host.check_output("cd /srv/shop && sudo -u shop sh -c %s", f"cat > evil.py <<'END'\n{LINGERING}{then}\nEND")
+    clean_up(database("shop", celery=EVIL), database("mallory"))
+    assert host.run("pgrep -u shop -f '^lingering'").stdout == ""
+    assert status(host, "mallory") == "pending"
+
+
 # Files
 
 
