@@ -36,13 +36,13 @@ UPDATE = (
 )
 # Prints its peak memory in KiB.
 OURS = r"""
-import json, re, sys
+import json, resource, sys
 sys.path.insert(0, sys.argv[1])
 from module_utils._stuck_jobs.api import clean_up, read_options
 from module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 (report,) = clean_up(SQLite, [read_options(json.loads(sys.argv[2]))])
 assert not report.error, report.error
-print(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1])
+print(max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
 """
 # The other writer: prints its longest wait, in seconds.
 WRITER = """

@@ -94,29 +94,29 @@ def test_a_dry_run_works_on_a_read_only_file_system(host, stick, database):
         host.check_output("umount /mnt/read-only")
 
 
-# Prints the files beside the database, and their owners, while root's connection is writing.
+# Prints the files beside the database, and their owners, while the process that root starts for it is writing.
 AMID_A_WRITE = """
 import sys
 sys.path.insert(0, "/usr/local/lib/evenkeel")
 from pathlib import Path
+from _engine._common.users import become
 from _engine._stuck_jobs.options import Database
-from _engine._stuck_jobs.engines.sqlite.access import as_owner, connect
-for name in ("jobs", "batches"):
-    database = Database(table=name, name=name, path=f"/srv/app/{name}.db")
-    with as_owner(database), connect(database, write=True) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(f"UPDATE {name} SET status = status || '!'")
-        print(*(f"{path.name}={path.owner()}" for path in sorted(Path("/srv/app").glob(f"{name}.db-*"))))
-        connection.execute("ROLLBACK")
+from _engine._stuck_jobs.engines.sqlite.access import connect, owner_of
+name = sys.argv[1]
+database = Database(table=name, name=name, path=f"/srv/app/{name}.db")
+become(owner_of(database))
+with connect(database, write=True) as connection:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(f"UPDATE {name} SET status = status || '!'")
+    print(*(f"{path.name}={path.owner()}" for path in sorted(Path("/srv/app").glob(f"{name}.db-*"))))
+    connection.execute("ROLLBACK")
 """
 
 
 @pytest.mark.usefixtures("without_cron")
 def test_files_that_root_makes_belong_to_the_application(host, sql, stick):
-    assert host.check_output("python3 -B -c %s", AMID_A_WRITE).splitlines() == [
-        "jobs.db-shm=app jobs.db-wal=app",
-        "batches.db-journal=app",
-    ]
+    files = {name: host.check_output("python3 -B -c %s %s", AMID_A_WRITE, name) for name in ("jobs", "batches")}
+    assert files == {"jobs": "jobs.db-shm=app jobs.db-wal=app", "batches": "batches.db-journal=app"}
     stick("dead0002")
     host.run("%s --database jobs", SCRIPT)
     assert sql("jobs", "SELECT status FROM jobs WHERE id = 'dead0002'") == "pending"

@@ -293,9 +293,23 @@ options:
           clean-up. A duration such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.
         type: str
         default: 30s
+      time_limit:
+        description:
+          - How long its clean-up may take, with all waiting. Then it is ended, and the next
+            database is cleaned up.
+          - What was done until then is complete and recorded, and the next run goes on. A duration
+            such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.
+        type: str
+        default: 10min
+      memory_limit:
+        description: How much memory its clean-up may use, such as for rows with large texts.
+          Not for the application's own code. A size such as V(500M) or V(2G).
+        type: str
+        default: 1G
       record_directory:
-        description: Where the record of each run is kept, in a directory of the database's
-          owner.
+        description:
+          - Where the record of each run is kept, in a directory of the database's owner.
+          - Root makes that one for the owner, but only in a directory of root's.
         type: path
         default: /var/lib/evenkeel/job_cleanup
 """

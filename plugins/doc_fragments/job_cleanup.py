@@ -18,7 +18,8 @@ options:
     description:
       - The user that cron runs the script as. Empty for the databases' owner, or V(root) without
         databases.
-      - V(root) acts as each owner in turn.
+      - V(root) works as each owner in turn. It has to be named, even if it owns the databases
+        itself.
     type: str
     default: ""
   cron_schedule:

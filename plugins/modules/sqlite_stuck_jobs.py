@@ -32,8 +32,10 @@ options:
     type: bool
     default: true
 notes:
-  - Run it as the owner of the database or as root, which then acts as the owner. So the files that SQLite makes beside
-    the database belong to the application.
+  - Run it as the owner of the database or as root. For root, a process that is the owner does the work, with limits on
+    its time and memory; so it can do no more than the owner, and the files that SQLite makes beside the database belong
+    to the application.
+  - The owner has to be certain. Root refuses a database if another user than its owner can put a file in its place.
   - C(cleanup_stuck_jobs.py --undo FILE) of the role P(evenkeel.celery.job_cleanup#role) undoes a run.
 attributes:
   check_mode:
@@ -196,11 +198,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import hidden_characters
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import that_set
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
-    Change,
     Report,
+    Row,
     StuckJobsError,
     clean_up,
-    in_words,
     read_options,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
@@ -254,18 +255,13 @@ def diff(report: Report) -> dict:
     return {
         "before_header": str(report.database),
         "after_header": report.sentence(),
-        "before": "".join(_line(row, row.status, row.set_before) for row in report.rows) + rest,
-        "after": "".join(
-            _line(row, row.target, row.after, row.why) for row in report.rows if not row.shape.action.removes
-        )
-        + rest,
+        "before": "".join(_line(row, row.before) for row in report.rows) + rest,
+        "after": "".join(_line(row, f"{row.after} ({row.why})") for row in report.rows if row.after) + rest,
     }
 
 
-def _line(row: Change, status: object, values: tuple, why: str = "") -> str:
-    """A row in the diff; the status comes first, without its column's name."""
-    others = [f"{column} {in_words(value)}" for column, value in zip(row.shape.set[1:], values[1:])]
-    return f"{row.shape.table.table} {row.id}: {', '.join([in_words(status), *others])}{why and f' ({why})'}\n"
+def _line(row: Row, columns: str) -> str:
+    return f"{row.table} {row.id}: {columns}\n"
 
 
 def main() -> None:

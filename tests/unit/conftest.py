@@ -1,11 +1,13 @@
 """Lets the unit tests import this checkout as ansible_collections.evenkeel.celery, as Ansible itself does."""
 
+import importlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
+from in_process import Here
 
 COLLECTIONS = Path(__file__).parents[2] / ".ansible" / "collections"
 
@@ -24,3 +26,12 @@ def jobs(tmp_path):
         )
         db.commit()
     return {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(tmp_path / "records")}
+
+
+@pytest.fixture(scope="module")
+def in_this_process():
+    """Clean-ups do their work in the test's own process."""
+    run = importlib.import_module("ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "Child", Here)
+        yield

@@ -18,7 +18,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import IO, Callable
 
 from .paths import is_public
 
@@ -45,11 +45,18 @@ def read(path: str | Path) -> File | None:
 
 
 def read_start(path: str | Path, most: int) -> bytes:
-    """The first `most` bytes of a regular file. Raises OSError for anything else, such as a FIFO, without waiting."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    """The first `most` bytes of a regular file. Raises OSError for anything else."""
+    with open_regular(path) as file:
         return file.read(most)
+
+
+def open_regular(path: str | Path) -> IO[bytes]:
+    """Opens a regular file for reading. Raises OSError for anything else, such as a FIFO, without waiting."""
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return file
 
 
 def write(path: str | Path, file: File | None) -> None:

@@ -1,17 +1,17 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How root becomes another user: for good in a child process, or by the effective user where it must change back."""
+"""Users and their groups, and how root becomes another user: in a child process, and for good."""
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import os
 import pwd
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+NO_GROUP = 65534  # nogroup, as systemd and the kernel have it
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,29 @@ def service_identity(user: str, group: str = "") -> Identity:
     return Identity(entry.pw_uid, gid, tuple(os.getgrouplist(user, gid)))
 
 
+def owner_identity(uid: int, group: int) -> Identity:
+    """As whom to work on a file of this user and group.
+
+    Its group is the file's, for the files that are made beside it, but only if the user database says that the user is
+    a member: whoever has written to a file of a group need not be. A UID without a name is in no group at all.
+    """
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return Identity(uid, NO_GROUP)
+    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    return Identity(uid, group if group in groups else entry.pw_gid, groups)
+
+
+def members(gid: int) -> set[int]:
+    """The UIDs of the users who are in this group, as far as the user database lists them."""
+    try:
+        named = set(grp.getgrgid(gid).gr_mem)
+    except KeyError:
+        named = set()
+    return {entry.pw_uid for entry in pwd.getpwall() if entry.pw_gid == gid or entry.pw_name in named}
+
+
 def user_name(uid: int) -> str:
     """The user's name; the UID of one without a name."""
     try:
@@ -60,19 +83,9 @@ def child_of(identity: Identity) -> dict[str, Any]:
     return {**session, "user": identity.uid, "group": identity.gid, "extra_groups": identity.groups}
 
 
-@contextlib.contextmanager
-def acting_as(identity: Identity) -> Iterator[None]:
-    """Root acts as this user, then is root again. No code of that user may run meanwhile: it could become root too."""
-    if os.geteuid() == identity.uid:
-        yield
-        return
-    uid, gid, groups = os.geteuid(), os.getegid(), os.getgroups()
-    os.setgroups(identity.groups)
-    os.setegid(identity.gid)
-    os.seteuid(identity.uid)
-    try:
-        yield
-    finally:
-        os.seteuid(uid)
-        os.setegid(gid)
-        os.setgroups(groups)
+def become(identity: Identity) -> None:
+    """Root becomes this user for good: this process and all that it starts. Any other user stays who it is."""
+    if os.geteuid() == 0:
+        os.setgroups(identity.groups)
+        os.setresgid(identity.gid, identity.gid, identity.gid)
+        os.setresuid(identity.uid, identity.uid, identity.uid)

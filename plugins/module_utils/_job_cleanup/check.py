@@ -58,9 +58,11 @@ def cron_user_errors(cron_user: str, owners: Collection[str]) -> Iterator[str]:
     if cron_user and not _has_name(cron_user):
         yield f"cron_user: user {cron_user!r} does not exist on this host. Create it, or set another."
     belong = f"the databases belong to {', '.join(sorted(owners))}"
-    root = "root, which acts as each owner in turn"
+    root = "root, which works as each owner in turn"
     if not cron_user and (len(owners) > 1 or not all(map(_has_name, owners))):
         yield f"cron_user is empty, but {belong}. Set {root}."
+    elif not cron_user and "root" in owners:
+        yield f"cron_user is empty, but {belong}. Set root if cron is to run as root, or give them to the application."
     if cron_user not in ("", "root") and any(owner != cron_user for owner in owners):
         yield f"cron_user is {cron_user}, but {belong}. Set the owner of all of them, or {root}."
 

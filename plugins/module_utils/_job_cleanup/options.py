@@ -22,7 +22,7 @@ CRON_OPTIONS = (
         "str",
         (
             "The user that cron runs the script as. Empty for the databases' owner, or V(root) without databases.",
-            "V(root) acts as each owner in turn.",
+            "V(root) works as each owner in turn. It has to be named, even if it owns the databases itself.",
         ),
         "",
     ),

@@ -12,27 +12,31 @@ options  what to look for                     actions        what can be done wi
 plan     what is stuck, and what to change    change         the elements of a plan
 times    timestamps and ages                  pace           short transactions of as many rows as fit
 record   the original rows, on disk           celery_client  asks workers and sends tasks, by celery_helper
-report   what was done                        run, undo      a whole run, and its reversal
+report   what was done                        messages       a report on its way from one process to another
+run      each owner's process, and reports    work           what that process does
+undo     the reversal of a run                environment    an application's environment file
+
+Root opens no database. A process that is a database's owner for good does all the work on it, with limits on time and
+memory, and what it reports is checked.
 """
 
 from __future__ import annotations
 
 from .actions import ACTIONS
-from .change import Change, in_words
 from .options import Database, StuckJobsError, Table, read_options
-from .report import Report, write_metrics
+from .report import MOST_SHOWN, Report, Row, write_metrics
 from .run import clean_up
 from .undo import undo
 
 __all__ = [
     "ACTIONS",
-    "Change",
+    "MOST_SHOWN",
     "Database",
     "Report",
+    "Row",
     "StuckJobsError",
     "Table",
     "clean_up",
-    "in_words",
     "read_options",
     "undo",
     "write_metrics",

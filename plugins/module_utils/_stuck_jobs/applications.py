@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from .._common.users import Identity
+from . import environment
 from .celery_client import ActiveTasks, CeleryClient
 from .options import Celery
 from .times import Clock
@@ -52,18 +52,20 @@ class Applications(contextlib.ExitStack):
     """The applications of a run; their helpers are stopped at its end.
 
     now: epoch seconds from which ages are counted; None for the current time.
+    texts: of environment files that root has read, by their paths.
     """
 
-    def __init__(self, now: float | None) -> None:
+    def __init__(self, now: float | None, texts: Mapping[str, bytes]) -> None:
         super().__init__()
-        self._now = now
-        self._started: dict[tuple[Celery, Identity], Application] = {}
+        self._now, self._texts = now, texts
+        self._started: dict[Celery, Application] = {}
 
-    def start(self, celery: Celery, owner: Identity) -> Application:
+    def start(self, celery: Celery) -> Application:
         """The application, started if it is not yet. Raises StuckJobsError if its environment file can't be read."""
-        key = replace(celery, task_id_column="", unreachable=""), owner  # these two are the databases' own
+        key = replace(celery, task_id_column="", unreachable="")  # these two are the databases' own
         if key not in self._started:
-            client = CeleryClient(*key)
+            file = celery.environment_file
+            client = CeleryClient(key, environment.variables(file, self._texts.get(file)))
             self.callback(client.stop)
             client.start()
             self._started[key] = Application(client, self._now)

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asks an application's Celery workers what they are doing, and sends tasks, through the application's own Python.
 
-A process of celery_helper runs as the owner of the database, and answers each line of JSON with a line of JSON.
+A process of celery_helper, which runs as we do, answers each line of JSON with a line of JSON. It is the application's
+code, so its answers may be anything, endless or missing.
 """
 
 from __future__ import annotations
@@ -14,20 +15,21 @@ import json
 import os
 import re
 import select
-import stat
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .._common.users import Identity, acting_as, child_of
+from .._common.child import lift_memory_limit
 from . import celery_helper
-from .options import Celery, StuckJobsError
+from .options import Celery
 
 STARTING = 60.0  # seconds for the application to be imported
-TAIL = 4096  # bytes at the end of the helper's log in which its last line is looked for
+LONGEST = 67_108_864  # bytes of an answer
+TAIL = 4096  # bytes at the end of the helper's standard error in which its last line is looked for
+# Read while it can be: the process that needs it may be one of a user who may not read our files.
+HELPER = inspect.getsource(celery_helper)
 _UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(\1[0-9a-f]{4}){2}\1[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -58,47 +60,43 @@ class ActiveTasks(NamedTuple):
 class CeleryClient:
     """A client of an application, through the application's own Python.
 
-    celery: the application.
-    owner: the user as whom it is imported.
+    variables: those of its environment file.
     """
 
-    def __init__(self, celery: Celery, owner: Identity) -> None:
-        self._celery, self._owner = celery, owner
+    def __init__(self, celery: Celery, variables: Mapping[str, str]) -> None:
+        self._celery, self._variables = celery, variables
         self._process: subprocess.Popen[bytes] | None = None
-        # The helper's standard error. It is not a pipe, as a full one would block the helper.
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 -- stop() closes it
+        self._to_send = bytearray()
+        self._said, self._is_mute = b"", False  # the end of the helper's standard error, and whether that is closed
         self._is_ready = False
         self._broken = f"{celery.python} can't be started in {celery.directory}"  # why the helper is unusable, or empty
 
     def start(self) -> None:
-        """Starts the helper. Root has to call this before it acts as another user, as the helper must not become root.
-
-        Raises StuckJobsError if the environment file can't be read; ready() returns every other error.
-        """
+        """Starts the helper. ready() returns the error if that fails."""
         celery = self._celery
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
+        with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
             self._process = subprocess.Popen(
                 # An absolute path, so that nothing is looked up in the application's PATH.
-                [Path(celery.directory, celery.python).absolute(), "-c", inspect.getsource(celery_helper)],
+                [Path(celery.directory, celery.python).absolute(), "-c", HELPER],
                 cwd=celery.directory,
-                env=_environment(celery.environment_file, self._owner),
-                **child_of(self._owner),
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **self._variables},
+                umask=0o022,  # as systemd has it for services
+                preexec_fn=lift_memory_limit,  # noqa: PLW1509 -- we have no threads
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._log,
+                stderr=subprocess.PIPE,
             )
+            os.set_blocking(self._process.stderr.fileno(), False)
+            os.set_blocking(self._process.stdin.fileno(), False)
             self._broken = ""
             setup = {"app": celery.app, "directory": celery.directory, "timeout": celery.timeout}
             self._write({**setup, "workers": list(celery.workers)})
 
     def stop(self) -> None:
-        files = [self._log]
         if self._process:
             self._process.kill()
             self._process.wait()
-            files += [self._process.stdin, self._process.stdout]
-        for file in files:
-            with contextlib.suppress(BrokenPipeError):
+            for file in (self._process.stdin, self._process.stdout, self._process.stderr):
                 file.close()
 
     def ready(self) -> str:
@@ -123,14 +121,11 @@ class CeleryClient:
         """Sends these tasks, in this order. Returns how many were sent, and an error if not all were."""
         self._write(list(tasks))
         answer = self._answer("sent", self._celery.timeout * 4 + 10 + len(tasks))
-        return answer.get("sent", 0), answer.get("error", "")
+        return min(max(answer.get("sent", 0), 0), len(tasks)), answer.get("error", "")
 
     def _write(self, data: Any) -> None:
-        if self._broken:
-            return
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(data).encode() + b"\n")
-            self._process.stdin.flush()
+        """Has it sent while the answer is waited for."""
+        self._to_send += json.dumps(data).encode() + b"\n"
 
     def _answer(self, wanted: str, seconds: float) -> dict[str, Any]:
         """An answer with the key `wanted`, or an error."""
@@ -141,12 +136,12 @@ class CeleryClient:
         self._broken = f"no answer from {self._celery.app} within {seconds:g} s"
         line = self._line(seconds)
         if line == b"":
-            self._broken = self._last_line()
+            self._broken = self._last_words()
         elif line:
             self._broken = f"{self._celery.app} gave an invalid answer"
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError, MemoryError):
                 answer = json.loads(line)
-                if wanted in answer or answer.get("error"):
+                if _is_valid(answer, wanted):
                     self._broken = ""
                     return answer
         self.stop()
@@ -154,68 +149,62 @@ class CeleryClient:
 
     def _line(self, seconds: float) -> bytes | None:
         """A line, or what there is of it at the end of the output; None if it takes more than these seconds."""
-        pipe, line, until = self._process.stdout.fileno(), bytearray(), time.monotonic() + seconds
-        while not line.endswith(b"\n"):
-            if not select.select([pipe], [], [], max(0, until - time.monotonic()))[0]:
+        stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
+        line, until = bytearray(), time.monotonic() + seconds
+        while not line.endswith(b"\n") and len(line) <= LONGEST:
+            left = until - time.monotonic()
+            if left < 0:
                 return None
-            some = os.read(pipe, 65536)
-            if not some:
-                break
-            line += some
+            # What it logs is read as well, as it would wait for ever at a full pipe.
+            readable, writable, _failed = select.select(
+                [stdout, *([] if self._is_mute else [stderr])],
+                [stdin] if self._to_send else [],
+                [],
+                left,
+            )
+            if stderr in readable:
+                self._listen()
+            if writable:
+                self._send_some()
+            if stdout in readable:
+                some = os.read(stdout.fileno(), 65536)
+                if not some:
+                    break
+                line += some
         return bytes(line)
 
-    def _last_line(self) -> str:
-        # By pread, as seeking would move the file position that the helper shares.
-        log = self._log.fileno()
-        lines = os.pread(log, TAIL, max(0, os.fstat(log).st_size - TAIL)).decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"{self._celery.python} ended with exit code {self._process.wait()}"
+    def _send_some(self) -> None:
+        try:
+            del self._to_send[: os.write(self._process.stdin.fileno(), self._to_send)]
+        except BrokenPipeError:  # it has ended: its output ends as well
+            self._to_send.clear()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            some = os.read(self._process.stderr.fileno(), 65536)
+            self._is_mute = not some
+            self._said = (self._said + some)[-TAIL:]
+
+    def _last_words(self) -> str:
+        """Why it has ended, which is the last line that it logged."""
+        for _at_most in range(16):  # a pipe's 64 KiB, and then its end
+            self._listen()
+        lines = self._said.decode(errors="replace").strip().splitlines()
+        if lines:
+            return lines[-1]
+        try:
+            return f"{self._celery.python} ended with exit code {self._process.wait(1)}"
+        except subprocess.TimeoutExpired:
+            return f"{self._celery.python} closed its output"
 
 
-def _environment(file: str, owner: Identity) -> dict[str, str]:
-    return {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": owner.home,
-        "LANG": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        **dict(_variables(file, owner)),
-    }
+_TYPES = {"ready": bool, "error": str, "tasks": dict, "warnings": list, "sent": int}
 
 
-def _variables(path: str, owner: Identity) -> Iterator[tuple[str, str]]:
-    """The variables of an environment file in the simple form of systemd's grammar (EnvironmentFile=)."""
-    if not path:
-        return
-    try:
-        lines = _read(Path(path), owner).splitlines()
-    except (OSError, UnicodeError) as error:
-        raise StuckJobsError(
-            f"celery: environment_file can't be read: {error}. Let {owner.name} read it, or keep it and its directories"
-            " root's."
-        ) from None
-    for line in map(str.strip, lines):
-        name, equals, value = line.partition("=")
-        if equals and not line.startswith(("#", ";")):
-            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-            yield name.strip(), value[1:-1].replace('\\"', '"').replace("\\\\", "\\") if quoted else value
-
-
-def _read(path: Path, owner: Identity) -> str:
-    """Reads as the owner. As root, reads only what root alone can have put there, so that no link leads to a secret."""
-    try:
-        with acting_as(owner):
-            return path.read_text(encoding="utf-8")
-    except PermissionError:
-        if os.geteuid() != 0 or not _is_roots(path):
-            raise
-        return path.read_text(encoding="utf-8")
-
-
-def _is_roots(path: Path) -> bool:
-    """Whether the file, all directories above it, and all links on the way and their targets belong to root."""
-    for part in (path, *path.parents):
-        info = part.lstat()
-        if info.st_uid != 0:
-            return False
-        if stat.S_ISLNK(info.st_mode) and not _is_roots(part.parent / part.readlink()):
-            return False
-    return True
+def _is_valid(answer: Any, wanted: str) -> bool:
+    return (
+        isinstance(answer, dict)
+        and all(isinstance(answer[name], kind) for name, kind in _TYPES.items() if name in answer)
+        and all(isinstance(text, str) for text in (*answer.get("tasks", {}).values(), *answer.get("warnings", ())))
+        and bool(wanted in answer or answer.get("error"))
+    )

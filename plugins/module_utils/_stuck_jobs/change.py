@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from .._common.texts import printable
 from .actions import Action
 from .options import Table
 from .times import span
@@ -89,11 +90,6 @@ class Change(NamedTuple):
         return self.after[self.shape.set.index(self.shape.table.status_column)] if self.after else None
 
     @property
-    def becomes(self) -> str:
-        """The outcome in a word: the new status, or that the row is deleted."""
-        return self.shape.action.done if self.shape.action.removes else in_words(self.target)
-
-    @property
     def why(self) -> str:
         if self.shape.table.foreign_key:
             return "belongs to a stuck job"
@@ -108,16 +104,6 @@ class Change(NamedTuple):
         if not self.children:
             return (self,) if self.shape.is_written else ()
         return [row for row in self.family() if row.shape.is_written]
-
-    def as_data(self) -> dict[str, Any]:
-        return {
-            "table": self.shape.table.table,
-            "id": self.id,
-            "action": self.shape.action.name,
-            "from": plain(self.status),
-            "to": plain(self.target),
-            "why": self.why,
-        }
 
 
 class Recorded(NamedTuple):
@@ -140,8 +126,12 @@ class Note(NamedTuple):
 
 def show(key: tuple[Any, ...]) -> str:
     """An id as printable text on one line; a binary one (such as a UUID's 16 bytes) in hex, as `jobs` accepts it."""
-    text = "/".join(value.hex() if isinstance(value, bytes) else str(value) for value in key)
-    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
+    return printable("/".join(value.hex() if isinstance(value, bytes) else str(value) for value in key))
+
+
+def size_of(row: Sequence[Any]) -> int:
+    """The characters and bytes of a row's texts and blobs."""
+    return sum([len(value) for value in row if isinstance(value, (str, bytes))])
 
 
 def in_words(value: Any) -> str:

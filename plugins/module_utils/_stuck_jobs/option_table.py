@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .._common.options import Option
+from .._common.quantities import format_size
 from .actions import ACTIONS, that_set
 from .options import ERROR_MODES, POLICIES, Celery, Database, Requeue, Table
 
@@ -256,9 +257,27 @@ DATABASE = (
         f"{Database.busy_timeout:g}s",
     ),
     Option(
+        "time_limit",
+        "duration",
+        (
+            "How long its clean-up may take, with all waiting. Then it is ended, and the next database is cleaned up.",
+            "What was done until then is complete and recorded, and the next run goes on.",
+        ),
+        "10min",
+    ),
+    Option(
+        "memory_limit",
+        "size",
+        "How much memory its clean-up may use, such as for rows with large texts. Not for the application's own code.",
+        format_size(Database.memory_limit),
+    ),
+    Option(
         "record_directory",
         "path",
-        "Where the record of each run is kept, in a directory of the database's owner.",
+        (
+            "Where the record of each run is kept, in a directory of the database's owner.",
+            "Root makes that one for the owner, but only in a directory of root's.",
+        ),
         Database.record_directory,
     ),
 )

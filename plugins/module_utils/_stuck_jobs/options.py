@@ -11,10 +11,10 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from .._common.paths import STATE
-from .._common.quantities import parse_duration
+from .._common.quantities import format_size, parse_duration, parse_size
 from .actions import ACTIONS, RESET, Action, that_set
 from .times import parse_zone
 
@@ -135,6 +135,8 @@ class Database(Table):
     celery: Celery | None = None
     requeue: Requeue | None = None
     busy_timeout: float = 30  # seconds
+    time_limit: float = 600  # seconds
+    memory_limit: int = 1024**3  # bytes
     record_directory: str = f"{STATE}/job_cleanup"
 
     _column_options = (
@@ -155,7 +157,12 @@ class Database(Table):
         return f"{self.name} ({self.path})"
 
 
-_TIMEOUTS = ("busy_timeout", "timeout")  # durations, kept as seconds
+# How the values of these options are read: durations as seconds, sizes as bytes.
+_QUANTITIES: Mapping[str, Callable[[object], float]] = {
+    **dict.fromkeys(("busy_timeout", "timeout", "time_limit"), parse_duration),
+    "memory_limit": parse_size,
+}
+LEAST_MEMORY = 64 * 1024**2  # bytes, in addition to what Python has when it starts
 _LISTS = ("id_column", "foreign_key", "stuck_statuses", "jobs", "children", "workers", "args")
 _OPTIONAL = ("celery", "requeue")  # may be null, as if they were not set
 
@@ -222,18 +229,14 @@ def _given(options: Mapping[str, Any], where: str, kind: type, *required: str) -
                 raise StuckJobsError(f"{where}: `{option}` is null. Set a value, or leave it out.")
         elif option in _LISTS:
             given[option] = tuple(value) if isinstance(value, (list, tuple)) else (value,)
-        elif option in _TIMEOUTS:
-            given[option] = _seconds(value, f"{where}: {option}:")
+        elif option in _QUANTITIES:
+            try:
+                given[option] = _QUANTITIES[option](value)
+            except ValueError as error:
+                raise StuckJobsError(f"{where}: {option}: {error}.") from None
         elif option not in of_actions:
             given[option] = value
     return given
-
-
-def _seconds(duration: Any, where: str) -> float:
-    try:
-        return parse_duration(duration)
-    except ValueError as error:
-        raise StuckJobsError(f"{where} {error}.") from None
 
 
 def _read_outcomes(given: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Outcome]:
@@ -267,6 +270,11 @@ def _errors(database: Database) -> Iterator[str]:
             parse_duration(threshold)
         except ValueError as error:
             yield f"{option}: {error}."
+    if not database.time_limit:
+        yield "time_limit is 0. Set a duration such as 10min."
+    if database.memory_limit < LEAST_MEMORY:
+        limit, least = map(format_size, (database.memory_limit, LEAST_MEMORY))
+        yield f"memory_limit {limit} is too little. Set {least} or more."
     try:
         parse_zone(database.time_zone)
     except ValueError as error:

@@ -21,42 +21,55 @@ from pathlib import Path
 from typing import IO, Any
 
 from .._common import files, locks
-from .._common.users import user_name
+from .._common.ownership import is_roots
+from .._common.users import Identity
 from .actions import ACTIONS
 from .change import Change, Recorded, Shape
-from .engines.base import Engine
-from .options import StuckJobsError
+from .options import Database, StuckJobsError
 
 PART = ".part"
+LONGEST_HEAD = 65_536  # bytes
 
 
-def directory_of(engine: Engine) -> Path:
+def directory_of(database: Database, owner: str) -> Path:
     """The directory of the database's owner, which only that user can read."""
-    return Path(engine.database.record_directory) / engine.owner.name
+    return Path(database.record_directory) / owner
 
 
-def make_directory(engine: Engine) -> None:
-    """Makes that directory. Root makes it for the database's owner, who can't write to /var/lib."""
-    directory = directory_of(engine)
-    if directory.is_dir():
+def make_roots_directory(directory: Path, owner: Identity) -> None:
+    """Root makes the owner's directory where the owner can't, but only in directories that are root's alone.
+
+    Elsewhere, another directory could be in its place by the time that it is given to the owner.
+    """
+    if os.geteuid() != 0 or not is_roots(directory.parent):
         return
+    files.make_directory(directory)
+    with files.open_directory(directory.parent) as parent:
+        made = os.open(directory.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+    try:
+        if os.fstat(made).st_uid == 0 != owner.uid:
+            os.fchmod(made, 0o700)
+            os.fchown(made, owner.uid, owner.gid)
+    finally:
+        os.close(made)
+
+
+def make_directory(database: Database, directory: Path) -> None:
+    """The owner makes it. Raises StuckJobsError."""
     try:
         files.make_directory(directory, 0o700)
     except PermissionError:
         raise StuckJobsError(
-            f"{engine.database}: {directory}, where the records of runs are kept, can't be made. Run this once as root,"
-            " or set record_directory to one where you may write."
+            f"{database}: {directory}, where the records of runs are kept, can't be made. Run this once as root, or set"
+            " record_directory to one in which root alone or the database's owner may write."
         ) from None
-    if os.geteuid() == 0:
-        os.chown(directory, engine.owner.uid, engine.owner.gid, follow_symlinks=False)
 
 
 @contextlib.contextmanager
-def only_one_run(engine: Engine) -> Iterator[None]:
+def only_one_run(database: Database, directory: Path) -> Iterator[None]:
     """Waits for another run on this database, as both would find the same jobs. Raises StuckJobsError."""
-    database = engine.database
     try:
-        with locks.hold(directory_of(engine) / f"{database.name}.lock", database.busy_timeout):
+        with locks.hold(directory / f"{database.name}.lock", database.busy_timeout):
             yield
     except locks.Busy:
         raise StuckJobsError(
@@ -68,8 +81,8 @@ def only_one_run(engine: Engine) -> Iterator[None]:
 class Record:
     """The record of the current run. Its file is made with the first batch."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine, self.database = engine, engine.database
+    def __init__(self, database: Database, directory: Path) -> None:
+        self.database, self.directory = database, directory
         self.path = ""
         self._file: IO[str] | None = None
         self._shapes: dict[Shape, int] = {}
@@ -99,6 +112,11 @@ class Record:
         self._line({"sent": True})
         self._is_sent = True
 
+    @property
+    def part(self) -> str:
+        """The path that it has until it ends."""
+        return self.path + PART
+
     def keep(self) -> str:
         """Ends the record: gives it its final name, unless the next run has to send tasks. Returns its path.
 
@@ -108,7 +126,7 @@ class Record:
             return ""
         with contextlib.suppress(OSError):  # a full disk has already been reported
             self._file.close()
-        part = Path(self.path + PART)
+        part = Path(self.part)
         if not self._written and not self._in_doubt:
             part.unlink()
             return ""
@@ -126,9 +144,7 @@ class Record:
     def _open_file(self) -> IO[str]:
         if self._file is None:
             stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-            number, path = tempfile.mkstemp(
-                f".jsonl{PART}", f"{self.database.name}-{stamp}-", directory_of(self._engine)
-            )
+            number, path = tempfile.mkstemp(f".jsonl{PART}", f"{self.database.name}-{stamp}-", self.directory)
             self.path = path[: -len(PART)]
             self._file = os.fdopen(number, "w", encoding="utf-8")
             head = {"database": self.database.path, "name": self.database.name, "at": stamp}
@@ -137,7 +153,8 @@ class Record:
 
     def _line(self, data: dict[str, Any]) -> None:
         file = self._open_file()
-        file.write(_encode(data) + "\n")
+        file.write(_encode(data))  # not joined first, as it may be large
+        file.write("\n")
         file.flush()
 
 
@@ -145,26 +162,20 @@ def finish(part: Path) -> None:
     part.rename(part.with_suffix(""))
 
 
-def cut_short(engine: Engine) -> Iterator[Path]:
-    """The records of this database's runs that were interrupted."""
-    database = engine.database
-    for part in sorted(directory_of(engine).glob(f"{database.name}-????????T??????Z-*.jsonl{PART}")):
-        with part.open(encoding="utf-8") as file:
-            head = file.readline()
-        if not head.endswith("\n"):
+def cut_short(database: Database, directory: Path) -> Iterator[Path]:
+    """The records of this database's runs that were interrupted. Raises StuckJobsError."""
+    for part in sorted(directory.glob(f"{database.name}-????????T??????Z-*.jsonl{PART}")):
+        try:
+            head = files.read_start(part, LONGEST_HEAD)
+        except OSError as error:
+            raise StuckJobsError(f"{database}: {error}. It is no record of ours: remove it.") from error
+        if b"\n" in head:
+            if read(part)[0]["database"] == database.path:
+                yield part
+        elif len(head) < LONGEST_HEAD:
             part.unlink()  # interrupted before anything was written
-        elif json.loads(head).get("database") == database.path:
-            yield part
-
-
-def check_author(path: str, head: dict[str, Any], engine: Engine) -> None:
-    """Root must not act on a record that any other user but the database's owner has written."""
-    author = head["author"]
-    if author not in (0, engine.owner.uid):
-        raise StuckJobsError(
-            f"{path} belongs to {user_name(author)}, who does not own {engine.database.path}, so it is not a record of"
-            " ours. Name a file under /var/lib/evenkeel/job_cleanup or record_directory."
-        )
+        else:
+            raise StuckJobsError(f"{database}: {part} is no record of ours: remove it.")
 
 
 class Batch:
@@ -184,11 +195,11 @@ def read(path: Path, newest_first: bool = False) -> tuple[dict[str, Any], Iterat
     An incomplete last line was never acted on. Raises StuckJobsError.
     """
     try:
-        file = path.open("rb")
-        head = json.loads(file.readline())
-        head["database"], head["name"]
-        head["author"] = os.fstat(file.fileno()).st_uid
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        file = files.open_regular(path)
+        head = json.loads(file.readline(LONGEST_HEAD))
+        if not all(isinstance(head[name], str) for name in ("database", "name")):
+            raise TypeError("its head names no database")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StuckJobsError(
             f"{path} is not a record of a run, or can't be read: {error}. Name a file that a run reported."
         ) from error

@@ -10,15 +10,67 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._common import files
+from .._common.texts import printable
 from .actions import ACTIONS
 from .change import Change, Note, in_words, plain
 from .options import Database
 from .times import span
 
 SHOWN = 200  # rows of each kind that a report lists by default; all of them are counted
+MOST_SHOWN = 10_000  # that it can be asked to list
+LONGEST_LINE = 2000  # characters of a row's columns in words
+
+
+class Row(NamedTuple):
+    """A row that changed, or would: what people and programs are told of it."""
+
+    table: str
+    id: str
+    action: str
+    status: Any  # before, as in JSON
+    target: Any  # the new status; None if that is NULL, or if the row is removed
+    why: str
+    before: str  # the status and the other columns that are set, in words
+    after: str  # the same as it is then; empty for a removed row
+
+    @classmethod
+    def of(cls, change: Change) -> Row:
+        shape = change.shape
+        return cls(
+            shape.table.table,
+            change.id,
+            shape.action.name,
+            _short(plain(change.status)),
+            _short(plain(change.target)),
+            printable(change.why),
+            _in_words(change, change.status, change.set_before),
+            "" if shape.action.removes else _in_words(change, change.target, change.after),
+        )
+
+    @property
+    def becomes(self) -> str:
+        """The outcome in a word: the new status, or that the row is deleted."""
+        action = ACTIONS[self.action]
+        return action.done if action.removes else in_words(self.target)
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            **{"table": self.table, "id": self.id, "action": self.action},
+            **{"from": self.status, "to": self.target, "why": self.why},
+        }
+
+
+def _short(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) else value
+
+
+def _in_words(change: Change, status: Any, values: Sequence[Any]) -> str:
+    """The status, without its column's name, then the other columns that are set."""
+    others = (f"{column} {printable(in_words(value))}" for column, value in zip(change.shape.set[1:], values[1:]))
+    return printable(", ".join([printable(in_words(status)), *others]), LONGEST_LINE)
 
 
 @dataclass
@@ -29,7 +81,7 @@ class Report:
     dry_run: bool
     shown: int = SHOWN
     counts: dict[str, dict[str, int]] = field(default_factory=dict)  # by table and action
-    rows: list[Change] = field(default_factory=list)  # the first of them
+    rows: list[Row] = field(default_factory=list)  # the first of them
     skipped: list[Note] = field(default_factory=list)  # the first of them
     skipped_count: int = 0
     moved_on: list[Note] = field(default_factory=list)
@@ -44,6 +96,7 @@ class Report:
     record: str = ""
     warnings: list[str] = field(default_factory=list)
     error: str = ""
+    cut_short: bool = False  # it was ended while it worked, so more may have changed than is counted
 
     @property
     def changed(self) -> bool:
@@ -61,24 +114,24 @@ class Report:
         for shape, count in Counter(row.shape for row in rows).items():
             actions, name = self.counts.setdefault(shape.table.table, {}), shape.action.name
             actions[name] = actions.get(name, 0) + count
-        self.rows += rows[: self.shown - len(self.rows)]
+        self.rows += map(Row.of, rows[: self.shown - len(self.rows)])
 
     def skip(self, note: Note) -> None:
         self.skipped_count += 1
         if len(self.skipped) < self.shown:
-            self.skipped.append(note)
+            self.skipped.append(Note(*map(printable, note)))
 
     def leave(self, note: Note) -> None:
         self.moved_on_count += 1
         if len(self.moved_on) < self.shown:
-            self.moved_on.append(note)
+            self.moved_on.append(Note(*map(printable, note)))
 
     def sentence(self) -> str:
         """All of it in one sentence."""
         parts = list(self._parts())
         if self.error:
-            before = f" Before that: {'; '.join(parts)}." if self.counts else " Nothing was changed."
-            return self.error + ("" if self.error.endswith("Nothing was changed.") else before)
+            nothing = "" if self.cut_short or self.error.endswith("Nothing was changed.") else " Nothing was changed."
+            return self.error + (f" Before that: {'; '.join(parts)}." if self.counts else nothing)
         return f"{self.database.name}: {'; '.join(parts)}."
 
     def _parts(self) -> Iterator[str]:

@@ -1,26 +1,36 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run: cleans up one database after another, each independently."""
+"""A run: each owner's databases are cleaned up by a process that is that owner, and reports what it has done.
+
+This side may be root. It finds out who the owners are, listens with limits, and opens no database itself.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
-from typing import Any, Callable
+import dataclasses
+import os
+import time
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Callable
 
-from . import record
-from .applications import Application, Applications
-from .celery_client import ActiveTasks
-from .change import Change, Note, show
-from .engines.base import Engine, Refused, Session
+from .._common.child import Child, Ended, Send, TooLate
+from .._common.ownership import is_roots
+from .._common.texts import printable
+from .._common.users import Identity
+from . import environment, record
+from .engines.base import Engine
+from .messages import SENTENCE, Forged, take
 from .options import Database, StuckJobsError
-from .pace import Pace, in_parts
-from .plan import Plan
-from .record import Record
-from .report import SHOWN, Report
-from .times import Clock
+from .report import MOST_SHOWN, SHOWN, Report
+from .work import work
+
+GRACE = 5.0  # seconds for a run to end by itself after its time limit
+PREPARING, PREPARING_MEMORY = 10.0, 64 * 1024**2  # seconds, bytes
+
+Task = tuple[Engine, Report]
 
 
 def clean_up(  # noqa: PLR0913
@@ -37,200 +47,125 @@ def clean_up(  # noqa: PLR0913
     engine: makes the engine of a database.
     ask_workers: False for a dry run that looks only at the options and the databases.
     now: epoch seconds from which ages are counted; by default the current time.
-    shown: how many rows of each kind a report lists; all of them are counted.
+    shown: how many rows of each kind a report lists, at most MOST_SHOWN; all of them are counted.
     """
-    with Applications(now) as applications:
-        asked = applications if ask_workers else None
-        return [_clean_up_one(engine(each), Report(each, dry_run, shown), asked, now) for each in databases]
-
-
-def _clean_up_one(engine: Engine, report: Report, applications: Applications | None, now: float | None) -> Report:
-    database, dry_run = engine.database, report.dry_run
-    clock, tasks = Clock(now), {}
-    try:
-        report.owner = engine.owner.name
-        if not dry_run:
-            record.make_directory(engine)
-        application = _start(applications, engine)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(engine.acting_as_owner())
-            if not dry_run:
-                stack.enter_context(record.only_one_run(engine))
-            if application:
-                clock, active = application.ask()
-                tasks = _by_value(active, report)
-            session = stack.enter_context(engine.connect(write=not dry_run))
-            plan = Plan(engine, session.rows(), clock, tasks, report.skip)
-            if dry_run:
-                for page in plan.pages():
-                    report.add(page)
-            else:
-                _Run(engine, session, plan, application, report).go()
-            report.unknown = plan.unknown
-    except StuckJobsError as error:
-        report.error = str(error)
-    except Exception as error:  # no error may stop the clean-up of the other databases
-        report.error = f"{database}: {error if isinstance(error, OSError) else repr(error)}."
-    return report
-
-
-def _start(applications: Applications | None, engine: Engine) -> Application | None:
-    if not applications or not engine.database.celery:
-        return None
-    try:
-        return applications.start(engine.database.celery, engine.owner)
-    except StuckJobsError as error:
-        raise StuckJobsError(f"{engine.database}: {error}") from None
-
-
-def _by_value(active: ActiveTasks, report: Report) -> Mapping[str, str]:
-    """What the workers are doing; empty if that is not known and the options allow it."""
-    database = report.database
-    report.warnings += active.warnings
-    if not active.error:
-        return active.by_value
-    if database.unreachable == "abort":
-        raise StuckJobsError(
-            f"{database}: it is not known what the workers are doing: {active.error}. Start them, or set unreachable of"
-            " celery to ignore if you are sure that none is running. Nothing was changed."
-        )
-    report.warnings.append(f"it is not known what the workers are doing ({active.error})")
-    return {}
-
-
-class _Run:
-    """The writing part of a run."""
-
-    def __init__(
-        self, engine: Engine, session: Session, plan: Plan, application: Application | None, report: Report
-    ) -> None:
-        self.engine, self.session, self.plan = engine, session, plan
-        self.application, self.report = application, report
-        self.database = engine.database
-        self.pace, self.record = Pace(session, plan.rows.page_size), Record(engine)
-
-    def go(self) -> None:
+    reports: list[Report] = []
+    by_owner: dict[Identity, list[Task]] = {}
+    for database in databases:
+        report = Report(database, dry_run, min(shown, MOST_SHOWN))
+        reports.append(report)
         try:
-            self._finish_what_was_cut_short()
-            for batch in self.pace.batches(chain.from_iterable(self.plan.pages()), _rows_of):
-                self._write(batch)
-        finally:
-            self.report.record = self.record.keep()
-            self.report.locked, self.report.longest_lock = self.pace.locked, self.pace.longest
-
-    def _write(self, batch: Sequence[Change]) -> None:
-        self.record.intend(batch)
-        done: list[Change] = []
-        refused: dict[tuple[Any, ...], str] = {}
-        try:
-            for part, result in in_parts(batch, self._attempt):
-                if isinstance(result, str):
-                    refused[part[0].place] = result
-                else:
-                    done += result[0]
-                    refused.update(result[1])
-        except BaseException:
-            if not self.pace.in_doubt:
-                self.record.done(_left(batch, done))
-            self.report.add(done)
-            raise
-        left = _left(batch, done)
-        self.record.done(left)
-        for change in (batch[number] for number in left):
-            self._leave(change, refused.get(change.place))
-        if self.database.requeue:
-            self._send(done)
+            task = engine(database), report
+            owner = _prepare_in_time(*task)
+        except StuckJobsError as error:
+            report.error = printable(error, SENTENCE)
         else:
-            self.report.add(done)
-
-    def _attempt(self, batch: Sequence[Change]) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
-        with self.pace.transaction(sum(map(_rows_of, batch))):
-            result = self.session.write(batch, self.plan.unharmed)
-        self.report.batches += 1
-        return result
-
-    def _leave(self, change: Change, refused: str | None) -> None:
-        if refused:
-            self.report.skip(Note(change.shape.table.table, change.id, f"{self.engine.name} refused it: {refused}"))
-        else:
-            self.report.leave(Note(change.shape.table.table, change.id, f"it is no longer as it was: {change.why}"))
-
-    def _send(self, done: Sequence[Change]) -> None:
-        """Sends a task for each job that was reset. Jobs whose tasks can't be sent are restored as they were."""
-        reset = [change for change in done if change.shape.action.requeues]
-        sent, error = _send(self.database, self.application, [change.key for change in reset])
-        self.report.sent += sent
-        if not error:
-            self.record.sent()
-            self.report.add(done)
-            return
-        unsent = reset[sent:]
-        try:
-            with self.pace.transaction(sum(map(_rows_of, unsent))):
-                back = [[self.session.put_back(record.as_recorded(row)) for row in change.flat()] for change in unsent]
-        except (Refused, StuckJobsError) as refusal:
-            self.report.add(done)
-            message = f"{self.database}: tasks can't be sent: {error}. Their rows can't be restored either: {refusal}"
-            raise StuckJobsError(f"{message.rstrip('.')}. The next run will send the tasks.") from refusal
-        are_back = {change.place for change, rows in zip(unsent, back) if rows[0]}
-        self.report.add([change for change in done if change.place not in are_back])
-        rows = list(chain.from_iterable(back))
-        message = f"{self.database}: tasks can't be sent: {error}. {sum(rows)} rows were restored for the next run"
-        if not all(rows):  # such as by a trigger of the database's
-            raise StuckJobsError(f"{message}; it will send the tasks of the other {rows.count(False)}.")
-        self.record.sent()
-        raise StuckJobsError(f"{message}.")
-
-    def _finish_what_was_cut_short(self) -> None:
-        """Sends the tasks of runs that were interrupted between the commit and the sending."""
-        for part in record.cut_short(self.engine):
-            if self.database.requeue:
-                for batch in record.read(part)[1]:
-                    jobs = [job[0] for job in batch.jobs if not batch.is_sent and job[0].action.requeues]
-                    waiting = [job for job in jobs if self.session.is_there(job, job.after)]
-                    sent, error = _send(self.database, self.application, [tuple(job.key.values()) for job in waiting])
-                    self.report.sent += sent
-                    if error:
-                        raise StuckJobsError(
-                            f"{self.database}: the tasks of {part} can't be sent: {error}. The next run tries again."
-                        )
-            record.finish(part)
-
-
-def _rows_of(change: Change) -> int:
-    return len(change.flat()) if change.children else 1
-
-
-def _left(batch: Sequence[Change], done: Sequence[Change]) -> list[int]:
-    """The numbers of the changes that are not done."""
-    if len(done) == len(batch):
-        return []
-    places = {change.place for change in done}
-    return [number for number, change in enumerate(batch) if change.place not in places]
-
-
-def _send(database: Database, application: Application | None, keys: Sequence[tuple[Any, ...]]) -> tuple[int, str]:
-    """Sends a task for each of these jobs; how many were sent, and an error if not all were."""
-    requeue = database.requeue
-    if not keys or not requeue or not application:
-        return 0, ""
-    tasks = []
-    for key in keys:
-        task = {
-            "name": requeue.task,
-            "args": _filled(list(requeue.args), key),
-            "kwargs": _filled(dict(requeue.kwargs), key),
+            report.owner = owner.name
+            by_owner.setdefault(owner, []).append(task)
+    for owner, tasks in by_owner.items():
+        texts = {
+            celery.environment_file: text
+            for celery in (engine.database.celery for engine, _report in tasks)
+            if celery and (text := environment.read_as_root(celery.environment_file)) is not None
         }
-        tasks.append({**task, "queue": requeue.queue} if requeue.queue else task)
-    return application.send(tasks)
+        options = {"ask_workers": ask_workers, "now": now, "texts": texts}
+        left: Sequence[Task] = tasks
+        while left:
+            left = _go_on(owner, left, partial(work, left, **options))
+    return reports
 
 
-def _filled(value: Any, key: tuple[Any, ...]) -> Any:
-    """{id} alone is replaced by the id with its type in the database; within a string, by its text."""
-    if isinstance(value, dict):
-        return {name: _filled(inner, key) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_filled(inner, key) for inner in value]
-    if value == "{id}" and len(key) == 1 and not isinstance(key[0], bytes):
-        return key[0]
-    return value.replace("{id}", show(key)) if isinstance(value, str) else value
+def _prepare_in_time(engine: Engine, report: Report) -> Identity:
+    """What only this side can do for a database, in a process that can be ended: a file system can hang, such as NFS.
+
+    Returns the owner. Raises StuckJobsError.
+    """
+
+    def prepare(send: Send) -> None:
+        try:
+            send(dataclasses.astuple(_prepare(engine, report)))
+        except StuckJobsError as error:
+            send(str(error))
+        except (OSError, ValueError) as error:
+            send(f"{engine.database}: {error}.")
+
+    try:
+        child = Child(prepare, Identity(os.geteuid(), os.getegid(), tuple(os.getgroups())), PREPARING_MEMORY)
+        try:
+            found = child.message(time.monotonic() + PREPARING)
+        finally:
+            child.kill()
+    except TooLate:
+        raise StuckJobsError(f"{engine.database}: its file system did not answer within {PREPARING:g} s.") from None
+    except (Ended, OSError) as error:
+        raise StuckJobsError(f"{engine.database}: no process can look for its owner: {error}.") from None
+    if isinstance(found, str):
+        raise StuckJobsError(found)
+    uid, gid, groups = found
+    return Identity(uid, gid, tuple(groups))
+
+
+def _prepare(engine: Engine, report: Report) -> Identity:
+    owner, database = engine.owner, engine.database
+    if database.celery and owner.uid == 0 == os.geteuid():
+        _check_is_roots(database)
+    if not report.dry_run:
+        record.make_roots_directory(record.directory_of(database, owner.name), owner)
+    return owner
+
+
+def _check_is_roots(database: Database) -> None:
+    """The owner imports the application. If that is root, nobody else may be able to change it."""
+    celery = database.celery
+    for path in filter(None, (celery.directory, Path(celery.directory, celery.python), celery.environment_file)):
+        if not is_roots(path):
+            raise StuckJobsError(
+                f"{database} belongs to root, so root would import {celery.app}, but others can change {path}. Give the"
+                " database to the application's user."
+            )
+
+
+def _go_on(owner: Identity, tasks: Sequence[Task], work_on_them: Callable[..., None]) -> Sequence[Task]:
+    """Has a process of the owner work on these databases. Returns those that it did not come to before it was ended."""
+    try:
+        child = Child(work_on_them, owner, max(engine.database.memory_limit for engine, _report in tasks))
+    except OSError as error:  # too many processes, for example
+        for engine, report in tasks:
+            report.error = f"{engine.database}: no process can be started for it: {error}."
+        return ()
+    try:
+        left = _listen(child, tasks)
+    except BaseException:  # an interrupt: what it has begun is finished first
+        child.stop()
+        raise
+    child.kill()
+    return left
+
+
+def _listen(child: Child, tasks: Sequence[Task]) -> Sequence[Task]:
+    for number, (_engine, report) in enumerate(tasks, 1):
+        why = _hear(child, report)
+        if why:
+            report.cut_short = True
+            report.error = (
+                f"{report.database}: {why}. What it has done is complete and recorded, and the next run goes on."
+            )
+            return tasks[number:]
+    return ()
+
+
+def _hear(child: Child, report: Report) -> str:
+    """Takes the messages that make up a report. Returns why it is not complete, or an empty text."""
+    limit = report.database.time_limit
+    until = time.monotonic() + limit + GRACE
+    records = record.directory_of(report.database, report.owner)
+    try:
+        while not take(child.message(until), report, records):
+            pass
+    except TooLate:
+        return f"not finished after {limit:g} s, so it was ended"
+    except Ended as error:
+        return f"the process that cleans it up {error}"
+    except Forged:
+        return "the process that cleans it up sent an invalid message"
+    return ""

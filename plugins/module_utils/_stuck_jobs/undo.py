@@ -1,19 +1,32 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Undoes a run: restores the rows that it changed."""
+"""Undoes a run: restores the rows that it changed.
+
+A process that is the record's owner does all of it, so a record can do no more than its owner can.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
+from .._common.child import Child, Ended, Send
+from .._common.ownership import Unsafe, file_of_one_user
+from .._common.texts import printable
+from .._common.users import Identity, owner_identity, user_name
 from . import record
 from .change import Recorded
-from .engines.base import Engine, Session
-from .options import Database
+from .engines.base import Engine, NotOwner, Session
+from .messages import SENTENCE
+from .options import Database, StuckJobsError
 from .pace import Pace, in_parts
+
+TIME_LIMIT = 3600.0  # seconds
 
 
 class Undone(NamedTuple):
@@ -30,12 +43,63 @@ def undo(engine: Callable[[Database], Engine], path: str, dry_run: bool = False)
     engine: makes the engine of a database.
     path: the record of the run. Raises StuckJobsError.
     """
-    head, batches = record.read(Path(path), newest_first=True)
+    file = Path(path).absolute()
+
+    def work(send: Send) -> None:
+        try:
+            send(_undo(engine, file, dry_run))
+        except StuckJobsError as error:
+            send({"error": printable(error, SENTENCE)})
+        except Exception as error:  # a damaged record can be anything
+            send({"error": printable(f"{file} can't be undone: {error!r}. Is it a record of a run?", SENTENCE)})
+
+    child = Child(work, _author(file), Database.memory_limit)
+    try:
+        answer = child.message(time.monotonic() + TIME_LIMIT)
+    except Ended as error:
+        raise StuckJobsError(f"{file}: the process that undoes it {error}. Run this again to go on.") from None
+    finally:
+        child.stop()
+    return _read(answer, file, dry_run)
+
+
+def _author(file: Path) -> Identity:
+    """The owner of the record. Raises StuckJobsError."""
+    if os.geteuid() != 0:
+        return owner_identity(os.geteuid(), os.getegid())
+    try:
+        found = file_of_one_user(file)
+    except (OSError, Unsafe) as error:
+        raise StuckJobsError(
+            f"{file} is not a record of a run, or can't be read: {error}. Name a file that a run reported."
+        ) from None
+    return owner_identity(found.st_uid, found.st_gid)
+
+
+def _read(answer: Any, file: Path, dry_run: bool) -> Undone:
+    """The answer of that process, which may be forged."""
+    types = {"name": str, "path": str, "back": int, "left": int}
+    if isinstance(answer, dict) and isinstance(answer.get("error"), str):
+        raise StuckJobsError(printable(answer["error"], SENTENCE))
+    if not isinstance(answer, dict) or any(not isinstance(answer.get(name), kind) for name, kind in types.items()):
+        raise StuckJobsError(f"{file}: the process that undoes it sent an invalid message.")
+    back, left = answer["back"], answer["left"]
+    counted = "1 row" if back == 1 else f"{back} rows"
+    verb = "would be restored" if dry_run else "restored"
+    message = f"{printable(answer['name'])}: {counted} {verb} in {printable(answer['path'])}"
+    jobs = "1 job" if left == 1 else f"{left} jobs"
+    return Undone(back, left, f"{message}; {jobs} left alone, as changed since." if left else f"{message}.")
+
+
+def _undo(engine: Callable[[Database], Engine], path: Path, dry_run: bool) -> dict[str, Any]:
+    head, batches = record.read(path, newest_first=True)
+    if not re.fullmatch(r"[\w.-]+", head["name"]) or not Path(head["database"]).is_absolute():
+        raise StuckJobsError(f"{path} is not a record of a run. Name a file that a run reported.")
     database = Database(table="", name=head["name"], path=head["database"])
     of_it = engine(database)
-    record.check_author(path, head, of_it)
+    _check_is_ours(path, of_it)
     back = left = 0
-    with of_it.acting_as_owner(), of_it.connect(write=not dry_run) as session:
+    with of_it.connect(write=not dry_run) as session:
         pace = Pace(session)
 
         def attempt(jobs: Sequence[Sequence[Recorded]]) -> list[int]:
@@ -50,11 +114,20 @@ def undo(engine: Callable[[Database], Engine], path: str, dry_run: bool = False)
                     done = [] if isinstance(result, str) else result
                     back += sum(done)
                     left += len(part) - len(done)
-    counted = "1 row" if back == 1 else f"{back} rows"
-    verb = "would be restored" if dry_run else "restored"
-    message = f"{database.name}: {counted} {verb} in {database.path}"
-    jobs = "1 job" if left == 1 else f"{left} jobs"
-    return Undone(back, left, f"{message}; {jobs} left alone, as changed since." if left else f"{message}.")
+    return {"name": database.name, "path": database.path, "back": back, "left": left}
+
+
+def _check_is_ours(path: Path, engine: Engine) -> None:
+    """A record of one user's is not for the database of another."""
+    try:
+        if engine.owner.uid == os.geteuid():
+            return
+    except NotOwner:
+        pass
+    raise StuckJobsError(
+        f"{path} belongs to {user_name(os.geteuid())}, who does not own {engine.database.path}, so it is not a record"
+        " of ours. Name a file under /var/lib/evenkeel/job_cleanup or record_directory."
+    )
 
 
 def _can_be_put_back(session: Session, job: Sequence[Recorded]) -> bool:

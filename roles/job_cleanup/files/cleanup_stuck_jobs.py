@@ -43,6 +43,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from _engine._common.quantities import parse_duration  # noqa: E402
 from _engine._stuck_jobs.api import (  # noqa: E402
     ACTIONS,
+    MOST_SHOWN,
     Database,
     Report,
     StuckJobsError,
@@ -81,7 +82,7 @@ def arguments() -> argparse.Namespace:
         "--database", metavar="NAME", action="append", default=[], help="only this configured database; repeatable"
     )
     parser.add_argument("--config", metavar="FILE", default=CONFIG, help=f"default: {CONFIG}")
-    parser.add_argument("--json", action="store_true", help="print the whole plan, or all that was done, as JSON")
+    parser.add_argument("--json", action="store_true", help="print the plan, or what was done, as JSON")
     parser.add_argument("--quiet", action="store_true", help="print only errors")
     parser.add_argument(
         "--undo", metavar="FILE", help="restore the rows that the run with this record changed, and do nothing else"
@@ -104,7 +105,7 @@ def main() -> int:
     except StuckJobsError as error:
         print(error, file=sys.stderr)
         return 1
-    reports = clean_up(SQLite, databases, dry_run=args.dry_run, shown=sys.maxsize if args.json else ROWS)
+    reports = clean_up(SQLite, databases, dry_run=args.dry_run, shown=MOST_SHOWN if args.json else ROWS)
     # A given id belongs to one of the databases. It is unknown only if none of them has it.
     missing = [job for job in args.job if reports and all(job in report.unknown for report in reports)]
     for report in reports:
@@ -203,14 +204,14 @@ def print_table(reports: list[Report]) -> None:
     rows = []
     for report in reports:
         for row in report.rows:
-            rows.append((row.shape.table.table, row.id, f"{row.status} -> {row.becomes}", row.why))
+            rows.append((row.table, row.id, f"{row.status} -> {row.becomes}", row.why))
         rows += [(note.table, note.id, "left alone", note.why) for note in (*report.moved_on, *report.skipped)]
     more = sum(report.count + report.moved_on_count + report.skipped_count for report in reports) - len(rows[:ROWS])
     widths = [max(map(len, column)) for column in zip(*rows[:ROWS])]
     for row in rows[:ROWS]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
     if more:
-        print(f"… and {more} more (--json shows all)")
+        print(f"… and {more} more (--json shows up to {MOST_SHOWN})")
 
 
 def tell_journal(entries: Iterable[tuple[int, str]]) -> None:

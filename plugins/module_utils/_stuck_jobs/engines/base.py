@@ -19,13 +19,17 @@ from typing import Any, Callable
 from ..._common.users import Identity
 from ..actions import that_set
 from ..change import Change, Recorded, Schema
-from ..options import Database, Table
+from ..options import Database, StuckJobsError, Table
 
 Row = Sequence[Any]
 
 
 class Refused(Exception):
     """The database refuses a write, for example because of a constraint or a trigger. The message is the database's."""
+
+
+class NotOwner(StuckJobsError):
+    """We are neither the database's owner nor root."""
 
 
 class NotText(bytes):
@@ -53,15 +57,14 @@ class Engine(ABC):
     @property
     @abstractmethod
     def owner(self) -> Identity:
-        """The user as whom everything is done. Raises StuckJobsError if the database can't be used."""
+        """The user as whom everything is done, found without opening the database.
 
-    @abstractmethod
-    def acting_as_owner(self) -> AbstractContextManager[None]:
-        """Root acts as the owner meanwhile. Raises StuckJobsError for any user but root and the owner."""
+        Raises StuckJobsError if the database can't be used, or not by us: neither root nor the owner.
+        """
 
     @abstractmethod
     def connect(self, write: bool) -> AbstractContextManager[Session]:
-        """Opens the database and never creates it. Raises StuckJobsError."""
+        """Opens the database, as its owner, and never creates it. Raises StuckJobsError."""
 
     @staticmethod
     @abstractmethod

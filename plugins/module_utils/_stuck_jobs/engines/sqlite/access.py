@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens an application's database: as its owner, never creating it, with SQLite's errors explained."""
+"""Who owns an application's database, and opening it: never creating it, with SQLite's errors explained."""
 
 from __future__ import annotations
 
@@ -13,52 +13,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from ...._common.users import Identity, acting_as, user_name
+from ...._common import files
+from ...._common.ownership import Unsafe, file_of_one_user
+from ...._common.users import Identity, owner_identity
 from ...options import Database, StuckJobsError
-from ..base import Refused
-
-
-@contextlib.contextmanager
-def as_owner(database: Database) -> Iterator[None]:
-    """Acts as the database's owner, to whom the files that SQLite makes beside it (-wal, -shm, -journal) must belong.
-
-    Root acts as the owner. Raises StuckJobsError for any other user but the owner.
-    """
-    owner = owner_of(database)
-    if os.geteuid() not in (0, owner.uid):
-        raise StuckJobsError(f"{database} belongs to {owner.name}. Run this as {owner.name} or as root.")
-    with acting_as(owner):
-        yield
+from ..base import NotOwner, Refused
 
 
 def owner_of(database: Database) -> Identity:
-    """The owner of the file. Raises StuckJobsError if there is no file, or if another user's link leads to it."""
-    path = Path(database.path)
+    """The owner of the file, to whom also the files must belong that SQLite makes beside it (-wal, -shm, -journal).
+
+    Raises StuckJobsError for any other user but root and the owner, and if root can't be sure who the owner is.
+    """
     try:
-        if path.is_file():
-            return _checked(database, path.stat())
+        file = file_of_one_user(database.path) if os.geteuid() == 0 else Path(database.path).stat()
     except PermissionError:
         raise StuckJobsError(f"{database} can't be accessed. Run this as the database's owner or as root.") from None
-    raise StuckJobsError(f"{database}: there is no such file. Correct `path`, or start the application first.")
-
-
-def _checked(database: Database, file: os.stat_result) -> Identity:
-    """Links and file must have one owner: else an application could lead root to another user's database."""
-    for link in _links(Path(database.path)):
-        if link.lstat().st_uid not in (0, file.st_uid):
-            of_link, of_file = user_name(link.lstat().st_uid), user_name(file.st_uid)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
             raise StuckJobsError(
-                f"{database}: {link} is a link of {of_link} to a file of {of_file}. Set `path` to that file."
-            )
-    return Identity(file.st_uid, file.st_gid)
-
-
-def _links(path: Path) -> Iterator[Path]:
-    """Every symbolic link in a path, and in the targets of these links."""
-    for part in (path, *path.parents):
-        if part.is_symlink():
-            yield part
-            yield from _links(part.parent / part.readlink())
+                f"{database}: there is no such file. Correct `path`, or start the application first."
+            ) from None
+        raise StuckJobsError(f"{database}: {error}.") from error
+    except Unsafe as error:
+        raise StuckJobsError(f"{database}: {error}.") from None
+    owner = owner_identity(file.st_uid, file.st_gid)
+    if os.geteuid() not in (0, owner.uid):
+        raise NotOwner(f"{database} belongs to {owner.name}. Run this as {owner.name} or as root.")
+    return owner
 
 
 @contextlib.contextmanager
@@ -67,6 +49,8 @@ def connect(database: Database, write: bool) -> Iterator[sqlite3.Connection]:
     with explained(database), contextlib.closing(_open(database, write)) as connection:
         connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
         connection.execute("PRAGMA foreign_keys = ON")
+        # What the schema contains (triggers, generated columns) may use only functions without side effects.
+        connection.execute("PRAGMA trusted_schema = OFF")
         # For all pages of a batch: if they don't fit, SQLite locks out readers too, long before the commit.
         connection.execute("PRAGMA cache_size = -16000")  # KiB
         if write and in_wal_mode(connection):
@@ -94,12 +78,21 @@ def explained(database: Database) -> Iterator[None]:
 
 
 def _open(database: Database, write: bool) -> sqlite3.Connection:
+    _check_files(database)
     frozen = not write and _is_frozen(database)
     mode = "ro&immutable=1" if frozen else "rw" if write or _is_idle_wal(database) or _is_hot(database) else "ro"
     path = "/" + database.path.lstrip("/")  # after two slashes SQLite expects a host name
     return sqlite3.connect(
         f"file:{quote(path)}?mode={mode}", uri=True, timeout=database.busy_timeout, isolation_level=None
     )
+
+
+def _check_files(database: Database) -> None:
+    """SQLite would wait for ever at a FIFO."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path = Path(database.path + suffix)
+        if path.exists() and not path.is_file():
+            raise StuckJobsError(f"{database}: {path} is not a regular file. Remove it, or correct `path`.")
 
 
 def in_wal_mode(connection: sqlite3.Connection) -> bool:
@@ -120,6 +113,5 @@ def _is_hot(database: Database) -> bool:
 
 def _is_idle_wal(database: Database) -> bool:
     """Whether it is a WAL database that no process has open: a read-only connection would leave -wal and -shm there."""
-    with Path(database.path).open("rb") as file:
-        header = file.read(20)
+    header = files.read_start(database.path, 20)
     return header[18:] == b"\2\2" and not Path(f"{database.path}-wal").exists()

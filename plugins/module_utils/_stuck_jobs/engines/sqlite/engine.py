@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SQLite, by Python's own sqlite3.
 
-access   opens as the owner      rows    reads the jobs, page by page
+access   the owner, and opening  rows    reads the jobs, page by page
 schema   tables and columns      write   transactions, and restoring rows
 times    Julian days
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 
 from ...._common.users import Identity
 from .. import base
@@ -28,9 +27,6 @@ class SQLite(base.Engine):
     @property
     def owner(self) -> Identity:
         return access.owner_of(self.database)
-
-    def acting_as_owner(self) -> AbstractContextManager[None]:
-        return access.as_owner(self.database)
 
     @contextlib.contextmanager
     def connect(self, write: bool) -> Iterator[base.Session]:

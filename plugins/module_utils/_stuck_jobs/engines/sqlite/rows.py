@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Callable, TypeVar
 
-from ...change import show
+from ...change import show, size_of
 from ...options import Database, StuckJobsError, Table
 from .. import base
 from ..base import NotText, Referrer, Row
@@ -20,7 +20,10 @@ from .schema import Schema, marks, q, read_schema, unnamed_referrers
 PAGE = 10_000  # rows that one query reads, and the most that a batch has
 DELETE_PAGE = 200  # complete rows, which may be large
 WINDOW = 50_000  # rows that one query scans if readers block writers
+PAGE_BYTES = 16 * 1024**2  # of texts and blobs, after which a page ends early
 BOUND = 200  # values of keys that one query binds; old versions of SQLite allow 999 in all
+
+_T = TypeVar("_T")
 
 
 class Rows(base.Rows):
@@ -139,13 +142,14 @@ class Rows(base.Rows):
         select = f"SELECT {self._selected(self.database)} FROM {q(self.database.table)}{how}"
         key = ", ".join(schema.locator)
         tail = f"ORDER BY {key} LIMIT {size}"
-        rows = self._fetch(f"{select} WHERE {where} {tail}", values)
+        rows, is_whole = self._page(f"{select} WHERE {where} {tail}", values)
         while rows:
             yield rows
-            if len(rows) < size:
+            if is_whole and len(rows) < size:
                 return
             last = rows[-1][: len(schema.locator)]
-            rows = self._fetch(f"{select} WHERE {where} AND ({key}) > ({_marks(last)}) {tail}", [*values, *last])
+            after = f"({key}) > ({_marks(last)})"
+            rows, is_whole = self._page(f"{select} WHERE {where} AND {after} {tail}", [*values, *last])
 
     def _windowed(self, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
         """Pages for a journal mode in which readers block writers: no query scans more than a window of the table."""
@@ -160,23 +164,30 @@ class Rows(base.Rows):
             until = next(iter(self._fetch(end, last)), ())
             up_to = f"({key}) <= ({_marks(until)})" if until else "1"
             sql = f"{select} WHERE {after} AND {up_to} AND {where} ORDER BY {key}"
-            rows = self._fetch(sql, [*last, *until, *values])
+            rows, is_whole = self._page(sql, [*last, *until, *values])
             self._connection.execute("COMMIT")
             yield rows
-            if not until:
+            if is_whole and not until:
                 return
-            last = until
+            last = until if is_whole else rows[-1][: len(schema.locator)]
 
     def _fetch(self, sql: str, values: Sequence[Any]) -> list[Row]:
-        """All rows. Text that is not UTF-8 becomes NotText, so that one such row does not stop the others."""
+        return self._read(sql, values, sqlite3.Cursor.fetchall)
+
+    def _page(self, sql: str, values: Sequence[Any]) -> tuple[list[Row], bool]:
+        """The rows up to a size that can be held, at least one, and whether these are all."""
+        return self._read(sql, values, _page_of)
+
+    def _read(self, sql: str, values: Sequence[Any], how: Callable[[sqlite3.Cursor], _T]) -> _T:
+        """Text that is not UTF-8 becomes NotText, so that one such row does not stop the others."""
         try:
-            return self._connection.execute(sql, values).fetchall()
+            return how(self._connection.execute(sql, values))
         except sqlite3.OperationalError as error:
             if "decode to UTF-8" not in str(error):
                 raise
         self.met_not_text, self._connection.text_factory = True, _text
         try:
-            return self._connection.execute(sql, values).fetchall()
+            return how(self._connection.execute(sql, values))
         finally:
             self._connection.text_factory = str
 
@@ -184,6 +195,17 @@ class Rows(base.Rows):
         """The row's locator, then the columns to read."""
         columns = [*self.schemas[table.table].locator, *map(q, self.columns[table.table])]
         return ", ".join(f"{q(table.table)}.{column}" for column in columns)
+
+
+def _page_of(cursor: sqlite3.Cursor) -> tuple[list[Row], bool]:
+    rows, size = [], 0
+    for row in cursor:
+        rows.append(row)
+        size += size_of(row)
+        if size > PAGE_BYTES:
+            cursor.close()
+            return rows, False
+    return rows, True
 
 
 def _text(value: bytes) -> str | NotText:

@@ -25,7 +25,7 @@ def errors(databases, once=(), cron_user=None):
 
 
 def test_correct_options_have_no_errors(database):
-    assert errors([database], [{**database, "action": "delete"}], "") == []
+    assert errors([database], [{**database, "action": "delete"}], ME) == []
     assert errors([], cron_user="root") == []
 
 
@@ -49,7 +49,9 @@ def test_a_clean_up_that_does_not_fit_its_database_is_an_error(database):
 @pytest.mark.parametrize(
     ("cron_user", "owners", "words"),
     [
-        ("", [ME], []),
+        ("", ["app"], ["cron_user is empty, but the databases belong to app. Set root"] if ME != "app" else []),
+        ("", ["nobody"], []),
+        ("", ["root"], ["cron_user is empty, but the databases belong to root. Set root if cron is to run as root"]),
         ("", [], []),
         ("", ["1005"], ["belong to 1005. Set root"]),
         ("root", ["app", "shop"], []),

@@ -1,4 +1,4 @@
-"""The helper in the application's Python: its user, and its answers (with a simulated Celery)."""
+"""The helper in the application's Python, and what it answers (with a simulated Celery)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ from pathlib import Path
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import celery_client
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
-    StuckJobsError,
     clean_up,
     read_options,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
-NOBODY = 65534
 REAL = Path(sys.executable).resolve()
 # An interpreter that anybody can run: one that root built at home is not.
 PYTHON = sys.executable if all(part.stat().st_mode & 1 for part in (REAL, *REAL.parents)) else "/usr/bin/python3"
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 # A test appends what the workers execute, and what happens to a task that is sent.
 APP = """
@@ -68,7 +65,7 @@ def start(shop):
         (shop / "celery/app/utils.py").write_text(APP + more)
         celery = {"app": "shop", "directory": str(shop), "python": PYTHON, "timeout": 0.2, **celery}
         database = read_options({"name": "jobs", "path": str(shop / "jobs.db"), "table": "jobs", "celery": celery})
-        ours = celery_client.CeleryClient(database.celery, SQLite(database).owner)
+        ours = celery_client.CeleryClient(database.celery, {})
         started.append(ours)
         ours.start()
         return ours
@@ -76,91 +73,6 @@ def start(shop):
     yield start
     for each in started:
         each.stop()
-
-
-def environment(shop, text, owner=0, mode=0o600):
-    file = shop / "shop.env"
-    file.write_text(text)
-    file.chmod(mode)
-    os.chown(file, owner, owner)
-    return str(file)
-
-
-@pytest.fixture
-def nobodys(shop):
-    os.chown(shop / "jobs.db", NOBODY, NOBODY)
-
-
-@as_root
-@pytest.mark.usefixtures("nobodys")
-def test_programs_from_the_applications_path_never_run_as_root(shop, start):
-    evil, prey = shop / "evil", shop / "prey"
-    evil.mkdir()
-    prey.mkdir()
-    prey.chmod(0o777)
-    for program in ("setpriv", "env"):
-        (evil / program).write_text(f"#!/bin/sh\nid -u >> {prey}/{program}\n")
-        (evil / program).chmod(0o755)
-    file = environment(shop, f"PATH={evil}\nSECRET=word\n", NOBODY)
-
-    ours = start("ARGS = [*ids(), os.environ['PATH'], os.environ['SECRET']]", environment_file=file)
-    assert ours.ready() == ""
-    assert set(ours.active_tasks().by_value) == {str(NOBODY), str(evil), "word", "t1"}, "it is nobody, in every way"
-    assert list(prey.iterdir()) == []
-
-
-@as_root
-@pytest.mark.usefixtures("nobodys")
-def test_code_from_the_applications_pythonpath_runs_as_the_owner(shop, start):
-    prey = shop / "prey"
-    prey.mkdir()
-    prey.chmod(0o777)
-    (shop / "sitecustomize.py").write_text(f"import os\nopen('{prey}/%d' % os.geteuid(), 'w')\n")
-    assert start(environment_file=environment(shop, f"PYTHONPATH={shop}\n", NOBODY)).ready() == ""
-    assert [file.name for file in prey.iterdir()] == [str(NOBODY)]
-
-
-@as_root
-@pytest.mark.usefixtures("nobodys")
-def test_the_secrets_of_the_environment_are_not_on_the_command_line(shop, start):
-    ours = start(environment_file=environment(shop, "SECRET=treacle\n", NOBODY))
-    assert ours.ready() == ""
-    assert b"treacle" not in Path(f"/proc/{ours._process.pid}/cmdline").read_bytes()
-
-
-@as_root
-@pytest.mark.usefixtures("nobodys")
-@pytest.mark.parametrize("owner", [0, NOBODY])
-def test_an_environment_file_of_root_or_of_the_owner_is_read(shop, start, owner):
-    ours = start("ARGS = [os.environ['SECRET']]", environment_file=environment(shop, "SECRET=word\n", owner))
-    assert ours.ready() == ""
-    assert "word" in ours.active_tasks().by_value
-
-
-@as_root
-@pytest.mark.usefixtures("nobodys")
-@pytest.mark.parametrize("way", ["file", "link", "directory", "link to a link"])
-def test_root_follows_no_link_of_the_owner_to_an_environment_file(shop, start, way):
-    file, link = environment(shop, "SECRET=word\n", NOBODY + 1 if way == "file" else 0), shop / "link"
-    if way != "file":
-        link.symlink_to(shop if way == "directory" else file)
-        os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
-        file = str(link / "shop.env" if way == "directory" else link)
-    if way == "link to a link":
-        (shop / "roots").symlink_to(link)
-        file = str(shop / "roots")
-    with pytest.raises(StuckJobsError, match="environment_file can't be read"):
-        start(environment_file=file)
-
-
-@as_root
-@pytest.mark.usefixtures("nobodys")
-def test_a_link_of_root_to_a_file_of_root_is_followed(shop, start):
-    environment(shop, "SECRET=word\n")
-    (shop / "link").symlink_to("shop.env")
-    ours = start("ARGS = [os.environ['SECRET']]", environment_file=str(shop / "link"))
-    assert ours.ready() == ""
-    assert "word" in ours.active_tasks().by_value
 
 
 TASKS = [{"name": "shop.make", "args": [1]}]
@@ -264,3 +176,53 @@ def test_only_uuids_are_normalized():
     assert celery_client.same_name(UUID) == celery_client.same_name(PLAIN) == PLAIN
     for other in ("17", "a-b", "AB", UUID[:-1], UUID.replace("-", "", 1), PLAIN[:-1] + "x", PLAIN + "0"):
         assert celery_client.same_name(other) == other
+
+
+# What hostile code of the application writes to the pipe for answers, after it has found that pipe.
+HOSTILE = """
+pipe = max(int(name) for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}"))
+os.write(pipe, b'{"ready": true}\\n')
+sys.stdin.readline()
+os.write(pipe, ANSWER)
+sys.stdin.read()
+"""
+INVALID = {
+    "no JSON": b"yes\n",
+    "no text": b"\xff\xfe\n",
+    "another type": b"[]\n",
+    "a number for a text": b'{"tasks": {"1": 5}}\n',
+    "a list for a dictionary": b'{"tasks": ["1"]}\n',
+    "a number as a warning": b'{"tasks": {}, "warnings": [1]}\n',
+    "an error that is no text": b'{"error": {"a": 1}}\n',
+    "deep": b"[" * 100_000 + b"\n",
+    "a number of a million digits": b'{"tasks": {}, "sent": ' + b"9" * 1_000_000 + b"}\n",
+}
+
+
+@pytest.mark.parametrize("answer", INVALID.values(), ids=INVALID)
+def test_an_answer_that_is_not_as_agreed_is_an_error(start, answer):
+    ours = start(f"ANSWER = {answer!r}\n{HOSTILE}")
+    assert ours.ready() == ""
+    assert ours.active_tasks().error == "shop gave an invalid answer"
+
+
+def test_an_endless_answer_is_cut_off(start, monkeypatch):
+    monkeypatch.setattr(celery_client, "LONGEST", 1_000_000)
+    ours = start(f"ANSWER = b'x'\n{HOSTILE.replace('sys.stdin.read()', '')}\nwhile True: os.write(pipe, b'x' * 65536)")
+    assert ours.ready() == ""
+    assert ours.active_tasks().error == "shop gave an invalid answer"
+
+
+def test_more_tasks_than_were_asked_for_are_never_sent(start):
+    ours = start("ANSWER = b'{\"sent\": 99}\\n'" + HOSTILE)
+    assert ours.ready() == ""
+    assert ours.send(TASKS) == (1, "")
+
+
+def test_a_helper_that_logs_without_end_is_waited_for_no_longer(start, monkeypatch):
+    monkeypatch.setattr(celery_client, "STARTING", 0.5)
+    assert start("while True: os.write(2, b'x' * 65536)").ready() == "no answer from shop within 0.5 s"
+
+
+def test_a_helper_that_only_closes_its_output_is_not_waited_for(start):
+    assert start("os.closerange(0, 99); time.sleep(99)").ready().endswith("closed its output")

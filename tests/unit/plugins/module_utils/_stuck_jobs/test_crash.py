@@ -124,6 +124,7 @@ def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_completes_them(
     assert states(path) == {untouched: JOBS}, "no job is missing from the records"
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_an_interrupt_right_after_a_commit_leaves_a_record_that_undoes_it(path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt

@@ -153,6 +153,7 @@ def table(path, sql):
         return db.execute(sql).fetchall()
 
 
+@pytest.mark.usefixtures("in_this_process")
 @settings(deadline=None, max_examples=120)
 @given(
     jobs=st.lists(JOB, max_size=10),

@@ -8,7 +8,6 @@ import json
 import re
 import sqlite3
 import stat
-import threading
 import time
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -21,6 +20,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api im
     read_options,
     undo,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.change import show
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.times import parse_time
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
@@ -29,6 +29,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.report
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.times import parse_zone
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from other_process import other_process
 
 NOW = datetime(2026, 1, 18, 12, tzinfo=timezone.utc).timestamp()
 HOUR = 3600
@@ -161,10 +162,9 @@ def test_a_dry_run_reports_the_same_plan_and_changes_no_file(path):
 
 
 def test_a_dry_run_reads_what_a_writer_has_committed_to_the_wal(path):
-    with closing(sqlite3.connect(path)) as writer:
-        writer.execute("UPDATE batches SET updated_at = ? WHERE id = 'young'", (iso(2 * HOUR),))
-        writer.commit()
-        assert [change.key[0] for change in run(path, children=[], dry_run=True).rows] == ["old", "young"]
+    with other_process(path) as writer:
+        writer.execute(f"UPDATE batches SET updated_at = '{iso(2 * HOUR)}' WHERE id = 'young'")
+        assert [row.id for row in run(path, children=[], dry_run=True).rows] == ["old", "young"]
 
 
 def test_a_delete_leaves_no_orphans_in_tables_that_no_option_names(path):
@@ -182,7 +182,7 @@ def test_a_given_job_may_be_young_unless_respect_age_is_set(path):
     asked = run(path, jobs=["you"], respect_age=True)
     assert not asked.rows
     assert asked.skipped[0].why == "processing for only 1 min"
-    assert [change.key[0] for change in run(path, jobs=["you"], children=[]).rows] == ["young"]
+    assert [row.id for row in run(path, jobs=["you"], children=[]).rows] == ["young"]
 
 
 def test_a_given_job_has_to_be_stuck_and_an_unknown_one_is_reported(path):
@@ -197,7 +197,7 @@ def test_an_ambiguous_prefix_is_an_error_but_an_exact_id_is_not(path):
         db.execute("INSERT INTO batches VALUES ('old-2', 'processing', NULL, NULL)")
         db.commit()
     assert "'ol' is the beginning of several ids: old, old-2. Use a longer one." in run(path, jobs=["ol"]).error
-    assert [change.key[0] for change in run(path, jobs=["old"], children=[], dry_run=True).rows] == ["old"]
+    assert [row.id for row in run(path, jobs=["old"], children=[], dry_run=True).rows] == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_ids_of_every_kind(tmp_path, kind, ids, job, found):
         db.executemany("INSERT INTO batches VALUES (?, 'processing', 'x')", [(key,) for key in ids])
         db.commit()
     report = run(path, jobs=[job], children=[])
-    assert [change.key[0] for change in report.rows] == found
+    assert [row.id for row in report.rows] == [show((key,)) for key in found]
     assert rows(path, "SELECT id FROM batches WHERE status = 'pending'") == [(key,) for key in found]
 
 
@@ -284,7 +284,7 @@ def test_a_job_whose_family_grows_after_the_plan_is_left_alone_as_a_whole(path, 
 
 
 def test_a_database_that_stays_busy_is_an_error_and_unchanged(path):
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+    with other_process(path) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("UPDATE batches SET error = 'x' WHERE id = 'done'")
         report = run(path, busy_timeout=0.1, action="delete")
@@ -296,20 +296,10 @@ def test_a_database_that_stays_busy_is_an_error_and_unchanged(path):
 
 
 def test_a_writer_that_finishes_in_time_is_waited_for(path):
-    locked = threading.Event()
-
-    def write():
-        with closing(sqlite3.connect(path, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            locked.set()
-            time.sleep(0.3)
-            other.execute("COMMIT")
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    locked.wait()
-    report = run(path, busy_timeout=10)
-    thread.join()
+    with other_process(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.begin("COMMIT", after=0.3)
+        report = run(path, busy_timeout=10)
     assert report.counts == counted("reset", batches=1, links=1)
 
 
@@ -361,6 +351,10 @@ def test_a_view_is_an_error_and_a_missing_database_is_never_created(path, tmp_pa
         ({"treshold": "30m"}, "there is no option `treshold`. Did you mean 'threshold'?"),
         ({"threshold": "soon"}, "threshold: 'soon' is not a duration"),
         ({"busy_timeout": "soon"}, "busy_timeout: 'soon' is not a duration"),
+        ({"time_limit": "soon"}, "time_limit: 'soon' is not a duration"),
+        ({"time_limit": 0}, "time_limit is 0. Set a duration such as 10min."),
+        ({"memory_limit": "much"}, "memory_limit: 'much' is not a size"),
+        ({"memory_limit": "1M"}, "memory_limit 1M is too little. Set 64M or more."),
         ({"action": "kill"}, "action 'kill' is not one of reset, fail, delete"),
         ({"path": "jobs.db"}, "is not an absolute path"),
         ({"name": "a/b"}, "name 'a/b' is not valid"),

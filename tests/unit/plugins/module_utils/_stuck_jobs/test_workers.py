@@ -7,10 +7,12 @@ import time
 from contextlib import closing
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import applications, run
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import applications, work
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, read_options
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.celery_client import ActiveTasks
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 class Workers:
@@ -20,7 +22,7 @@ class Workers:
         self.tasks, self.error, self.breaks_after, self.sent = {}, "", 99, []
         self.started = self.asked = 0
 
-    def __call__(self, celery, owner):
+    def __call__(self, celery, variables):
         self.started += 1
         return self
 
@@ -139,7 +141,7 @@ def several(path, *differences):
     return clean_up(SQLite, map(read_options, named))
 
 
-@pytest.mark.parametrize("option", [("app", "forge"), ("environment_file", "/dev/null"), ("workers", ["w2"])])
+@pytest.mark.parametrize("option", [("app", "forge"), ("environment_file", __file__), ("workers", ["w2"])])
 def test_each_application_is_asked_separately(path, workers, option):
     several(path, {}, {"celery": [option]})
     assert (workers.started, workers.asked) == (2, 2)
@@ -211,7 +213,7 @@ def test_a_run_that_is_interrupted_between_commit_and_sending_is_completed_by_th
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(run, "_send", die)
+        patch.setattr(work, "_send", die)
         go(path)
     assert stuck(path) == []
     with closing(sqlite3.connect(path)) as db:

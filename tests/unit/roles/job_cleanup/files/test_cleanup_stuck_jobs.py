@@ -73,7 +73,7 @@ def test_the_table_shows_the_first_rows_and_json_shows_all(script, jobs):
         )
         db.commit()
     lines = script("--dry-run").stdout.splitlines()
-    assert lines[20] == "… and 282 more (--json shows all)"
+    assert lines[20] == "… and 282 more (--json shows up to 10000)"
     (plan,) = json.loads(script("--dry-run", "--json").stdout)["databases"]
     assert len({row["id"] for row in plan["changes"]}) == plan["counts"]["jobs"]["reset"] == 302
 

@@ -57,7 +57,7 @@ def opened(database):
         links = {"table": "links", "foreign_key": ["job"]}
         options = {"name": "jobs", "table": "jobs", **database.options, "children": [links], **more}
         engine = database.engine(read_options(options))
-        with engine.acting_as_owner(), engine.connect(write=True) as session:
+        with engine.connect(write=True) as session:
             plan = Plan(engine, session.rows(), Clock(), {}, lambda note: None)
             yield session, plan, [change for page in plan.pages() for change in page]
 

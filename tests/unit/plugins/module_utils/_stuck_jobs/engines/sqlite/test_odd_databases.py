@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import work
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
-    StuckJobsError,
     clean_up,
     read_options,
     undo,
@@ -83,12 +83,35 @@ def test_a_row_whose_text_is_not_utf_8_stops_no_other(path, where, more, dry_run
     sql(path, f"UPDATE {table} SET {column} = CAST(x'6eff' AS TEXT) WHERE id = 1")
     before = sql(path, "SELECT id, hex(usr), hex(updated_at), status FROM jobs WHERE id = 1")
     report = run(path, dry_run, jobs=jobs, respect_age=True, **more)
-    assert [change.key for change in report.rows if change.shape.table.table == "jobs"] == [(2,)]
+    assert [row.id for row in report.rows if row.table == "jobs"] == ["2"]
     ((_table, key, why),) = report.skipped
     assert key == "1"
     assert why in (f"{where} is text that is not UTF-8", f"{column} is b'n\\xff', which is not a known time format")
     assert sql(path, "SELECT id, hex(usr), hex(updated_at), status FROM jobs WHERE id = 1") == before
     assert dry_run != (sql(path, "SELECT count(*) FROM jobs WHERE id = 2 AND status = 'processing'") == [(0,)])
+
+
+@pytest.mark.parametrize("journal", ["WAL", "DELETE"])
+@pytest.mark.parametrize("index", ["", "CREATE INDEX by_status ON jobs (status)"])
+@pytest.mark.parametrize("action", ["delete", "fail"])
+def test_large_values_are_read_and_written_a_few_at_a_time(path, monkeypatch, journal, index, action):
+    monkeypatch.setattr(rows, "WINDOW", 30)
+    monkeypatch.setattr(rows, "PAGE_BYTES", 1000)
+    monkeypatch.setattr(work, "LARGE", 100)
+    sql(
+        path,
+        f"PRAGMA journal_mode = {journal}",
+        index,
+        "WITH RECURSIVE n (i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 109) INSERT INTO jobs"
+        f" SELECT i, 'processing', '{OLD}', hex(zeroblob(CASE i % 7 WHEN 0 THEN 1500 ELSE 50 END)), 1 FROM n",
+    )
+    before = sql(path, "SELECT * FROM jobs ORDER BY id")
+    report = run(path, action=action, error_column="usr", error_mode="append")
+    assert report.counts["jobs"] == {action: 102}
+    assert report.batches > 2
+    assert sql(path, "SELECT count(*) FROM jobs WHERE status = 'processing'") == [(0,)]
+    assert undo(SQLite, report.record).left == 0
+    assert sql(path, "SELECT * FROM jobs ORDER BY id") == before
 
 
 @pytest.mark.parametrize("journal", ["WAL", "DELETE"])
@@ -152,6 +175,7 @@ def test_the_applications_triggers_keep_their_own_conflict_handling(path):
         assert undo(SQLite, report.record).left == 0
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_run_that_fails_halfway_reports_what_it_changed(path, monkeypatch):
     """A deferred foreign key divides the batch; after the first half, another process holds the database."""
     sql(
@@ -364,31 +388,7 @@ def test_a_record_of_another_database_is_left_alone(path):
     assert part.exists()
 
 
-as_root = pytest.mark.skipif(os.getuid() != 0, reason="takes another user's files")
-
-
-@as_root
-def test_root_undoes_no_record_that_another_user_has_written(path):
-    record = run(path).record
-    os.chown(record, pwd.getpwnam("nobody").pw_uid, -1)
-    with pytest.raises(StuckJobsError, match="belongs to nobody, who does not own"):
-        undo(SQLite, record)
-
-
-@as_root
-@pytest.mark.parametrize("what", ["file", "directory", "behind roots link"])
-def test_root_follows_no_link_of_another_user(path, tmp_path, what):
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path if what == "directory" else path)
-    os.chown(link, pwd.getpwnam("nobody").pw_uid, -1, follow_symlinks=False)
-    (tmp_path / "roots.db").symlink_to("link")
-    named = {"file": link, "directory": link / "jobs.db", "behind roots link": tmp_path / "roots.db"}[what]
-    report = run(named, record_directory=str(tmp_path / "records"))
-    assert "link is a link of nobody to a file of root" in report.error
-    assert sql(path, "SELECT count(*) FROM jobs WHERE status = 'processing'") == [(2,)]
-
-
 def test_the_id_is_filled_in_at_any_depth_of_the_arguments():
-    from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.run import _filled  # noqa: PLC0415
+    from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.work import _filled  # noqa: PLC0415
 
     assert _filled(["{id}", {"jobs": ["{id}", "job {id}"]}], (7,)) == [7, {"jobs": [7, "job 7"]}]

@@ -1,0 +1,47 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The environment of an application, from its environment file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from .._common import files
+from .._common.ownership import is_roots
+from .options import StuckJobsError
+
+LONGEST = 1_048_576  # bytes of the file
+
+
+def read_as_root(path: str) -> bytes | None:
+    """The text of a file that only root may read. None if the owner of the database has to read it.
+
+    Root reads what root alone can have put there, so that no link of another user's leads to a secret.
+    """
+    try:
+        return files.read_start(path, LONGEST) if path and os.geteuid() == 0 and is_roots(path) else None
+    except OSError:
+        return None  # the owner meets the same error, and reports it
+
+
+def variables(path: str, text: bytes | None) -> dict[str, str]:
+    """The variables of a file, whose text root may have read already. Raises StuckJobsError."""
+    try:
+        read = text if text is not None or not path else files.read_start(path, LONGEST)
+        return dict(_parse((read or b"").decode()))
+    except (OSError, UnicodeError) as error:
+        raise StuckJobsError(
+            f"celery: environment_file can't be read: {error}. Let the database's owner read it, or keep it and its"
+            " directories root's."
+        ) from None
+
+
+def _parse(text: str) -> Iterator[tuple[str, str]]:
+    """The simple form of systemd's grammar (EnvironmentFile=)."""
+    for line in map(str.strip, text.splitlines()):
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith(("#", ";")):
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+            yield name.strip(), value[1:-1].replace('\\"', '"').replace("\\\\", "\\") if quoted else value
