@@ -63,7 +63,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
     complete,
     for_modules,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import without_secrets
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import host, stale_workers
@@ -89,14 +89,14 @@ def main() -> None:
         over = memory_budget(instances, reserved, host.total_memory())
         if over and not module.params["memory_overcommit"]:
             wrong.append(f"{over}\nLower memory_max, or set celery_worker_memory_overcommit to true.")
-    wrong = [without_secrets(error, instances) for error in wrong]
+    wrong = [shown(error, instances) for error in wrong]
     if wrong:
         module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
     program = module.params["stale_workers"]
     stale = list(stale_workers.report(instances, program)) if program else []
     for warning in [*warnings(instances), *doubtful, *stale]:
-        module.warn(without_secrets(warning, instances))
-    module.exit_json(changed=False, errors=[], stale_workers=stale)
+        module.warn(shown(warning, instances))
+    module.exit_json(changed=False, errors=[], stale_workers=[shown(each, instances) for each in stale])
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
     complete,
     for_modules,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import without_secrets
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import files, systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import unit_path
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration
@@ -141,10 +141,10 @@ def main() -> None:
         with contextlib.nullcontext() if module.check_mode else apply.only_one_run():
             result = run(module, kind, instances)
     except apply.NotUpError as error:
-        message = without_secrets(str(error), instances)
+        message = shown(str(error), instances)
         module.fail_json(msg=message, changes=report.summary(error.done), changed=bool(error.done))
     except (plan.PlanError, systemd.SystemdError, apply.BusyError, OSError) as error:
-        module.fail_json(msg=without_secrets(str(error), instances), changes=[], changed=False)
+        module.fail_json(msg=shown(str(error), instances), changes=[], changed=False)
     module.exit_json(**result)
 
 

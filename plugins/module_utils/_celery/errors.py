@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from .._common.quantities import parse_duration, parse_size
+from .._common.secrets import assigned_secrets, says_secret
 from .options import WORKER, Instance, node_name, time_limit
-from .secrets import PASSWORD_IN_URL
 
 # Options for which neither Celery nor systemd has a default.
 _REQUIRED = (
@@ -23,6 +24,8 @@ _REQUIRED = (
 _PARSERS = {"size": parse_size, "duration": parse_duration}
 # Settings without a section, which Celery's command line can't set. (include has an option of its own.)
 _NOT_ON_THE_COMMAND_LINE = ("imports", "timezone")
+
+_LONGEST_VARIABLE = 131072  # bytes of name and value with their "=", execve(2)
 
 
 def errors(instances: list[Instance]) -> Iterator[str]:
@@ -96,11 +99,28 @@ def _wrong_setting(setting: str, value: Any) -> Iterator[str]:
             yield f"settings: include {value!r} is not a list of modules. Write a list, such as [shop.reports]."
     elif setting in _NOT_ON_THE_COMMAND_LINE or "_" not in setting:
         yield f"settings: {setting!r} can't be set on Celery's command line. Set it in the application."
-    if setting.endswith("_password") or PASSWORD_IN_URL.search(json.dumps(value)):
+    for place in _passwords(setting, value):
         yield (
-            f"settings: {setting!r} contains a password, which every user of the host could read in the process list."
-            " Set it in environment instead, such as by CELERY_BROKER_URL or CELERY_RESULT_BACKEND."
+            f"settings: {place!r} contains a password, which every user of the host could read in the process list."
+            " Set it in environment instead, such as by CELERY_BROKER_URL or CELERY_RESULT_BACKEND, or in the"
+            " application."
         )
+    if _not_for_systemd(json.dumps(value, ensure_ascii=False)) or _not_for_systemd(setting):
+        yield f"settings: {setting!r} contains a character that systemd does not accept. Remove it."
+
+
+def _passwords(name: str, value: Any) -> Iterator[str]:
+    """The places within a setting, such as broker_transport_options.sentinel_kwargs.password, that have a password."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _passwords(f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        if any(True for inner in value for _ in _passwords(name, inner)):
+            yield name
+    elif value not in (None, "", True, False) and (
+        says_secret(name.rpartition(".")[2]) or assigned_secrets(str(value))
+    ):
+        yield name
 
 
 def _wrong_variable(variable: str, value: Any) -> Iterator[str]:
@@ -111,11 +131,32 @@ def _wrong_variable(variable: str, value: Any) -> Iterator[str]:
             f"environment: {variable} is a {type(value).__name__}, not a string. Put its value in quotes, in the form"
             " that the application reads."
         )
+    # systemd would leave the variable out, and write its value into the journal.
+    if _not_for_systemd(str(value)):
+        yield (
+            f"environment: {variable} contains a control character, or another one that systemd does not accept in a"
+            " variable. Remove it, or encode the value, such as by base64."
+        )
+    if len(f"{variable}={value}".encode(errors="replace")) >= _LONGEST_VARIABLE:
+        yield (
+            f"environment: {variable} has {len(str(value))} characters, more than a variable can have on Linux"
+            " (131072 bytes with its name). Put it into a file, and its path into the variable."
+        )
     if variable == "CELERY_WORKER_INCLUDE":
         yield (
             "environment: CELERY_WORKER_INCLUDE has no effect, as the command line overrides it."
             " Use settings: {include: […]} instead."
         )
+
+
+def _not_for_systemd(text: str) -> bool:
+    """Whether systemd refuses this text: it has control characters, surrogates or what Unicode has as no characters."""
+    return any(
+        (unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t")
+        or 0xFDD0 <= ord(each) <= 0xFDEF
+        or ord(each) & 0xFFFE == 0xFFFE
+        for each in text
+    )
 
 
 def _not_absolute(option: str, paths: list[str]) -> Iterator[str]:

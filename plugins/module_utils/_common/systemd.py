@@ -12,6 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import processes
+from .texts import printable
+
+# For systemd's programs: root's own PATH may begin with an application's directory, and messages are read in English.
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+
+_LONGEST = 20_000  # characters of a journal in a message
+_JOURNAL_TIMEOUT = 60  # seconds
+
 
 class SystemdError(Exception):
     """A command of systemd failed; the message is its output."""
@@ -49,7 +58,16 @@ class Unit:
 
 def run(*command: str) -> str:
     # pylint: disable=subprocess-run-check
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    result = subprocess.run(
+        command,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     if result.returncode != 0:
         raise SystemdError(result.stdout.strip() or f"{' '.join(command)} ended with {result.returncode}")
     return result.stdout
@@ -87,9 +105,12 @@ def verify(units: Mapping[str, str]) -> dict[str, str]:
             path.write_text(units[name], encoding="utf-8")
         result = subprocess.run(
             ["systemd-analyze", "verify", "--man=no", *map(str, paths.values())],
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",
             check=False,
         )
     complaints = {}
@@ -115,11 +136,19 @@ def unknown(directives: list[str]) -> list[str]:
 
 
 def journal(invocation: str, lines: int = 20) -> str:
-    """The journal's last lines of one run of a service: its own output, and systemd's messages about it."""
+    """The journal's last lines of one run of a service: its own output, and systemd's messages about it, printable."""
     if not invocation:
         return "It has no entries, as systemd did not start the service."
     matches = (f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}")
-    try:
-        return run("journalctl", "--lines", str(lines), "--no-pager", "-o", "cat", *matches)
-    except SystemdError as error:
-        return str(error)
+    return _journal(lines, *matches)
+
+
+def journal_of(unit: str, lines: int = 5) -> str:
+    """The journal's last lines about a unit that systemd may have forgotten already, in one line."""
+    return " ".join(_journal(lines, f"UNIT={unit}").split())
+
+
+def _journal(lines: int, *matches: str) -> str:
+    command = ["journalctl", f"--lines={lines}", "--no-pager", "--output=cat", *matches]
+    result = processes.run(command, _JOURNAL_TIMEOUT, env=ENVIRONMENT)
+    return printable(result.output or result.error, _LONGEST, keep="\n\t")

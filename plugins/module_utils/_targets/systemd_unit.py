@@ -28,7 +28,7 @@ Settings = list[tuple[str, Any]]  # directives and their values; None or an empt
 
 def unit(instance: Instance) -> str:
     """The text of the unit."""
-    blocks = [f"[{name}]\n" + "".join(_lines(settings)) for name, settings in sections(instance).items()]
+    blocks = [f"[{name}]\n" + "".join(lines(settings)) for name, settings in sections(instance).items()]
     return f"{MARKER}: the next run overwrites changes made here.\n\n" + "\n".join(blocks)
 
 
@@ -138,7 +138,8 @@ def _escape(value: str) -> str:
     return re.sub(r'(["\\`$])', r"\\\1", value)
 
 
-def _lines(settings: Iterable[tuple[str, Any]]) -> list[str]:
+def lines(settings: Iterable[tuple[str, Any]]) -> list[str]:
+    """The settings as a unit file has them."""
     return [f"{name}={_value(value)}\n" for name, value in settings if value not in (None, "") or name in _EMPTY_MEANS]
 
 
