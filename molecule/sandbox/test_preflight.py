@@ -40,11 +40,12 @@ def refused(host, check):
         "nowhere: writable_paths '/opt/nowhere' does not exist on this host. Create it, or leave it out.",
         "shut: writable_paths '/opt/slideshow/backend' can't be written by user slideshow:"
         " /opt/slideshow/backend is root:root, mode 0755."
-        " Give that user permission (chown slideshow /opt/slideshow/backend, or setfacl), or leave the path out.",
+        " Give that user permission (chown --no-dereference slideshow /opt/slideshow/backend, or setfacl), or leave the"
+        " path out.",
         "shut: writable_paths '/opt/shut/inside' can't be written by user slideshow: /opt/shut is root:root, mode 0700."
         " Give that user permission (chmod o+x /opt/shut, or setfacl), or leave the path out.",
         "typo: sandbox: systemd does not know the directive 'PrivatTmp'.",
-        "Install it: /opt/slideshow/venv/bin/python3 -m pip install 'kombu[redis]'",
+        "Install kombu[redis] in the virtual environment of '/opt/slideshow/venv/bin/celery'.",
     ],
 )
 def test_each_error_is_reported_with_its_remedy(refused, complaint):
@@ -61,5 +62,7 @@ def test_preflight_warns_of_files_of_root_and_of_tasks_that_run_as_root(host, ch
     output = check(slideshow={}, careless={"user": "root"})
     host.check_output("rm /opt/slideshow/data/of-roots.db")
     assert "failed=0" in output, output
-    assert "If the worker needs them: chown slideshow /opt/slideshow/data/of-roots.db" in output, output
+    assert "If the worker needs them: chown --no-dereference slideshow /opt/slideshow/data/of-roots.db" in output, (
+        output
+    )
     assert "careless: user is root, so its tasks run as root" in output, output

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections import Counter
@@ -105,8 +104,6 @@ def _wrong_setting(setting: str, value: Any) -> Iterator[str]:
             " Set it in environment instead, such as by CELERY_BROKER_URL or CELERY_RESULT_BACKEND, or in the"
             " application."
         )
-    if _not_for_systemd(json.dumps(value, ensure_ascii=False)) or _not_for_systemd(setting):
-        yield f"settings: {setting!r} contains a character that systemd does not accept. Remove it."
 
 
 def _passwords(name: str, value: Any) -> Iterator[str]:

@@ -20,7 +20,9 @@ _ABOUT = {"file", "path", "dir", "directory", "url", "uri", "name", "id", "timeo
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _ENVIRONMENT = re.compile(r"^([ \t#;]*(?:Environment|SetCredential)[ \t]*=)((?:\\\n|[^\n])*)", re.MULTILINE)
-_ASSIGNMENT = re.compile(r"""(?<=[\s"';&?])([\w-]+)(=|[ ])("[^"\n]*"|'[^'\n]*'|[^\s;&]+)""")
+_VALUE = r"""("[^"\n]*"|'[^'\n]*'|[^\s;&]+)"""
+_ASSIGNMENT = re.compile(r"""(?<=[ \t"';&?])([\w-]+)(=)""" + _VALUE)
+_OPTION = re.compile(r"(?<=[ \t])(--?[\w-]+)( )" + _VALUE)
 
 
 def says_secret(name: str) -> bool:
@@ -39,21 +41,15 @@ def says_secret(name: str) -> bool:
 
 def assigned_secrets(text: str) -> list[str]:
     """The secrets in a text such as a URL or a connection string: redis://:this@host, AccountKey=this;…."""
-    assigned = [value for name, sign, value in _ASSIGNMENT.findall(f" {text}") if sign == "=" and says_secret(name)]
+    assigned = [value for name, _sign, value in _ASSIGNMENT.findall(f" {text}") if says_secret(name)]
     return PASSWORD_IN_URL.findall(text) + assigned
 
 
 def unit_without_secrets(text: str) -> str:
     """A unit that we did not write, without the values of its environment and of what else is named as a secret."""
     text = _ENVIRONMENT.sub(lambda found: found[1] + _names_only(found[2].replace("\\\n", " ")), text)
-    text = _ASSIGNMENT.sub(
-        lambda found: (
-            f"{found[1]}{found[2]}{HIDDEN}"
-            if says_secret(found[1]) and (found[2] == "=" or found[1].startswith("-"))
-            else found[0]
-        ),
-        text,
-    )
+    for named in (_ASSIGNMENT, _OPTION):
+        text = named.sub(lambda found: f"{found[1]}{found[2]}{HIDDEN}" if says_secret(found[1]) else found[0], text)
     return PASSWORD_IN_URL.sub(lambda found: found[0].replace(f":{found[1]}@", f":{HIDDEN}@"), text)
 
 

@@ -41,7 +41,7 @@ def run(prefix: str, command: Iterable[str], properties: Iterable[str], seconds:
         *(f"RuntimeMaxSec={seconds:g}", "TimeoutStopSec=5", "TasksMax=1000", "OOMScoreAdjust=1000"),
         *("KillMode=control-group", "KillSignal=SIGKILL"),
     )
-    line = ["systemd-run", "--pipe", "--wait", "--collect", f"--unit={unit}"]
+    line = ["systemd-run", "--pipe", "--wait", "--collect", f"--unit={unit}", f"--description={prefix}"]
     line += [f"--property={each}" for each in (*properties, *bounds)]
     # systemd expands variables in the command line.
     line += ["--", *(word.replace("$", "$$") for word in command)]

@@ -43,7 +43,7 @@ def look(instances: list[Instance]) -> tuple[list[str], list[str]]:
         if answer is not None:
             footprint = Footprint(*answer.get("footprint", NOTHING_KNOWN))
             wrong += [*_sandbox_errors(instance), *writable_paths.errors(instance, answer)]
-            if instance["name"] in complaints:
+            if instance["name"] in complaints and "executable" not in answer:
                 about = complaints[instance["name"]]
                 wrong.append(f"systemd rejects its unit. Correct the option that it names:\n{about}")
             wrong += [*probe.errors(instance, answer), *memory_errors(instance, footprint)]

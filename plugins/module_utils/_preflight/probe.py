@@ -238,6 +238,11 @@ def errors(instance: Instance, found: Answer) -> Iterator[str]:
     elif "broker" in found:
         why = found["broker"].rstrip(".")
         yield f"the broker {found.get('uri', '')} does not answer: {why}. Start it, or correct its URL."
+        if "/tmp/" in found.get("uri", "") and instance["sandbox"].get("PrivateTmp"):  # noqa: S108
+            yield (
+                "the broker's socket is in /tmp, but the sandbox gives the worker a /tmp of its own. Put the socket"
+                " into another directory, such as /run, or set sandbox: {PrivateTmp: false}."
+            )
     for setting, nearest in found.get("unknown_settings", {}).items():
         advice = f"Did you mean {nearest!r}?" if nearest else "Use its lower-case name, such as task_acks_late."
         yield f"settings: Celery has no setting {setting!r}. {advice}"
@@ -248,8 +253,8 @@ def warnings(instance: Instance, found: Answer) -> Iterator[str]:
     if "not_started" in found or "silent" in found:
         why = found.get("not_started", "it ended without an answer, as if its output went elsewhere")
         yield (
-            f"executable {instance['executable']!r} was started, but the application, the broker and the memory limits"
-            f" could not be checked: {why}."
+            f"executable {instance['executable']!r}: the application, the broker and the memory limits could not be"
+            f" checked: {why}."
         )
     if instance["settings"].get("task_reject_on_worker_lost", found.get("requeues")):
         yield (
