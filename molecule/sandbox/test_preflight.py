@@ -5,6 +5,7 @@ import json
 import pytest
 
 CONVERGE = "molecule/sandbox/converge.yml"
+CELERY = "/opt/slideshow/venv/bin/celery"
 PACKAGES = "/opt/slideshow/venv/lib/python3*/site-packages"
 
 
@@ -23,10 +24,14 @@ def check(ansible_output):
 def refused(host, check):
     """The output with all errors at once."""
     host.check_output("mkdir -p /opt/shut/inside && chmod 700 /opt/shut && chown slideshow /opt/shut/inside")
+    host.check_output("echo \"open('/opt/slideshow/elsewhere/log', 'a')\" > /opt/slideshow/backend/logs.py")
+    host.check_output(f"printf '#!/bin/sh\\n{CELERY} \"$@\"\\n' > /opt/without-exec && chmod +x /opt/without-exec")
     host.check_output(f"cd {PACKAGES} && mv redis redis.away")
     output = check(
         nowhere={"writable_paths": ["/opt/nowhere"]},
         shut={"writable_paths": ["/opt/slideshow/backend", "/opt/shut/inside", "/opt/slideshow/data"]},
+        logs={"app": "logs"},
+        wrapped={"executable": "/opt/without-exec"},
         typo={"sandbox": {"PrivatTmp": False}},
     )
     host.check_output(f"cd {PACKAGES} && mv redis.away redis")
@@ -44,6 +49,9 @@ def refused(host, check):
         " path out.",
         "shut: writable_paths '/opt/shut/inside' can't be written by user slideshow: /opt/shut is root:root, mode 0700."
         " Give that user permission (chmod o+x /opt/shut, or setfacl), or leave the path out.",
+        "logs: app 'logs' can't be loaded in /opt/slideshow/backend as user slideshow: OSError: [Errno 30] Read-only file"
+        " system: '/opt/slideshow/elsewhere/log'.",
+        "wrapped: executable '/opt/without-exec' runs Celery in a child process",
         "typo: sandbox: systemd does not know the directive 'PrivatTmp'.",
         "Install kombu[redis] in the virtual environment of '/opt/slideshow/venv/bin/celery'.",
     ],

@@ -19,7 +19,7 @@ from .texts import printable
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
 _LONGEST = 20_000  # characters of a journal in a message
-_JOURNAL_TIMEOUT = 60  # seconds
+_TIMEOUT = 60  # seconds for a command that only looks
 
 
 class SystemdError(Exception):
@@ -103,22 +103,17 @@ def verify(units: Mapping[str, str]) -> dict[str, str]:
         paths = {name: Path(directory, f"{name}.service") for name in units}
         for name, path in paths.items():
             path.write_text(units[name], encoding="utf-8")
-        result = subprocess.run(
-            ["systemd-analyze", "verify", "--man=no", *map(str, paths.values())],
-            env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        command = ["systemd-analyze", "verify", "--man=no", *map(str, paths.values())]
+        result = processes.run(command, _TIMEOUT, env=ENVIRONMENT)
+    if result.exceeded:
+        # It looks at the executables, which may be on a file system that hangs.
+        raise SystemdError(f"systemd-analyze verify exceeded its limit of {result.exceeded}. Look at the units' paths.")
     complaints = {}
     for name, path in paths.items():
         # All its lines are errors to us, also warnings: an option that systemd does not know would have no effect.
         about = [
             line.replace(str(path), path.name)
-            for line in result.stdout.splitlines()
+            for line in (result.output + result.error).splitlines()
             if line.startswith((f"{path}:", f"{path.name}:")) and "is marked executable" not in line
         ]
         if about:
@@ -150,5 +145,5 @@ def journal_of(unit: str, lines: int = 5) -> str:
 
 def _journal(lines: int, *matches: str) -> str:
     command = ["journalctl", f"--lines={lines}", "--no-pager", "--output=cat", *matches]
-    result = processes.run(command, _JOURNAL_TIMEOUT, env=ENVIRONMENT)
+    result = processes.run(command, _TIMEOUT, env=ENVIRONMENT)
     return printable(result.output or result.error, _LONGEST, keep="\n\t")

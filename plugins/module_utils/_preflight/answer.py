@@ -18,6 +18,7 @@ Answer = dict[str, Any]
 
 MARK = "evenkeel-probe:"
 _LONGEST = 2**16  # characters of a line
+_READ = 2000  # characters of a text that are searched for secrets; fewer are shown
 _MOST_MEMORY = 2**50
 
 
@@ -37,7 +38,7 @@ def read(output: str, instance: Instance) -> Answer:
 def shown(value: Any, instance: Instance) -> Any:
     """The value without secrets, and with each text in it printable and not too long."""
     if isinstance(value, str):
-        return printable(without_secrets(value, [instance]))
+        return printable(without_secrets(value[:_READ], [instance]))
     if isinstance(value, list):
         return [shown(each, instance) for each in value]
     return value
@@ -86,7 +87,9 @@ def _is_roots(value: Any, instance: Instance) -> bool:
     if not (isinstance(value, list) and len(value) == 2 and _is_number(value[0], 2**32) and isinstance(value[1], list)):
         return False
     directories = [Path(path) for path in instance["writable_paths"]]
-    return all(isinstance(file, str) and Path(file).parent in directories for file in value[1])
+    return all(
+        isinstance(file, str) and Path(file).parent in directories and Path(file).name != ".." for file in value[1]
+    )
 
 
 def _is_transport(value: Any, _: Instance) -> bool:

@@ -46,6 +46,7 @@ def test_texts_are_printable_short_and_without_secrets():
         '{"closed": {"/srv/shop/data": ["/srv", 0, 0, "x"]}}',
         '{"roots": [1, ["/etc/shadow"]]}',
         '{"roots": [1, ["/srv/shop/data/../../../etc/shadow"]]}',
+        '{"roots": [1, ["/srv/shop/data/.."]]}',
         '{"transport": "redis]\'; id #"}',
         '{"unknown_settings": {"task_acks_late": null}}',
         '{"unknown_settings": {"task_acks_lat": "x; y"}}',
