@@ -49,8 +49,8 @@ def refused(host, check):
         " path out.",
         "shut: writable_paths '/opt/shut/inside' can't be written by user slideshow: /opt/shut is root:root, mode 0700."
         " Give that user permission (chmod o+x /opt/shut, or setfacl), or leave the path out.",
-        "logs: app 'logs' can't be loaded in /opt/slideshow/backend as user slideshow: OSError: [Errno 30] Read-only file"
-        " system: '/opt/slideshow/elsewhere/log'.",
+        "logs: app 'logs' can't be loaded in /opt/slideshow/backend as user slideshow:"
+        " OSError: [Errno 30] Read-only file system: '/opt/slideshow/elsewhere/log'.",
         "wrapped: executable '/opt/without-exec' runs Celery in a child process",
         "typo: sandbox: systemd does not know the directive 'PrivatTmp'.",
         "Install kombu[redis] in the virtual environment of '/opt/slideshow/venv/bin/celery'.",

@@ -14,11 +14,11 @@ description:
   - Checks users, directories, the Celery command, the application, its broker, the limits and the machine's memory, and
     fails with all errors, each in a sentence. Changes nothing.
   - Warns of stale workers of the same application and node, and tells what the next start will do with them.
-  - Each worker's own command is started in a transient unit of systemd's, with the user, environment, paths and sandbox of
-    its unit. It ends before it consumes a message. Workers that differ only in names, queues, numbers and memory limits
-    share one such start.
-  - The start may take O(instances[].start_timeout), and 10 s more for the broker. Whatever the application leaves running is
-    killed.
+  - Each worker's own command is started in a transient unit of systemd's, with the user, environment, paths and
+    sandbox of its unit. It ends before it consumes a message. Workers that differ only in names, queues, numbers and
+    memory limits share one such start.
+  - The start may take O(instances[].start_timeout), and 10 s more for the broker. Whatever the application leaves
+    running is killed.
 version_added: "0.1.0"
 author:
   - The evenkeel developers (@evenkeel)
