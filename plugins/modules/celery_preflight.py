@@ -82,7 +82,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    instances = [complete(instance) for instance in module.params["instances"]]
+    try:
+        instances = [complete(instance) for instance in module.params["instances"]]
+    except ValueError as error:
+        module.fail_json(msg=str(error))
     wrong, doubtful = list(errors(instances)), []
     try:
         reserved = parse_size(module.params["memory_reserved"])

@@ -133,7 +133,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     kind = KINDS[module.params["kind"]]
-    instances = [complete(instance, kind.options) for instance in module.params["instances"]]
+    try:
+        instances = [complete(instance, kind.options) for instance in module.params["instances"]]
+    except ValueError as error:
+        module.fail_json(msg=str(error))
     try:
         errors = list(kind.errors(instances)) if module.params["state"] == "present" else []
         if errors:

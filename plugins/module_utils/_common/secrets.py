@@ -12,14 +12,16 @@ HIDDEN = "********"
 PASSWORD_IN_URL = re.compile(r"://[^/@\s]*:([^/@\s]+)@")
 
 _SAYING = ("password", "passwd", "passphrase", "secret", "token", "credential", "apikey", "accesskey", "privatekey")
-_WORDS = {"pass", "pw", "pwd", "sig", "signature", "auth"}
+_LAST = {"pass", "pw", "pwd", "sig", "signature", "auth"}
 # Kinds of keys that are secret. Others are not, such as a routing key.
 _KEYS = {"api", "access", "account", "private", "secret", "shared", "signing", "encryption", "master", "fernet"}
 # Last words of names whose values only say where a secret is, or something about it.
 _ABOUT = {"file", "path", "dir", "directory", "url", "uri", "name", "id", "timeout", "ttl", "type", "age", "backend"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
-_ENVIRONMENT = re.compile(r"^([ \t#;]*(?:Environment|SetCredential)[ \t]*=)((?:\\\n|[^\n])*)", re.MULTILINE)
+# The next line belongs to this one after a backslash, and comments may be in between.
+_NEXT_LINE = r"\\\n(?:[ \t]*[#;][^\n]*\n)*"
+_ENVIRONMENT = re.compile(rf"^([ \t#;]*(?:Environment|SetCredential)[ \t]*=)((?:{_NEXT_LINE}|[^\n])*)", re.MULTILINE)
 _VALUE = r"""("[^"\n]*"|'[^'\n]*'|[^\s;&]+)"""
 _ASSIGNMENT = re.compile(r"""(?<=[ \t"';&?])([\w-]+)(=)""" + _VALUE)
 _OPTION = re.compile(r"(?<=[ \t])(--?[\w-]+)( )" + _VALUE)
@@ -34,7 +36,7 @@ def says_secret(name: str) -> bool:
     return (
         any(word in joined for word in _SAYING)
         or joined.endswith(("pass", "pwd"))
-        or bool(_WORDS & set(words))
+        or words[-1] in _LAST
         or any(key == "key" and kind in _KEYS for kind, key in zip(words, words[1:]))
     )
 
@@ -47,10 +49,16 @@ def assigned_secrets(text: str) -> list[str]:
 
 def unit_without_secrets(text: str) -> str:
     """A unit that we did not write, without the values of its environment and of what else is named as a secret."""
-    text = _ENVIRONMENT.sub(lambda found: found[1] + _names_only(found[2].replace("\\\n", " ")), text)
+    text = _ENVIRONMENT.sub(lambda found: found[1] + _names_only(re.sub(_NEXT_LINE, " ", found[2])), text)
     for named in (_ASSIGNMENT, _OPTION):
-        text = named.sub(lambda found: f"{found[1]}{found[2]}{HIDDEN}" if says_secret(found[1]) else found[0], text)
+        text = named.sub(_without_value, text)
     return PASSWORD_IN_URL.sub(lambda found: found[0].replace(f":{found[1]}@", f":{HIDDEN}@"), text)
+
+
+def _without_value(found: re.Match[str]) -> str:
+    # NAME=value, in capitals, is a variable of the environment.
+    secret = says_secret(found[1]) or (found[1].isupper() and found[2] == "=")
+    return f"{found[1]}{found[2]}{HIDDEN}" if secret else found[0]
 
 
 def _names_only(assignments: str) -> str:

@@ -60,11 +60,12 @@ UNIT = r"""[Service]
 User=shop
 Environment=A=geheim1 "B=geheim two" 'C=geheim3'
 Environment="D=gehe\"im4" \
+  # a comment
   E=geheim5
 # Environment=F=geheim6
 Environment="unfinished geheim7
 SetCredential=id:geheim8
-ExecStart=/opt/celery -A shop worker --broker=redis://me:geheim9@h/0 --api-key geheim10 -e TOKEN=geheim11
+ExecStart=/opt/celery -A shop worker --broker=redis://me:geheim9@h/0 --api-key geheim10 -e TOKEN=geheim11 STRIPE=geheim12
 EnvironmentFile=/etc/shop.env
 LoadCredential=id:/etc/credential
 WatchdogSec=30
