@@ -65,7 +65,7 @@ Environment="D=gehe\"im4" \
 # Environment=F=geheim6
 Environment="unfinished geheim7
 SetCredential=id:geheim8
-ExecStart=/opt/celery -A shop worker --broker=redis://me:geheim9@h/0 --api-key geheim10 -e TOKEN=geheim11 STRIPE=geheim12
+ExecStart=celery -A shop worker --broker=redis://me:geheim9@h/0 --api-key geheim10 -e TOKEN=geheim11 STRIPE=geheim12
 EnvironmentFile=/etc/shop.env
 LoadCredential=id:/etc/credential
 WatchdogSec=30
