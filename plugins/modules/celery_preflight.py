@@ -58,6 +58,9 @@ stale_workers:
       stop)."
 """
 
+import signal
+import sys
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.memory import memory_budget
@@ -82,6 +85,8 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))  # so that the probe removes its files
     try:
         instances = [complete(instance) for instance in module.params["instances"]]
     except ValueError as error:

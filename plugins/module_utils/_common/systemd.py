@@ -138,9 +138,10 @@ def journal(invocation: str, lines: int = 20) -> str:
     return _journal(lines, *matches)
 
 
-def journal_of(unit: str, lines: int = 5) -> str:
-    """The journal's last lines about a unit that systemd may have forgotten already, in one line."""
-    return " ".join(_journal(lines, f"UNIT={unit}").split())
+def why_not_prepared(unit: str) -> str:
+    """What the journal says of a process that systemd could not set up; systemd may have forgotten the unit already."""
+    lines = _journal(10, f"UNIT={unit}").splitlines()
+    return "; ".join(line.removeprefix(f"{unit}: ") for line in lines if re.search("Failed (to|at step)", line))
 
 
 def _journal(lines: int, *matches: str) -> str:

@@ -32,6 +32,7 @@ class Result:
     status: int
     output: str
     error: str
+    signal: str = ""  # that ended its main process: KILL, SYS, …
 
 
 def run(prefix: str, command: Iterable[str], properties: Iterable[str], seconds: float) -> Result:
@@ -51,10 +52,15 @@ def run(prefix: str, command: Iterable[str], properties: Iterable[str], seconds:
         outcome = {"time": "timeout", "output": "output"}.get(result.exceeded, "")
     finally:
         if outcome:
-            # Only systemd-run has ended, not the unit.
-            processes.run(["systemctl", "kill", "--signal=KILL", unit], MARGIN, env=systemd.ENVIRONMENT)
+            kill(unit)  # only systemd-run has ended
     error, end, about = ("\n" + result.error).rpartition(_END)
     if end and not outcome:
         outcome = about.split(maxsplit=1)[0]
+    signal = re.search(r"code=(?:killed|dumped)/status=(\w+)", about) if end else None
     error = re.sub(f"^\\s*Running as unit: {unit}.*\n?", "", error if end else result.error)
-    return Result(unit, outcome, result.status, result.output, error.strip())
+    return Result(unit, outcome, result.status, result.output, error.strip(), signal[1] if signal else "")
+
+
+def kill(units: str) -> None:
+    """Ends a unit, or all whose names match a pattern, at once."""
+    processes.run(["systemctl", "kill", "--signal=KILL", units], MARGIN, env=systemd.ENVIRONMENT)

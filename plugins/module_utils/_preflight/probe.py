@@ -10,11 +10,14 @@ the application does meanwhile is kept from root by systemd (_common/transient.p
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import os
 import re
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +34,8 @@ from .answer import MARK, Answer
 
 BROKER_TIMEOUT = 5  # seconds for the broker to answer
 UNIT = "evenkeel-probe"
+_DIRECTORY = "/run"  # where only root can make files, and none survives a reboot
+_LEFT_AFTER = 86400  # seconds
 
 # A limit below this is compared with what the application uses, which a probe that is killed could not tell.
 LEAST_MEMORY = "512M"
@@ -38,11 +43,10 @@ LEAST_MEMORY = "512M"
 # A worker's directives that the probe must not have: how it is supervised, and whatever else would run, remain or be
 # removed with it.
 _NOT_FOR_PROBE = re.compile(
-    "Type|NotifyAccess|PIDFile|BusName|Exec.*|Restart.*|Timeout.*|Watchdog.*|RuntimeMaxSec|Kill.*|.*KillSignal|Send.*"
+    "Type|NotifyAccess|PIDFile|BusName|Exec(Start|Stop|Reload|Condition).*|Restart.*|Timeout.*|Watchdog.*|RuntimeMaxSec|Kill.*|.*KillSignal|Send.*"
     "|Success.*|OOM.*|MemoryHigh|MemoryMax|MemorySwapMax|Tasks.*|EnvironmentFile|Standard.*|Slice|Delegate.*"
-    "|FileDescriptor.*|Sockets|.*Directory(Mode|Preserve)?"
+    "|FileDescriptor.*|Sockets|(Runtime|State|Cache|Logs|Configuration)Directory.*"
 )
-_RUN_BY_PROBE = ("WorkingDirectory", "RootDirectory")
 
 # Exit codes with which systemd reports that it could not prepare a process, systemd.exec(5).
 _NOT_PREPARED = range(200, 246)
@@ -59,19 +63,39 @@ def ask_each(instances: list[Instance]) -> dict[str, Answer]:
     groups: dict[str, list[Instance]] = {}
     for instance in instances:
         groups.setdefault(question(instance), []).append(instance)
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    _remove_leftovers()
+    threads = ThreadPoolExecutor(os.cpu_count())
+    try:
         answers = threads.map(ask, groups.values())
         return {instance["name"]: found for group, found in zip(groups.values(), answers) for instance in group}
+    except BaseException:
+        transient.kill(f"{_units()}-*")  # so that their threads end now
+        raise
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def _units() -> str:
+    """How the names of this run's units begin; another controller may be running the same."""
+    return f"{UNIT}-{os.getpid()}"
+
+
+def _remove_leftovers() -> None:
+    """Removes what runs left that were killed; others may be running now."""
+    for directory in Path(_DIRECTORY).glob(f"{UNIT}-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - directory.stat().st_mtime > _LEFT_AFTER:
+                shutil.rmtree(directory)
 
 
 def ask(group: list[Instance]) -> Answer:
     """What the probe of these workers, which have the same question, found."""
     instance = group[0]
     seconds = max(parse_duration(each["start_timeout"]) for each in group) + 2 * BROKER_TIMEOUT
-    with tempfile.TemporaryDirectory(prefix=f"{UNIT}-", dir="/run") as directory:
+    with tempfile.TemporaryDirectory(prefix=f"{UNIT}-", dir=_DIRECTORY) as directory:
         programs = _write(instance, directory)
         result = transient.run(
-            UNIT,
+            _units(),
             ["/usr/bin/python3", "-I", f"{programs}/{_file(start_program)}"],
             [*properties(instance, programs), f"EnvironmentFile={directory}/environment", *_memory(group)],
             seconds,
@@ -93,7 +117,7 @@ def properties(instance: Instance, programs: str) -> list[str]:
     wanted = [
         (name, value)
         for name, value in systemd_unit.sections(tolerant)["Service"]
-        if name in _RUN_BY_PROBE or not _NOT_FOR_PROBE.fullmatch(name)
+        if not _NOT_FOR_PROBE.fullmatch(name)
     ]
     # Unlike in a unit file, systemd does not expand specifiers here.
     lines = [line.rstrip("\n").replace("%%", "%") for line in systemd_unit.lines(wanted)]
@@ -166,9 +190,9 @@ def _ending(result: transient.Result, instance: Instance) -> str:
 
 def _why(result: transient.Result) -> str:
     if result.outcome == "exit-code" and result.status in _NOT_PREPARED:
-        return systemd.journal_of(result.unit)
+        return systemd.why_not_prepared(result.unit)
     if result.outcome in ("signal", "core-dump", "oom-kill"):
-        return result.outcome
+        return f"{result.outcome} {result.signal}".strip()
     return reason(result.error) or f"it ended with exit code {result.status}"
 
 
@@ -203,12 +227,12 @@ _ERRORS = {
         " the application does when it is imported."
     ),
     "not_prepared": (
-        "systemd can't start a process with this worker's user, paths and sandbox: {why} Correct the option that it"
+        "systemd can't start a process with this worker's user, paths and sandbox: {why}. Correct the option that it"
         " names."
     ),
     "killed": (
-        "app {app!r} was killed when it was imported ({why}). If it needs more memory, raise memory_max, or import"
-        " less."
+        "app {app!r} was killed when it was imported ({why}). If by SYS, the sandbox forbids a system call that it"
+        " makes; else it may need more memory: raise memory_max, or import less."
     ),
     "failed": "app {app!r} was imported, but its check failed: {why}. Check app and executable.",
     "not_loaded": (

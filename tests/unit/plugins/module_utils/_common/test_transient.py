@@ -39,6 +39,11 @@ def test_the_outcome_is_what_systemd_says_last(systemd_run, written, outcome, er
     assert (result.outcome, result.error) == (outcome, error)
 
 
+def test_the_signal_that_ended_it(systemd_run):
+    systemd_run("Finished with result: signal\nMain processes terminated with: code=killed/status=SYS\n")
+    assert transient.run("t", ["/bin/true"], [], 1).signal == "SYS"
+
+
 def test_systemd_expands_no_variables_in_the_command(systemd_run):
     commands = systemd_run(END.format("success"))
     transient.run("t", ["/bin/echo", "$HOME"], ["User=nobody"], 1)

@@ -1,5 +1,7 @@
 """What the probe is asked and started with, and what its answers mean."""
 
+import os
+
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import transient
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import probe
@@ -13,9 +15,9 @@ def ended(monkeypatch):
     """Sets how the probe's unit ends; returns the errors and warnings that follow."""
 
     def ends(output="", error="", outcome="exit-code", status=1, **options):
-        result = transient.Result("evenkeel-probe-1.service", outcome, status, output, error)
+        result = transient.Result("evenkeel-probe-1.service", outcome, status, output, error, "KILL")
         monkeypatch.setattr(transient, "run", lambda *_: result)
-        monkeypatch.setattr(probe.systemd, "journal_of", lambda _: "Failed at step NAMESPACE")
+        monkeypatch.setattr(probe.systemd, "why_not_prepared", lambda _: "Failed at step NAMESPACE")
         instance = worker(user="shop", executable="/srv/venv/bin/celery", **options)
         found = probe.ask([instance])
         return [*probe.errors(instance, found), *probe.warnings(instance, found)]
@@ -61,7 +63,7 @@ def test_the_reason_is_the_last_exception_or_the_last_line(text, line):
     [
         ({"outcome": "timeout"}, "app 'shop' was not imported and checked within start_timeout 90s."),
         ({"outcome": "output"}, "app 'shop' writes more than 1M when it is imported."),
-        ({"outcome": "oom-kill"}, "app 'shop' was killed when it was imported (oom-kill)."),
+        ({"outcome": "oom-kill"}, "app 'shop' was killed when it was imported (oom-kill KILL)."),
         ({"status": 226}, "systemd can't start a process with this worker's user, paths and sandbox: Failed at step"),
         (
             {"error": "ValueError: \x1b"},
@@ -155,6 +157,16 @@ def test_the_probe_has_the_properties_of_the_unit_but_is_not_supervised():
         "WatchdogSec",
         "StateDirectory",
     } & set(found)
+
+
+def test_what_a_killed_run_left_is_removed_after_a_day(monkeypatch, tmp_path):
+    monkeypatch.setattr(probe, "_DIRECTORY", str(tmp_path))
+    for name in ("evenkeel-probe-old", "evenkeel-probe-new", "another"):
+        (tmp_path / name).mkdir()
+    os.utime(tmp_path / "evenkeel-probe-old", (0, 0))
+    os.utime(tmp_path / "another", (0, 0))
+    assert probe.ask_each([]) == {}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["another", "evenkeel-probe-new"]
 
 
 @pytest.mark.parametrize(
