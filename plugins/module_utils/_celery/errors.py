@@ -24,6 +24,7 @@ _PARSERS = {"size": parse_size, "duration": parse_duration}
 # Settings without a section, which Celery's command line can't set. (include has an option of its own.)
 _NOT_ON_THE_COMMAND_LINE = ("imports", "timezone")
 
+_LONGEST_NAME = 60  # characters of a variable's name that is shown although it is not valid
 _LONGEST_VARIABLE = 131072  # bytes of name and value with their "=", execve(2)
 
 
@@ -122,7 +123,11 @@ def _passwords(name: str, value: Any) -> Iterator[str]:
 
 def _wrong_variable(variable: str, value: Any) -> Iterator[str]:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
-        yield f"environment: {variable!r} is not a valid variable name. Use letters, digits and '_', no digit first."
+        yield (
+            f"environment: {_variable_name(variable, value)} is not a valid variable name. Use letters, digits and '_',"
+            " no digit first."
+        )
+        return
     if isinstance(value, (bool, list, dict)):
         yield (
             f"environment: {variable} is a {type(value).__name__}, not a string. Put its value in quotes, in the form"
@@ -144,6 +149,14 @@ def _wrong_variable(variable: str, value: Any) -> Iterator[str]:
             "environment: CELERY_WORKER_INCLUDE has no effect, as the command line overrides it."
             " Use settings: {include: […]} instead."
         )
+
+
+def _variable_name(variable: str, value: Any) -> str:
+    """The name as it may be shown: in A=secret, A:secret, and secret: A it contains the value by mistake."""
+    name, sign, _value = re.split("([:=])", variable, maxsplit=1) if re.search("[:=]", variable) else (variable, "", "")
+    if re.fullmatch("[A-Z][A-Z0-9_]+", str(value)) or len(name) > _LONGEST_NAME:
+        return f"a name of {len(variable)} characters"
+    return repr(name + sign + "…" * bool(sign))
 
 
 def _not_for_systemd(text: str) -> bool:

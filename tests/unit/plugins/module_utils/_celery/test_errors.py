@@ -75,6 +75,22 @@ def test_settings_without_a_password_are_accepted(settings):
     assert list(errors([worker(settings=settings)])) == []
 
 
+@pytest.mark.parametrize(
+    ("environment", "shown"),
+    [
+        ({"DB_PASSWORD:geheim": None}, "'DB_PASSWORD:…'"),
+        ({"DB_PASSWORD=geheim": None}, "'DB_PASSWORD=…'"),
+        ({"geheim-4711": "DB_PASSWORD"}, "a name of 11 characters"),
+        ({"A B": "geheim"}, "'A B'"),
+        ({"geheim " * 20: "x"}, "a name of 140 characters"),
+    ],
+)
+def test_a_mistake_in_a_name_does_not_show_the_value(environment, shown):
+    (found,) = errors([worker(environment=environment)])
+    assert found.startswith(f"w: environment: {shown} is not a valid variable name")
+    assert "geheim" not in found
+
+
 @pytest.mark.parametrize("character", ["\0", "\r", "\x01", "\x1b", "\x7f", "\x85", "\ufffe", "\ufdd0", "\ud800"])
 def test_a_variable_that_systemd_refuses_is_refused_without_its_value(character):
     (found,) = errors([worker(environment={"A": f"geheim{character}"})])
