@@ -5,6 +5,7 @@ All attacks are made by one check run: each worker is named after its attack and
 
 import base64
 import json
+import re
 import shlex
 import urllib.parse
 
@@ -214,7 +215,7 @@ ExecStart=/opt/shop/venv/bin/celery -A shop worker --broker=redis://:geheim-of-b
 @pytest.mark.parametrize("character", ["\0", "\r", "\x1b", "\x85", "\ufffe"])
 def test_a_variable_that_systemd_would_refuse_is_refused_without_its_value(host, ansible_output, character):
     output = check(ansible_output, {"refused": {"environment": {"TOKEN": f"geheim-4711{character}"}}}, "-vvv", "--diff")
-    assert "environment: TOKEN contains a control character" in " ".join(output.split())
+    assert re.search("environment: TOKEN.* character", " ".join(output.split())), output
     assert "geheim-4711" not in output
     assert "geheim-4711" not in host.check_output("journalctl --no-pager --since=-5min")
 
