@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -133,12 +132,6 @@ def _wrong_variable(variable: str, value: Any) -> Iterator[str]:
             f"environment: {variable} is a {type(value).__name__}, not a string. Put its value in quotes, in the form"
             " that the application reads."
         )
-    # systemd would leave the variable out, and write its value into the journal.
-    if _not_for_systemd(str(value)):
-        yield (
-            f"environment: {variable} contains a control character, or another one that systemd does not accept in a"
-            " variable. Remove it, or encode the value, such as by base64."
-        )
     if len(f"{variable}={value}".encode(errors="replace")) >= _LONGEST_VARIABLE:
         yield (
             f"environment: {variable} has {len(str(value))} characters, more than a variable can have on Linux"
@@ -157,16 +150,6 @@ def _variable_name(variable: str, value: Any) -> str:
     if re.fullmatch("[A-Z][A-Z0-9_]+", str(value)) or len(name) > _LONGEST_NAME:
         return f"a name of {len(variable)} characters"
     return repr(name + sign + "…" * bool(sign))
-
-
-def _not_for_systemd(text: str) -> bool:
-    """Whether systemd refuses this text: it has control characters, surrogates or what Unicode has as no characters."""
-    return any(
-        (unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t")
-        or 0xFDD0 <= ord(each) <= 0xFDEF
-        or ord(each) & 0xFFFE == 0xFFFE
-        for each in text
-    )
 
 
 def _not_absolute(option: str, paths: list[str]) -> Iterator[str]:

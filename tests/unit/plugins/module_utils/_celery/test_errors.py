@@ -52,7 +52,6 @@ def test_the_defaults_are_accepted():
             {"settings": {"broker_failover_urls": ["redis://h", "redis://:pw@h"]}},
             "w: settings: 'broker_failover_urls' contains a password",
         ),
-        ({"environment": {"A": "geheim\0"}}, "w: environment: A contains a control character"),
         ({"environment": {"A": "x" * 140_000}}, "w: environment: A has 140000 characters"),
         ({"app": None}, "w: app is required. Set it for this worker or in celery_worker_defaults"),
         ({"watchdog": "100ms"}, "w: watchdog 100ms is shorter than one second"),
@@ -88,13 +87,6 @@ def test_settings_without_a_password_are_accepted(settings):
 def test_a_mistake_in_a_name_does_not_show_the_value(environment, shown):
     (found,) = errors([worker(environment=environment)])
     assert found.startswith(f"w: environment: {shown} is not a valid variable name")
-    assert "geheim" not in found
-
-
-@pytest.mark.parametrize("character", ["\0", "\r", "\x01", "\x1b", "\x7f", "\x85", "\ufffe", "\ufdd0", "\ud800"])
-def test_a_variable_that_systemd_refuses_is_refused_without_its_value(character):
-    (found,) = errors([worker(environment={"A": f"geheim{character}"})])
-    assert found.startswith("w: environment: A contains a control character")
     assert "geheim" not in found
 
 
