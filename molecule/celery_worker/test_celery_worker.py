@@ -60,7 +60,7 @@ def test_invalid_input_is_refused_and_changes_nothing(converge, runs):
     with pytest.raises(AssertionError) as refused:
         converge(*bad)
     for complaint in (
-        f"{JOBS}: app 'no_such_app' can't be loaded in /opt/slideshow/backend as user slideshow: ModuleNotFoundError",
+        f"{JOBS}: app 'no_such_app' can't be loaded in /opt/slideshow/backend as user slideshow: The module ",
         f"{LINKS}: user 'nobody-we-know' does not exist on this host",
         "are together more than the machine's memory",
     ):
@@ -76,11 +76,18 @@ def test_a_broker_that_does_not_answer_is_named_without_its_password(converge, r
     assert runs() == before
 
 
+def test_a_sandbox_that_keeps_the_worker_from_its_broker_is_refused(converge, runs):
+    before = runs()
+    with pytest.raises(AssertionError, match=f"{JOBS}: the broker .* does not answer: .*Address family not supported"):
+        converge({**BOTH[0], "sandbox": {"RestrictAddressFamilies": ["AF_UNIX"]}}, BOTH[1])
+    assert runs() == before
+
+
 def test_a_worker_that_does_not_start_is_rolled_back(host, converge, show):
     unit = host.file(f"/etc/systemd/system/{JOBS}.service").sha256sum
-    # The preflight can't know that this sandbox leaves Celery no network.
+    # The preflight ends a worker before it makes its consumer.
     with pytest.raises(AssertionError, match=rf"{JOBS} did not start: .* It was rolled back and runs"):
-        converge({**BOTH[0], "sandbox": {"RestrictAddressFamilies": ["AF_UNIX"]}, "start_timeout": "8s"}, BOTH[1])
+        converge({**BOTH[0], "settings": {"worker_consumer": "nowhere:Consumer"}, "start_timeout": "8s"}, BOTH[1])
     assert host.file(f"/etc/systemd/system/{JOBS}.service").sha256sum == unit
     assert show(JOBS, "ActiveState") == {"ActiveState": "active"}
 

@@ -95,10 +95,10 @@ options:
         default: {}
       environment:
         description:
-          - Environment variables. They are kept in a file that only root can read, and are
-            never shown.
-          - A variable that is null is left out, even if C(celery_worker_defaults) sets it.
-        type: json
+          - Environment variables, encoded by the filter P(evenkeel.celery.with_encoded_environment#filter).
+            They are kept in a file that only root can read, and are never shown.
+          - A variable that is null is left out.
+        type: str
       memory_high:
         description: 'C(MemoryHigh=): above this, the kernel throttles the worker and reclaims
           its memory. A size such as V(500M) or V(2G).'

@@ -14,7 +14,11 @@ description:
   - Checks users, directories, the Celery command, the application, its broker, the limits and the machine's memory, and
     fails with all errors, each in a sentence. Changes nothing.
   - Warns of stale workers of the same application and node, and tells what the next start will do with them.
-  - The application is loaded as by C(celery -A), as the worker's user, in its directory and with its environment.
+  - Each worker's own command is started in a transient unit of systemd's, with the user, environment, paths and
+    sandbox of its unit. It ends before it consumes a message. Workers that differ only in names, queues, numbers and
+    memory limits share one such start.
+  - The start may take O(instances[].start_timeout), and 10 s more for the broker. Whatever the application leaves
+    running is killed.
 version_added: "0.1.0"
 author:
   - The evenkeel developers (@evenkeel)
@@ -54,6 +58,9 @@ stale_workers:
       stop)."
 """
 
+import signal
+import sys
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.memory import memory_budget
@@ -63,7 +70,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
     complete,
     for_modules,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import without_secrets
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import host, stale_workers
@@ -78,7 +85,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    instances = [complete(instance) for instance in module.params["instances"]]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))  # so that the probe removes its files
+    try:
+        instances = [complete(instance) for instance in module.params["instances"]]
+    except ValueError as error:
+        module.fail_json(msg=str(error))
     wrong, doubtful = list(errors(instances)), []
     try:
         reserved = parse_size(module.params["memory_reserved"])
@@ -89,14 +101,14 @@ def main() -> None:
         over = memory_budget(instances, reserved, host.total_memory())
         if over and not module.params["memory_overcommit"]:
             wrong.append(f"{over}\nLower memory_max, or set celery_worker_memory_overcommit to true.")
-    wrong = [without_secrets(error, instances) for error in wrong]
+    wrong = [shown(error, instances) for error in wrong]
     if wrong:
         module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
     program = module.params["stale_workers"]
     stale = list(stale_workers.report(instances, program)) if program else []
     for warning in [*warnings(instances), *doubtful, *stale]:
-        module.warn(without_secrets(warning, instances))
-    module.exit_json(changed=False, errors=[], stale_workers=stale)
+        module.warn(shown(warning, instances))
+    module.exit_json(changed=False, errors=[], stale_workers=[shown(each, instances) for each in stale])
 
 
 if __name__ == "__main__":

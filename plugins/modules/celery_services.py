@@ -115,7 +115,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
     complete,
     for_modules,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import without_secrets
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, directories, plan, report, store
@@ -135,7 +135,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     kind = KINDS[module.params["kind"]]
-    instances = [complete(instance, kind.options) for instance in module.params["instances"]]
+    try:
+        instances = [complete(instance, kind.options) for instance in module.params["instances"]]
+    except ValueError as error:
+        module.fail_json(msg=str(error))
     try:
         if module.params["state"] == "present":
             errors = list(kind.errors(instances))
@@ -148,10 +151,10 @@ def main() -> None:
         with contextlib.nullcontext() if module.check_mode else apply.only_one_run():
             result = run(module, kind, instances)
     except apply.NotUpError as error:
-        message = without_secrets(str(error), instances)
+        message = shown(str(error), instances)
         module.fail_json(msg=message, changes=report.summary(error.done), changed=bool(error.done))
     except (plan.PlanError, systemd.SystemdError, apply.BusyError, OSError) as error:
-        module.fail_json(msg=without_secrets(str(error), instances), changes=[], changed=False)
+        module.fail_json(msg=shown(str(error), instances), changes=[], changed=False)
     module.exit_json(**result)
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -13,9 +12,9 @@ from typing import Any
 
 from .._common.options import Option, hidden_characters
 from .._common.quantities import parse_duration, parse_size
+from .._common.secrets import assigned_secrets, says_secret
 from .names import name_errors
 from .options import WORKER, Instance, node_name, time_limit
-from .secrets import PASSWORD_IN_URL
 
 # Options for which neither Celery nor systemd has a default.
 _REQUIRED = (
@@ -30,6 +29,9 @@ _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+\.(service|socket|target|mount|automount
 # What the unit has without quotes: systemd removes white space around it, and a backslash at the end of a line joins it
 # with the next.
 _UNQUOTED = ("description", "directory", "user", "group")
+
+_LONGEST_NAME = 60  # characters of a variable's name that is shown although it is not valid
+_LONGEST_VARIABLE = 131072  # bytes of name and value with their "=", execve(2)
 
 
 def errors(instances: list[Instance]) -> Iterator[str]:
@@ -120,26 +122,58 @@ def _wrong_setting(setting: str, value: Any) -> Iterator[str]:
             yield f"settings: include {value!r} is not a list of modules. Write a list, such as [shop.reports]."
     elif setting in _NOT_ON_THE_COMMAND_LINE or "_" not in setting:
         yield f"settings: {setting!r} can't be set on Celery's command line. Set it in the application."
-    if setting.endswith("_password") or PASSWORD_IN_URL.search(json.dumps(value)):
+    for place in _passwords(setting, value):
         yield (
-            f"settings: {setting!r} contains a password, which every user of the host could read in the process list."
-            " Set it in environment instead, such as by CELERY_BROKER_URL or CELERY_RESULT_BACKEND."
+            f"settings: {place!r} contains a password, which every user of the host could read in the process list."
+            " Set it in environment instead, such as by CELERY_BROKER_URL or CELERY_RESULT_BACKEND, or in the"
+            " application."
         )
+
+
+def _passwords(name: str, value: Any) -> Iterator[str]:
+    """The places within a setting, such as broker_transport_options.sentinel_kwargs.password, that have a password."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _passwords(f"{name}.{key}", inner)
+    elif isinstance(value, list):
+        if any(True for inner in value for _ in _passwords(name, inner)):
+            yield name
+    elif value not in (None, "", True, False) and (
+        says_secret(name.rpartition(".")[2]) or assigned_secrets(str(value))
+    ):
+        yield name
 
 
 def _wrong_variable(variable: str, value: Any) -> Iterator[str]:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable):
-        yield f"environment: {variable!r} is not a valid variable name. Use letters, digits and '_', no digit first."
+        yield (
+            f"environment: {_variable_name(variable, value)} is not a valid variable name. Use letters, digits and '_',"
+            " no digit first."
+        )
+        return
     if isinstance(value, (bool, list, dict)):
         yield (
             f"environment: {variable} is a {type(value).__name__}, not a string. Put its value in quotes, in the form"
             " that the application reads."
+        )
+    if len(f"{variable}={value}".encode(errors="replace")) >= _LONGEST_VARIABLE:
+        yield (
+            f"environment: {variable} has {len(str(value))} characters, more than a variable can have on Linux"
+            " (131072 bytes with its name). Put it into a file, and its path into the variable."
         )
     if variable == "CELERY_WORKER_INCLUDE":
         yield (
             "environment: CELERY_WORKER_INCLUDE has no effect, as the command line overrides it."
             " Use settings: {include: […]} instead."
         )
+
+
+def _variable_name(variable: str, value: Any) -> str:
+    """The name as it may be shown: in A=secret, A:secret, and secret: A it contains the value by mistake."""
+    name, sign, _value = re.split("([:=])", variable, maxsplit=1) if re.search("[:=]", variable) else (variable, "", "")
+    if re.fullmatch("[A-Z][A-Z0-9_]+", str(value)) or len(name) > _LONGEST_NAME:
+        return f"a name of {len(variable)} characters"
+    return repr(name + sign + "…" * bool(sign))
 
 
 def _not_absolute(option: str, paths: list[str]) -> Iterator[str]:

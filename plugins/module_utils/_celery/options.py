@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -243,13 +244,19 @@ MEMORY = (
 )
 
 
+_ENCODED = (
+    "Environment variables, encoded by the filter P(evenkeel.celery.with_encoded_environment#filter). They are kept in"
+    " a file that only root can read, and are never shown.",
+    "A variable that is null is left out.",
+)
+
+
 def for_modules(options: tuple[Option, ...]) -> Option:
     """The argument `instances` of the modules, with these options for each.
 
-    The environment is passed as one JSON text. Of a dictionary, Ansible would mask each value wherever it occurs in the
-    output, such as the 3 in a size.
+    The environment is passed as one text, which plugins/filter/with_encoded_environment.py makes, and explains.
     """
-    as_text = {"environment": {"type": "json", "default": None}}
+    as_text = {"environment": {"type": "str", "default": None, "description": _ENCODED}}
     options = tuple(replace(option, **as_text.get(option.name, {})) for option in options)
     return Option(
         "instances", "list", "The services, each with its options.", required=True, elements="dict", options=options
@@ -257,8 +264,19 @@ def for_modules(options: tuple[Option, ...]) -> Option:
 
 
 def complete(instance: Mapping[str, Any], options: tuple[Option, ...] = WORKER) -> Instance:
-    """An instance with a value for each option, from a module's argument."""
-    return with_defaults(options, {**instance, "environment": json.loads(instance.get("environment") or "{}")})
+    """An instance with a value for each option, from a module's argument. Raises ValueError for its environment."""
+    return with_defaults(options, {**instance, "environment": _decoded(instance.get("environment") or "")})
+
+
+def _decoded(environment: str) -> dict[str, Any]:
+    try:
+        found = json.loads(base64.b64decode(environment, validate=True) or "{}")
+        if isinstance(found, dict):
+            return found
+    except ValueError:
+        pass
+    # Without its value, and without the error that contains it.
+    raise ValueError("environment is not encoded. Pass it through the filter evenkeel.celery.with_encoded_environment.")
 
 
 def node_name(instance: Instance) -> str:

@@ -135,12 +135,13 @@ def _write_new(name: str, directory: int, file: File) -> None:
 def make_directory(path: str | Path, mode: int = 0o755) -> None:
     """Makes the directory with this mode, whatever the umask, and missing parents with mode 0755.
 
-    Those of ours that all may enter get mode 0755 again: an older version, or somebody's umask, may have closed them.
+    Root gives those of ours that all may enter mode 0755 again: an older version, or somebody's umask, may have closed
+    them.
     """
     path = Path(path)
     if path.is_dir():
-        for each in (path, *path.parents):
-            if is_public(str(each)):
+        if os.geteuid() == 0:
+            for each in filter(lambda each: is_public(str(each)), (path, *path.parents)):
                 _make_public(each)
         return
     make_directory(path.parent)

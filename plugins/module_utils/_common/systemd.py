@@ -6,16 +6,20 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import processes
+from .programs import ENVIRONMENT
 from .quantities import parse_duration
+from .texts import printable
 
 A_DAY = 86400.0  # seconds
 ANSWER = 120  # seconds in which systemd answers, unless it is asked to wait for a unit
+
+_LONGEST = 20_000  # characters of a journal in a message
 
 
 class SystemdError(Exception):
@@ -60,16 +64,13 @@ class Unit:
 
 def run(*command: str, timeout: float = ANSWER) -> str:
     """Its output. Raises SystemdError if it fails, LateError if that takes longer than `timeout` seconds."""
-    # pylint: disable=subprocess-run-check
-    try:
-        result = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=timeout
-        )
-    except subprocess.TimeoutExpired:
-        raise LateError(f"{' '.join(command)} had not ended after {timeout:g} s") from None
-    if result.returncode != 0:
-        raise SystemdError(result.stdout.strip() or f"{' '.join(command)} ended with {result.returncode}")
-    return result.stdout
+    result = processes.run(list(command), timeout, env=ENVIRONMENT)
+    if result.exceeded:
+        raise LateError(f"{' '.join(command)} had not ended after {timeout:g} s")
+    if result.status != 0:
+        message = printable(f"{result.error}{result.output}".strip(), _LONGEST, keep="\n\t")
+        raise SystemdError(message or f"{' '.join(command)} ended with {result.status}")
+    return result.output
 
 
 def look(names: Iterable[str]) -> dict[str, Unit]:
@@ -114,19 +115,17 @@ def verify(units: Mapping[str, str]) -> dict[str, str]:
         paths = {name: Path(directory, f"{name}.service") for name in units}
         for name, path in paths.items():
             path.write_text(units[name], encoding="utf-8")
-        result = subprocess.run(
-            ["systemd-analyze", "verify", "--man=no", *map(str, paths.values())],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        command = ["systemd-analyze", "verify", "--man=no", *map(str, paths.values())]
+        result = processes.run(command, ANSWER, env=ENVIRONMENT)
+    if result.exceeded:
+        # It looks at the executables, which may be on a file system that hangs.
+        raise SystemdError(f"systemd-analyze verify exceeded its limit of {result.exceeded}. Look at the units' paths.")
     complaints = {}
     for name, path in paths.items():
         # All its lines are errors to us, also warnings: an option that systemd does not know would have no effect.
         about = [
             line.replace(str(path), path.name)
-            for line in result.stdout.splitlines()
+            for line in (result.output + result.error).splitlines()
             if line.startswith((f"{path}:", f"{path.name}:")) and "is marked executable" not in line
         ]
         if about:
@@ -144,13 +143,23 @@ def unknown(directives: list[str]) -> list[str]:
 
 
 def journal(invocations: Iterable[str], lines: int = 20) -> str:
-    """The journal's last lines of one run of each unit: its own output, and systemd's messages about it."""
+    """The journal's last lines of one run of each unit, printable: its own output, and systemd's messages about it."""
     ids = [each for each in invocations if each]
     if not ids:
         return "It has no entries, as systemd did not start the service."
     matches = [f"{field}={each}" for each in ids for field in ("_SYSTEMD_INVOCATION_ID", "INVOCATION_ID")]
-    alternatives = " + ".join(matches).split()
+    return _journal(lines, *" + ".join(matches).split())
+
+
+def why_not_prepared(unit: str) -> str:
+    """What the journal says of a process that systemd could not set up; systemd may have forgotten the unit already."""
+    lines = _journal(10, f"UNIT={unit}").splitlines()
+    return "; ".join(line.removeprefix(f"{unit}: ") for line in lines if re.search("Failed (to|at step)", line))
+
+
+def _journal(lines: int, *matches: str) -> str:
     try:
-        return run("journalctl", "--lines", str(lines), "--no-pager", "-o", "cat", *alternatives)
+        output = run("journalctl", f"--lines={lines}", "--no-pager", "--output=cat", *matches)
     except SystemdError as error:
-        return str(error)
+        output = str(error)
+    return printable(output, _LONGEST, keep="\n\t")

@@ -11,7 +11,9 @@ from typing import Any
 
 from .._common import environment_files
 from .._common.files import File
-from .plan import Change, Found
+from .._common.secrets import unit_without_secrets
+from .._common.texts import printable
+from .plan import Change, Found, is_ours
 
 
 def diff(changes: list[Change], found: Mapping[str, Found]) -> dict[str, str]:
@@ -37,7 +39,9 @@ def show_file(path: str, file: File | None) -> str:
         return f"--- {path} (mode {file.mode:04o}, values not shown): {', '.join(names) or 'no variables'}\n"
     if path.endswith(".py"):
         return f"--- {path} (mode {file.mode:04o}, sha256 {digest})\n"
-    return f"--- {path} (mode {file.mode:04o})\n{file.content.decode(errors='replace')}"
+    text = file.content.decode(errors="replace")
+    text = printable(text if is_ours(file) else unit_without_secrets(text), None, keep="\n\t")
+    return f"--- {path} (mode {file.mode:04o})\n{text}"
 
 
 def summary(changes: list[Change]) -> list[dict[str, Any]]:

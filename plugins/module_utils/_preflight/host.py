@@ -1,12 +1,11 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What on this host would keep workers from running. Reads only."""
+"""What on this host would keep workers from running. Changes nothing."""
 
 from __future__ import annotations
 
 import grp
-import os
 import pwd
 import re
 from collections.abc import Iterator
@@ -14,10 +13,12 @@ from pathlib import Path
 
 from .._celery.memory import NOTHING_KNOWN, Footprint, memory_errors, memory_warnings
 from .._celery.options import Instance
-from .._common import systemd
+from .._common import files, systemd
 from .._common.paths import MARKER
 from .._targets.systemd_unit import unit
 from . import probe, writable_paths
+
+_LONGEST_UNIT = 2**20  # bytes
 
 
 def total_memory() -> int:
@@ -32,25 +33,24 @@ def look(instances: list[Instance]) -> tuple[list[str], list[str]]:
         return ["systemd is not running on this host. evenkeel.celery needs systemd as the host's init system."], []
     units = systemd.look(instance["name"] for instance in instances)
     errors, warnings = [], []
-    answers: dict[str, probe.Answer] = {}
     complaints = systemd.verify({instance["name"]: unit(instance) for instance in instances})
+    unknown = {instance["name"]: list(_user_errors(instance)) for instance in instances}
+    answers = probe.ask_each([instance for instance in instances if not unknown[instance["name"]]])
     for instance in instances:
         unit_there = units[instance["name"]]
         wrong, doubtful = list(_unit_errors(unit_there)), list(_unit_warnings(unit_there))
-        missing = [*_user_errors(instance), *_path_errors(instance)]
-        if not missing:
-            question = probe.question(instance)
-            answer = answers[question] = answers.get(question) or probe.ask(instance)
+        answer = answers.get(instance["name"])
+        if answer is not None:
             footprint = Footprint(*answer.get("footprint", NOTHING_KNOWN))
-            wrong += [*_sandbox_errors(instance), *writable_paths.errors(instance)]
-            if instance["name"] in complaints:
+            wrong += [*_sandbox_errors(instance), *writable_paths.errors(instance, answer)]
+            if instance["name"] in complaints and "executable" not in answer:
                 about = complaints[instance["name"]]
                 wrong.append(f"systemd rejects its unit. Correct the option that it names:\n{about}")
             wrong += [*probe.errors(instance, answer), *memory_errors(instance, footprint)]
             doubtful += [*probe.warnings(instance, answer), *memory_warnings(instance, footprint)]
             doubtful += _cgroup_warnings(instance)
-            warnings += writable_paths.warnings(instance)  # without the name, as several workers may share one
-        errors += [f"{instance['name']}: {error}" for error in [*wrong, *missing]]
+            warnings += writable_paths.warnings(instance, answer)  # without the name, as several workers may share one
+        errors += [f"{instance['name']}: {error}" for error in [*wrong, *unknown[instance["name"]]]]
         warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
     return errors, warnings
 
@@ -69,8 +69,11 @@ def _cgroup_warnings(instance: Instance) -> Iterator[str]:
 def _unit_errors(there: systemd.Unit) -> Iterator[str]:
     if there.load_state == "masked":
         yield "name: this unit is masked. Unmask it (systemctl unmask), or choose another name."
-    elif there.fragment and Path(there.fragment).is_file():
-        text = Path(there.fragment).read_text(encoding="utf-8", errors="replace").replace("\\\n", " ")
+    elif there.fragment:
+        try:
+            text = files.read_start(there.fragment, _LONGEST_UNIT).decode(errors="replace").replace("\\\n", " ")
+        except OSError:
+            return
         if MARKER not in text and not re.search("^ExecStart=.*celery", text, re.MULTILINE | re.IGNORECASE):
             yield f"name: {there.fragment} is not a Celery worker's unit. Choose another name."
 
@@ -86,19 +89,6 @@ def _user_errors(instance: Instance) -> Iterator[str]:
             grp.getgrnam(instance["group"])
         except KeyError:
             yield f"group {instance['group']!r} does not exist on this host. Create it first, or name another."
-
-
-def _path_errors(instance: Instance) -> Iterator[str]:
-    if not Path(instance["directory"]).is_dir():
-        yield f"directory {instance['directory']!r} does not exist on this host. Install the application first."
-    if not os.access(instance["executable"], os.X_OK):
-        yield (
-            f"executable {instance['executable']!r} does not exist or is not executable. Install Celery, or correct the"
-            " path."
-        )
-    for path in instance["writable_paths"]:
-        if not Path(path).exists():
-            yield f"writable_paths {path!r} does not exist on this host. Create it, or leave it out."
 
 
 def _sandbox_errors(instance: Instance) -> Iterator[str]:

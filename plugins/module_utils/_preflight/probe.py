@@ -1,157 +1,287 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds out, in the application's own interpreter and as the worker's user, whether its worker could run.
+"""Finds out whether a worker could run, by starting it: its own command line, as its user, in its unit's sandbox.
 
-The probe loads the application as `celery -A` does, connects to its broker once, and measures how much memory the main
-process and its children use before their first task.
+Only the watchdog, which the worker loads last, is another module (probe_program.py): it connects to the broker once,
+measures how much memory the main process and a child use before their first task, answers, and ends the worker. What
+the application does meanwhile is kept from root by systemd (_common/transient.py) and by the checks in answer.py.
 """
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
+import os
 import re
-import subprocess
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
+from .._celery.command import WATCHDOG, command
 from .._celery.options import Instance
-from .._common import users
-from . import probe_program
+from .._common import files, systemd, transient
+from .._common.paths import program_directory
+from .._common.quantities import format_size, parse_duration, parse_size
+from .._targets import systemd_unit, unit_text
+from . import answer, probe_program, start_program
+from .answer import MARK, Answer
 
-Answer = dict[str, Any]
-
-TIMEOUT = 60  # seconds for the whole probe
 BROKER_TIMEOUT = 5  # seconds for the broker to answer
-MARK = "evenkeel-probe:"
+UNIT = "evenkeel-probe"
+_DIRECTORY = "/run"  # where only root can make files, and none survives a reboot
+_LEFT_AFTER = 86400  # seconds
 
-# If a path is too long for a shebang, pip has a shell start Python: the second line is valid in both languages.
-_SHEBANG = re.compile(r"""#! ?(?:(/\S*python\S*)|/bin/sh\n'''exec' "?(/[^"\n]*python[^"\n ]*)"? "\$0")""")
+# A limit below this is compared with what the application uses, which a probe that is killed could not tell.
+LEAST_MEMORY = "512M"
 
+# A worker's directives that the probe must not have: how it is supervised, and whatever else would run, remain or be
+# removed with it.
+_NOT_FOR_PROBE = re.compile(
+    "Type|NotifyAccess|PIDFile|BusName|Exec(Start|Stop|Reload|Condition).*|Restart.*|Timeout.*|Watchdog.*|RuntimeMaxSec|Kill.*|.*KillSignal|Send.*"
+    "|Success.*|OOM.*|MemoryHigh|MemoryMax|MemorySwapMax|Tasks.*|EnvironmentFile|Standard.*|Slice|Delegate.*"
+    "|FileDescriptor.*|Sockets|(Runtime|State|Cache|Logs|Configuration)Directory.*"
+)
 
-def interpreter(executable: str) -> str | None:
-    """The Python in the shebang of a console script; None if this is not a console script."""
-    with Path(executable).open("rb") as script:
-        head = script.read(2048).decode(errors="replace")
-    found = _SHEBANG.match(head)
-    return (found[1] or found[2]) if found else None
+# Exit codes with which systemd reports that it could not prepare a process, systemd.exec(5).
+_NOT_PREPARED = range(200, 246)
 
 
 def question(instance: Instance) -> str:
-    """A key for caching: workers with the same one get the same answer, as importing an application takes a second."""
-    seen = ("executable", "app", "directory", "pool", "user", "group", "environment")
-    return json.dumps([*(instance[option] for option in seen), sorted(instance["settings"])], sort_keys=True)
+    """A key for workers that share a probe, as each takes some seconds: what is asked does not differ between them."""
+    asked = ("executable", "app", "directory", "pool", "user", "group", "environment", "settings", "sandbox")
+    return json.dumps([instance[option] for option in (*asked, "writable_paths")], sort_keys=True)
 
 
-def ask(instance: Instance) -> Answer:
-    """What the probe found; empty if the executable is not a Python console script, so that nothing can be checked."""
-    python = interpreter(instance["executable"])
-    if python is None:
-        return {}
+def ask_each(instances: list[Instance]) -> dict[str, Answer]:
+    """What the probe found for each worker, by its name."""
+    groups: dict[str, list[Instance]] = {}
+    for instance in instances:
+        groups.setdefault(question(instance), []).append(instance)
+    _remove_leftovers()
+    threads = ThreadPoolExecutor(os.cpu_count())
     try:
-        return _ask(python, instance)
-    except subprocess.TimeoutExpired:
-        return {"slow": True}
-    except OSError as error:
-        return {"executable": error.strerror or str(error)}
+        answers = threads.map(ask, groups.values())
+        return {instance["name"]: found for group, found in zip(groups.values(), answers) for instance in group}
+    except BaseException:
+        transient.kill(f"{_units()}-*")  # so that their threads end now
+        raise
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
-def errors(instance: Instance, answer: Answer) -> Iterator[str]:
-    """What would keep this application from running, each in a sentence."""
-    if "slow" in answer:
-        yield (
-            f"app {instance['app']!r} was not imported and checked within {TIMEOUT} s. Move slow work out of the import"
-            " into the tasks."
+def _units() -> str:
+    """How the names of this run's units begin; another controller may be running the same."""
+    return f"{UNIT}-{os.getpid()}"
+
+
+def _remove_leftovers() -> None:
+    """Removes what runs left that were killed; others may be running now."""
+    for directory in Path(_DIRECTORY).glob(f"{UNIT}-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - directory.stat().st_mtime > _LEFT_AFTER:
+                shutil.rmtree(directory)
+
+
+def ask(group: list[Instance]) -> Answer:
+    """What the probe of these workers, which have the same question, found."""
+    instance = group[0]
+    seconds = max(parse_duration(each["start_timeout"]) for each in group) + 2 * BROKER_TIMEOUT
+    with tempfile.TemporaryDirectory(prefix=f"{UNIT}-", dir=_DIRECTORY) as directory:
+        programs = _write(instance, directory)
+        result = transient.run(
+            _units(),
+            ["/usr/bin/python3", "-I", f"{programs}/{_file(start_program)}"],
+            [*properties(instance, programs), f"EnvironmentFile={directory}/environment", *_memory(group)],
+            seconds,
         )
-    if "celery" in answer:
-        yield (
-            f"executable {instance['executable']!r} has no working Celery: {answer['celery']}."
-            " Install Celery there, or correct the path."
-        )
-    if "executable" in answer:
-        yield (
-            f"executable {instance['executable']!r} can't be run by user {instance['user']}: {answer['executable']}."
-            " Let that user read and execute the virtual environment."
-        )
-    if "pool" in answer:
-        yield (
-            f"pool {instance['pool']} can't be used: {answer['pool']}. Install it in Celery's virtual environment, or"
-            " set another pool."
-        )
-    if not answer.get("enters", True):
-        yield (
-            f"directory {instance['directory']!r} can't be read by user {instance['user']}. Give that user read and"
-            " execute permission."
-        )
-    elif "app" in answer:
-        yield (
-            f"app {instance['app']!r} can't be loaded in {instance['directory']} as user {instance['user']}:"
-            f" {answer['app']}. Check app, directory and environment."
-        )
-    if answer.get("transport"):
+    return _understood(result, instance)
+
+
+def properties(instance: Instance, programs: str) -> list[str]:
+    """The properties of the worker's unit that matter for the probe, as systemd-run takes them.
+
+    programs: the directory that stands in for that of the worker's programs.
+    """
+    # With a dash before it, a path that does not exist does not keep systemd from starting the probe, which reports it.
+    tolerant = {
+        **instance,
+        "directory": f"-{instance['directory']}",
+        "writable_paths": [f"-{path}" for path in instance["writable_paths"]],
+    }
+    wanted = [
+        (name, value)
+        for name, value in systemd_unit.sections(tolerant)["Service"]
+        if not _NOT_FOR_PROBE.fullmatch(name)
+    ]
+    # Unlike in a unit file, systemd does not expand specifiers here.
+    lines = [line.rstrip("\n").replace("%%", "%") for line in unit_text.lines(wanted)]
+    # A check writes nothing.
+    own = ["Environment=PYTHONDONTWRITEBYTECODE=1", "LimitCORE=0"]
+    return [line.replace(program_directory(instance["name"]), programs) for line in lines] + own
+
+
+def _memory(group: list[Instance]) -> list[str]:
+    limits = [each["memory_max"] for each in group]
+    if None in limits:
+        return []
+    return [f"MemoryMax={max(map(parse_size, [*limits, LEAST_MEMORY]))}"]
+
+
+def _write(instance: Instance, directory: str) -> str:
+    """Writes the environment, which only root can read, and the programs, whose directory is returned."""
+    Path(directory).chmod(0o711)
+    programs = f"{directory}/programs"
+    request = {
+        "command": command(instance),
+        "mark": MARK,
+        "timeout": BROKER_TIMEOUT,
+        "settings": sorted(set(instance["settings"]) - {"include"}),
+        **{option: instance[option] for option in ("directory", "pool", "writable_paths")},
+    }
+    texts = {
+        f"{programs}/{_file(start_program)}": (inspect.getsource(start_program), 0o644),
+        f"{programs}/{WATCHDOG}.py": (inspect.getsource(probe_program), 0o644),
+        f"{programs}/request.json": (json.dumps(request), 0o644),
+        f"{directory}/environment": (
+            systemd_unit.environment(instance).replace(program_directory(instance["name"]), programs),
+            0o600,
+        ),
+    }
+    for path, (text, mode) in texts.items():
+        files.write(path, files.File(text.encode(), mode))
+    return programs
+
+
+def _file(program: ModuleType) -> str:
+    return f"{program.__name__.rpartition('.')[2]}.py"
+
+
+def _understood(result: transient.Result, instance: Instance) -> Answer:
+    try:
+        found = answer.read(result.output, instance)
+    except answer.AnswerError:
+        return {"forged": True}
+    if not {"directory", "executable", "failed", "child"} & set(found):
+        found[_ending(result, instance)] = answer.shown(_why(result), instance)
+    return found
+
+
+def _ending(result: transient.Result, instance: Instance) -> str:
+    """What became of a worker that failed before it could answer."""
+    why = reason(result.error)
+    endings = {
+        "timeout": result.outcome == "timeout",
+        "output": result.outcome == "output",
+        "not_started": not result.outcome,
+        "not_prepared": result.status in _NOT_PREPARED,
+        "killed": result.outcome in ("signal", "core-dump", "oom-kill"),
+        "silent": result.status == 0,
+        "no_pool": why == f"ModuleNotFoundError: No module named '{instance['pool']}'",
+        "no_celery": why.startswith("ModuleNotFoundError: No module named 'celery"),
+    }
+    return next((name for name, applies in endings.items() if applies), "not_loaded")
+
+
+def _why(result: transient.Result) -> str:
+    if result.outcome == "exit-code" and result.status in _NOT_PREPARED:
+        return systemd.why_not_prepared(result.unit)
+    if result.outcome in ("signal", "core-dump", "oom-kill"):
+        return f"{result.outcome} {result.signal}".strip()
+    return reason(result.error) or f"it ended with exit code {result.status}"
+
+
+def reason(error: str) -> str:
+    """The line that says why Python ended: the exception after the last traceback, or the last line."""
+    _before, traceback, text = error.rpartition("Traceback (most recent call last):\n")
+    lines = [line for line in text.splitlines() if line.strip()]
+    if traceback:
+        lines = [line for line in lines if not line[0].isspace()][:1] or lines
+    return lines[-1].strip() if lines else ""
+
+
+# What each entry of the probe's answer means for the user. In braces: options of the instance, and `why`, the entry.
+_ERRORS = {
+    "directory": (
+        "directory {directory!r} can't be used by user {user}: {why}. Install the application there, give that user"
+        " read and execute permission, or correct the path."
+    ),
+    "executable": (
+        "executable {executable!r} can't be run by user {user}: {why}. Install Celery, let that user read and execute"
+        " it, or correct the path."
+    ),
+    "timeout": (
+        "app {app!r} was not imported and checked within start_timeout {start_timeout}. Move slow work out of the"
+        " import into the tasks, or raise start_timeout."
+    ),
+    "output": (
+        f"app {{app!r}} writes more than {format_size(transient.MOST)} when it is imported. Find out what it prints."
+    ),
+    "forged": (
+        f"app {{app!r}}: something writes lines that begin with {MARK!r} and are no answers of the check. Find out what"
+        " the application does when it is imported."
+    ),
+    "not_prepared": (
+        "systemd can't start a process with this worker's user, paths and sandbox: {why}. Correct the option that it"
+        " names."
+    ),
+    "killed": (
+        "app {app!r} was killed when it was imported ({why}). If by SYS, the sandbox forbids a system call that it"
+        " makes; else it may need more memory: raise memory_max, or import less."
+    ),
+    "failed": "app {app!r} was imported, but its check failed: {why}. Check app and executable.",
+    "not_loaded": (
+        "app {app!r} can't be loaded in {directory} as user {user}: {why}. Check app, directory and environment, and"
+        " writable_paths if it writes files."
+    ),
+    "no_celery": ("executable {executable!r} has no working Celery: {why}. Install Celery there, or correct the path."),
+    "no_pool": ("pool {pool} can't be used: {why}. Install it in Celery's virtual environment, or set another pool."),
+    "child": (
+        "executable {executable!r} runs Celery in a child process, but systemd listens to the process that it starts"
+        " itself. If it is a shell script, write exec before the command that runs Celery."
+    ),
+}
+
+
+def errors(instance: Instance, found: Answer) -> Iterator[str]:
+    """What would keep this worker from running, each in a sentence."""
+    for name, sentence in _ERRORS.items():
+        if found.get(name):
+            yield sentence.format(why=str(found[name]).rstrip("."), **instance)
+    if found.get("transport"):
         # The errors of some transports don't name the missing library. kombu's extras have the transports' names.
         yield (
-            f"the broker URL needs a library that is not installed with Celery ({answer['broker']})."
-            f" Install it: {interpreter(instance['executable'])} -m pip install 'kombu[{answer['transport']}]'"
+            f"the broker URL needs a library that is not installed with Celery ({found['broker']})."
+            f" Install kombu[{found['transport']}] in the virtual environment of {instance['executable']!r}."
         )
-    elif "broker" in answer:
-        why = answer["broker"].rstrip(".")
-        yield f"the broker {answer.get('uri', '')} does not answer: {why}. Start it, or correct its URL."
-    for setting, nearest in answer.get("unknown_settings", {}).items():
+    elif "broker" in found:
+        why = found["broker"].rstrip(".")
+        yield f"the broker {found.get('uri', '')} does not answer: {why}. Start it, or correct its URL."
+        if "/tmp/" in found.get("uri", "") and instance["sandbox"].get("PrivateTmp"):  # noqa: S108
+            yield (
+                "the broker's socket is in /tmp, but the sandbox gives the worker a /tmp of its own. Put the socket"
+                " into another directory, such as /run, or set sandbox: {PrivateTmp: false}."
+            )
+    for setting, nearest in found.get("unknown_settings", {}).items():
         advice = f"Did you mean {nearest!r}?" if nearest else "Use its lower-case name, such as task_acks_late."
         yield f"settings: Celery has no setting {setting!r}. {advice}"
 
 
-def warnings(instance: Instance, answer: Answer) -> Iterator[str]:
+def warnings(instance: Instance, found: Answer) -> Iterator[str]:
     """What may do harm, although the application can run."""
-    if not answer:
+    if "not_started" in found or "silent" in found:
+        why = found.get("not_started", "it ended without an answer, as if its output went elsewhere")
         yield (
-            f"executable {instance['executable']!r} is not a console script with a Python in its first line, so the"
-            " application, the broker and the memory limits could not be checked. Set it to the celery of the"
-            " application's virtual environment to have them checked."
+            f"executable {instance['executable']!r}: the application, the broker and the memory limits could not be"
+            f" checked: {why}."
         )
-    if instance["settings"].get("task_reject_on_worker_lost", answer.get("requeues")):
+    if instance["settings"].get("task_reject_on_worker_lost", found.get("requeues")):
         yield (
             "task_reject_on_worker_lost is set for all tasks. With task_acks_late, a task that needs too much memory is"
             " redelivered forever, unless the application counts its deliveries (docs/memory.md)."
         )
-
-
-def _ask(python: str, instance: Instance) -> Answer:
-    request = {
-        **{option: instance[option] for option in ("app", "directory", "pool")},
-        "settings": sorted(set(instance["settings"]) - {"include"}),
-        "timeout": BROKER_TIMEOUT,
-        "mark": MARK,
-    }
-    identity = users.service_identity(instance["user"], instance["group"])
-    variables = {name: str(value) for name, value in instance["environment"].items() if value is not None}
-    result = subprocess.run(
-        [python, "-c", inspect.getsource(probe_program), json.dumps(request)],
-        cwd=instance["directory"],
-        env={**_bare_environment(identity), **variables},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-        **users.child_of(identity),
-    )
-    for line in reversed(result.stdout.splitlines()):
-        if line.startswith(MARK):
-            return json.loads(line[len(MARK) :])
-    return {"app": (result.stderr.strip().splitlines() or [f"Python ended with exit code {result.returncode}"])[-1]}
-
-
-def _bare_environment(identity: users.Identity) -> dict[str, str]:
-    """The environment that systemd gives a service, and PYTHONDONTWRITEBYTECODE, as a check must not write anything."""
-    return {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "HOME": identity.home,
-        "USER": identity.name,
-        "LOGNAME": identity.name,
-        "LANG": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }

@@ -1,9 +1,12 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs in the application's own interpreter, as the worker's user, and checks whether a worker could run. See probe.py.
+"""Answers, in a worker that was started by its own command line, whether it could run, and ends it. See probe.py.
 
-Prints one line: the answer's mark, then a JSON object. Works with Python 3.9 and Celery 5.2, and later ones.
+The worker loads it by the name of the watchdog, after the application and the modules of `include`, and before the
+worker's own start: nothing has been consumed, and no handler of worker_init has run.
+
+Prints one line: the mark, then a JSON object. Works with Python 3.9 and Celery 5.2, and later ones.
 """
 
 import difflib
@@ -11,11 +14,10 @@ import gc
 import importlib
 import json
 import os
-import sys
 import traceback
 from pathlib import Path
 
-# ruff: noqa: PLC0415 -- imports are tried one by one, and a failure is reported.
+# ruff: noqa: PLC0415 -- Celery is imported by its own command first.
 
 
 def describe(error):
@@ -44,8 +46,7 @@ def footprint(pool):
     """The memory of the main process and a child before their first task, as Footprint in _celery/memory.py has it."""
     from celery.concurrency import get_implementation
 
-    for module in ("celery.bin.celery", "celery.apps.worker", "celery.worker.consumer"):
-        importlib.import_module(module)
+    importlib.import_module("celery.worker.consumer")
     get_implementation(pool)
     main = own("status", "RssAnon")
     if pool != "prefork":
@@ -61,7 +62,8 @@ def footprint(pool):
     return json.loads(os.read(reader, 100))
 
 
-def look_at_broker(app, timeout, answer):
+def look_at_broker(app, timeout):
+    answer = {}
     try:
         connection = app.connection_for_read(connect_timeout=timeout)
         _transport = connection.transport
@@ -72,37 +74,41 @@ def look_at_broker(app, timeout, answer):
         answer["broker"] = describe(error)
         if "uri" not in answer:
             answer["transport"] = transport_in(error)
-
-
-def look(request):
-    answer = {}
-    try:
-        from celery.app.defaults import NAMESPACES, flatten
-        from celery.app.utils import find_app
-    except Exception as error:
-        return {"celery": describe(error)}
-    known = {name for name, _option in flatten(NAMESPACES)}
-    answer["unknown_settings"] = {name: nearest(name, known) for name in request["settings"] if name not in known}
-    if request["pool"] in ("gevent", "eventlet"):
-        try:
-            importlib.import_module(request["pool"])
-        except Exception as error:
-            answer["pool"] = describe(error)
-    answer["enters"] = os.access(request["directory"], os.R_OK | os.X_OK)
-    try:
-        app = find_app(request["app"])
-        app.loader.import_default_modules()
-    except BaseException as error:
-        answer["app"] = describe(error)
-        return answer
-    look_at_broker(app, request["timeout"], answer)
-    answer["requeues"] = app.conf.task_reject_on_worker_lost
-    if "pool" not in answer:
-        answer["footprint"] = footprint(request["pool"])
     return answer
 
 
-if __name__ == "__main__":
-    REQUEST = json.loads(sys.argv[1])
-    sys.path.insert(0, REQUEST["directory"])
-    sys.stdout.write("\n" + REQUEST["mark"] + json.dumps(look(REQUEST)) + "\n")
+def unknown_settings(names):
+    from celery.app.defaults import NAMESPACES, flatten
+
+    known = {name for name, _option in flatten(NAMESPACES)}
+    return {name: nearest(name, known) for name in names if name not in known}
+
+
+def look(request):
+    import click
+
+    app = click.get_current_context().obj.app
+    # systemd takes messages only from the process that it started.
+    started = os.environ.get("SYSTEMD_EXEC_PID")
+    return {
+        "child": started is not None and started != str(os.getpid()),
+        "unknown_settings": unknown_settings(request["settings"]),
+        **look_at_broker(app, request["timeout"]),
+        "requeues": bool(app.conf.task_reject_on_worker_lost),
+        "footprint": footprint(request["pool"]),
+    }
+
+
+def main():
+    request = json.loads(Path(__file__).with_name("request.json").read_text())
+    try:
+        answer = look(request)
+    except BaseException as error:
+        answer = {"failed": describe(error)}
+    # Not by sys.stdout, which the application may have replaced.
+    os.write(1, f"\n{request['mark']}{json.dumps(answer)}\n".encode())
+    os._exit(0)
+
+
+if __name__ == "evenkeel_watchdog":
+    main()

@@ -1,71 +1,73 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a worker's user has permission to write to the worker's writable_paths."""
+"""What the probe found about a worker's writable_paths, as errors and warnings."""
 
 from __future__ import annotations
 
-import functools
-import inspect
-import json
+import grp
+import os
+import pwd
 import shlex
-import subprocess
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from .._celery.options import Instance
-from .._common import users
-from . import writable_paths_program
-
-_NAMED = 3  # files that a warning names; further ones are only counted
+from .._common.files import only_we_write
+from .answer import Answer
 
 
-def errors(instance: Instance) -> Iterator[str]:
+def errors(instance: Instance, found: Answer) -> Iterator[str]:
     user = instance["user"]
-    for path, shut in _look(instance)["closed"].items():
-        fix = _command("chown", user, path) if shut == path else _command("chmod", "o+x", shut)
+    for path in found.get("absent", []):
+        yield f"writable_paths {path!r} does not exist on this host. Create it, or leave it out."
+    for path, (shut, uid, gid, mode) in found.get("closed", {}).items():
+        if shut == path:
+            command, safe = ["chown", "--no-dereference", user, path], only_root_leads_to(path)
+        else:
+            command, safe = ["chmod", "o+x", shut], only_root_leads_to(f"{shut}/.")  # chmod follows a link
+        fix = f"{shlex.join(command)}, or setfacl" if safe else "chown, chmod or setfacl"
         yield (
-            f"writable_paths {path!r} can't be written by user {user}: {shut} is {_ownership(Path(shut))}."
-            f" Give that user permission ({fix}, or setfacl), or leave the path out."
+            f"writable_paths {path!r} can't be written by user {user}: {shut} is {_name(uid, gid)}, mode {mode:04o}."
+            f" Give that user permission ({fix}), or leave the path out."
         )
 
 
-def warnings(instance: Instance) -> Iterator[str]:
+def warnings(instance: Instance, found: Answer) -> Iterator[str]:
     """Without the worker's name: if workers share user and paths, Ansible shows the same warning only once."""
-    roots, user = _look(instance)["roots"], instance["user"]
-    if roots:
-        more = f" … ({len(roots)} in all)" if len(roots) > _NAMED else ""
-        yield (
-            f"User {user} can't write to files that belong to root, such as a worker leaves that ran as root."
-            f" If the worker needs them: {_command('chown', user, *roots[:_NAMED])}{more}"
-        )
-
-
-def _command(*words: str) -> str:
-    return " ".join(map(shlex.quote, words))
-
-
-def _ownership(path: Path) -> str:
-    there = path.stat()
-    try:
-        owners = f"{path.owner()}:{path.group()}"
-    except KeyError:
-        owners = f"{there.st_uid}:{there.st_gid}"
-    return f"{owners}, mode {there.st_mode & 0o7777:04o}"
-
-
-def _look(instance: Instance) -> dict[str, Any]:
-    return _ask(instance["user"], instance["group"], *instance["writable_paths"])
-
-
-# Workers of one application often have the same user and paths, which are then checked once.
-@functools.cache
-def _ask(user: str, group: str, *paths: str) -> dict[str, Any]:
-    result = subprocess.run(
-        ["/usr/bin/python3", "-I", "-c", inspect.getsource(writable_paths_program), *paths],
-        capture_output=True,
-        check=True,
-        **users.child_of(users.service_identity(user, group)),
+    count, named = found.get("roots", (0, []))
+    if not named:
+        return
+    user, more = instance["user"], f" … ({count} in all)" if count > len(named) else ""
+    what = (
+        f"User {user} can't write to files that belong to root, such as a worker leaves that ran as root."
+        " If the worker needs them: "
     )
-    return json.loads(result.stdout)
+    if all(map(only_root_leads_to, named)):
+        yield f"{what}{shlex.join(['chown', '--no-dereference', user, *named])}{more}"
+    else:
+        # No command, as a name may lead to another file by the time that it is run.
+        names = ", ".join(named)
+        yield f"{what}make {user} their owner, but look first, as {user} can replace their directory: {names}{more}"
+
+
+def only_root_leads_to(path: str) -> bool:
+    """Whether only root can change which directory a path leads to, so that a command with this path is safe.
+
+    The last directory may belong to others: the commands do not follow a link that is put in there.
+    """
+    directory, *above = Path(path).parents
+    try:
+        return not os.path.islink(directory) and all(  # noqa: PTH114 -- mirrors lstat
+            stat.S_ISDIR(there.st_mode) and only_we_write(there) for there in map(os.lstat, above)
+        )
+    except OSError:
+        return False
+
+
+def _name(uid: int, gid: int) -> str:
+    try:
+        return f"{pwd.getpwuid(uid).pw_name}:{grp.getgrgid(gid).gr_name}"
+    except KeyError:
+        return f"{uid}:{gid}"

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
-from .._common import files
+from .._common import environment_files, files
 from .._common.ownership import is_roots
 from .options import StuckJobsError
 
@@ -30,18 +29,9 @@ def variables(path: str, text: bytes | None) -> dict[str, str]:
     """The variables of a file, whose text root may have read already. Raises StuckJobsError."""
     try:
         read = text if text is not None or not path else files.read_start(path, LONGEST)
-        return dict(_parse((read or b"").decode()))
+        return environment_files.variables((read or b"").decode())
     except (OSError, UnicodeError) as error:
         raise StuckJobsError(
             f"celery: environment_file can't be read: {error}. Let the database's owner read it, or keep it and its"
             " directories root's."
         ) from None
-
-
-def _parse(text: str) -> Iterator[tuple[str, str]]:
-    """The simple form of systemd's grammar (EnvironmentFile=)."""
-    for line in map(str.strip, text.splitlines()):
-        name, equals, value = line.partition("=")
-        if equals and not line.startswith(("#", ";")):
-            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-            yield name.strip(), value[1:-1].replace('\\"', '"').replace("\\\\", "\\") if quoted else value

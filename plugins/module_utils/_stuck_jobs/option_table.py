@@ -253,14 +253,15 @@ DATABASE = (
     Option(
         "busy_timeout",
         "duration",
-        "How long to wait for another process that holds the database, or for another clean-up.",
+        "How long to wait for another process that holds the database.",
         f"{Database.busy_timeout:g}s",
     ),
     Option(
         "time_limit",
         "duration",
         (
-            "How long its clean-up may take, with all waiting. Then it is ended, and the next database is cleaned up.",
+            "How long its clean-up may take, with all waiting. Then it is ended, and the next database is cleaned up."
+            " Half of that time it waits for another clean-up of this database to end.",
             "What was done until then is complete and recorded, and the next run goes on.",
         ),
         "10min",

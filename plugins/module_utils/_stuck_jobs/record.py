@@ -67,14 +67,17 @@ def make_directory(database: Database, directory: Path) -> None:
 
 @contextlib.contextmanager
 def only_one_run(database: Database, directory: Path) -> Iterator[None]:
-    """Waits for another run on this database, as both would find the same jobs. Raises StuckJobsError."""
+    """Waits for another run on this database, as both would find the same jobs. Raises StuckJobsError.
+
+    It waits for half of the time that a run may take: the other one may be asking workers that do not answer.
+    """
+    patience = database.time_limit / 2
     try:
-        with locks.hold(directory / f"{database.name}.lock", database.busy_timeout):
+        with locks.hold(directory / f"{database.name}.lock", patience):
             yield
     except locks.Busy:
         raise StuckJobsError(
-            f"{database}: another clean-up is still running after {database.busy_timeout:g} s. Try again later, or"
-            " raise busy_timeout."
+            f"{database}: another clean-up is still running after {patience:g} s. Try again later, or raise time_limit."
         ) from None
 
 

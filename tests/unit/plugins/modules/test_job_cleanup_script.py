@@ -14,8 +14,8 @@ from ansible_collections.evenkeel.celery.plugins.modules import job_cleanup_scri
 from module_args import patch_module_args
 from project import PROJECT
 
-SCRIPT = PROJECT / "roles" / "job_cleanup" / "files" / "cleanup_stuck_jobs.py"
 ME = getpass.getuser()
+SCRIPT = PROJECT / "roles" / "job_cleanup" / "files" / "cleanup_stuck_jobs.py"
 NAMES = ("PROGRAMS", "SCRIPT", "ENGINE", "CONFIG", "RECORDS", "CRON", "LOCK")
 
 
@@ -41,10 +41,10 @@ def database(tmp_path):
 
 
 def test_the_script_is_installed_idempotently_runs_and_is_removed(module, tmp_path, database):
-    options = {"script": SCRIPT.read_text(), "databases": [database], "cron_schedule": {"minute": "7"}, "cron_user": ME}
-    planned = module(**options, cron_state="present", _ansible_check_mode=True)
+    options = {"script": SCRIPT.read_text(), "databases": [database], "cron_schedule": {"minute": "7"}}
+    planned = module(**options, cron_state="present", cron_user=ME, _ansible_check_mode=True)
     assert not (tmp_path / "etc").exists()
-    done = module(**options, cron_state="present")
+    done = module(**options, cron_state="present", cron_user=ME)
     assert done["files"] == planned["files"]
     config, cron = done["diff"]
     assert (config["before"], cron["before"]) == ("", "")
@@ -54,7 +54,7 @@ def test_the_script_is_installed_idempotently_runs_and_is_removed(module, tmp_pa
     script = next(file for file in done["files"] if file.endswith("cleanup_stuck_jobs.py"))
     helped = subprocess.run([sys.executable, "-I", script, "--help"], capture_output=True, text=True, check=True)
     assert "--undo" in helped.stdout
-    assert not module(**options, cron_state="present")["changed"]
+    assert not module(**options, cron_state="present", cron_user=ME)["changed"]
 
     without_cron = module(**options, cron_state="absent")
     assert without_cron["files"] == [f"{tmp_path}/etc/cron.d/evenkeel-job-cleanup"]

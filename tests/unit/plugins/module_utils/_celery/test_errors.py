@@ -35,6 +35,24 @@ def test_the_defaults_are_accepted():
         ({"settings": {"include": "shop.reports"}}, "w: settings: include 'shop.reports' is not a list of modules"),
         ({"settings": {"broker_url": "redis://:pw@host/0"}}, "w: settings: 'broker_url' contains a password"),
         ({"settings": {"security_key_password": "x"}}, "w: settings: 'security_key_password' contains a password"),
+        (
+            {"settings": {"broker_transport_options": {"sentinel_kwargs": {"password": "x"}}}},
+            "w: settings: 'broker_transport_options.sentinel_kwargs.password' contains a password",
+        ),
+        (
+            {"settings": {"broker_transport_options": {"predefined_queues": {"q": {"secret_access_key": "x"}}}}},
+            "w: settings: 'broker_transport_options.predefined_queues.q.secret_access_key' contains a password",
+        ),
+        ({"settings": {"s3_secret_access_key": "x"}}, "w: settings: 's3_secret_access_key' contains a password"),
+        (
+            {"settings": {"result_backend": "azureblockblob://Protocol=https;AccountKey=x"}},
+            "w: settings: 'result_backend' contains a password",
+        ),
+        (
+            {"settings": {"broker_failover_urls": ["redis://h", "redis://:pw@h"]}},
+            "w: settings: 'broker_failover_urls' contains a password",
+        ),
+        ({"environment": {"A": "x" * 140_000}}, "w: environment: A has 140000 characters"),
         ({"app": None}, "w: app is required. Set it for this worker or in celery_worker_defaults"),
         ({"watchdog": "100ms"}, "w: watchdog 100ms is shorter than one second"),
         ({"settings": {"include": ["a,b"]}}, "w: settings: include ['a,b'] is not a list of modules"),
@@ -50,6 +68,38 @@ def test_the_defaults_are_accepted():
 def test_an_error_names_option_value_and_what_is_accepted(options, sentence):
     (found,) = errors([worker(**options)])
     assert found.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"task_default_routing_key": "a.b", "security_key": "/etc/key.pem", "result_backend": "redis://h/0"},
+        {"broker_transport_options": {"sentinel_kwargs": {"password": None}, "queue_name_prefix": "x-"}},
+        {"task_routes": {"shop.tokens.*": {"queue": "tokens", "routing_key": "x"}}},
+    ],
+)
+def test_settings_without_a_password_are_accepted(settings):
+    assert list(errors([worker(settings=settings)])) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "shown"),
+    [
+        ({"DB_PASSWORD:geheim": None}, "'DB_PASSWORD:…'"),
+        ({"DB_PASSWORD=geheim": None}, "'DB_PASSWORD=…'"),
+        ({"geheim-4711": "DB_PASSWORD"}, "a name of 11 characters"),
+        ({"A B": "geheim"}, "'A B'"),
+        ({"geheim " * 20: "x"}, "a name of 140 characters"),
+    ],
+)
+def test_a_mistake_in_a_name_does_not_show_the_value(environment, shown):
+    (found,) = errors([worker(environment=environment)])
+    assert found.startswith(f"w: environment: {shown} is not a valid variable name")
+    assert "geheim" not in found
+
+
+def test_lines_tabs_and_all_alphabets_are_accepted():
+    assert list(errors([worker(environment={"A": "ä\tß\n日本 🙂", "B": 3, "C": None})])) == []
 
 
 @pytest.mark.parametrize(

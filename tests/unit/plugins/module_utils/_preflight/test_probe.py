@@ -1,26 +1,185 @@
-"""The interpreter of an executable, and what the probe's answers mean."""
+"""What the probe is asked and started with, and what its answers mean."""
+
+import os
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._preflight.probe import interpreter, question, warnings
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import transient
+from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import probe
 from workers import worker
+
+MARK = "evenkeel-probe:"
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """Sets how the probe's unit ends; returns the errors and warnings that follow."""
+
+    def ends(output="", error="", outcome="exit-code", status=1, **options):
+        result = transient.Result("evenkeel-probe-1.service", outcome, status, output, error, "KILL")
+        monkeypatch.setattr(transient, "run", lambda *_: result)
+        monkeypatch.setattr(probe.systemd, "why_not_prepared", lambda _: "Failed at step NAMESPACE")
+        instance = worker(user="shop", executable="/srv/venv/bin/celery", **options)
+        found = probe.ask([instance])
+        return [*probe.errors(instance, found), *probe.warnings(instance, found)]
+
+    return ends
+
+
+TRACEBACK = """noise
+Traceback (most recent call last):
+  File "x.py", line 1, in <module>
+    1/0
+ZeroDivisionError: division by zero
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "x.py", line 3, in <module>
+    load()
+pydantic.ValidationError: 2 errors for Settings
+url
+  field required
+"""
 
 
 @pytest.mark.parametrize(
-    ("head", "python"),
+    ("text", "line"),
     [
-        ("#!/srv/venv/bin/python3\n", "/srv/venv/bin/python3"),
-        ("#! /usr/bin/python3 -sP\n", "/usr/bin/python3"),
-        ("#!/bin/sh\n'''exec' /srv/long/venv/bin/python \"$0\" \"$@\"\n' '''\n", "/srv/long/venv/bin/python"),
-        ("#!/bin/sh\n'''exec' \"/srv/a b/bin/python3\" \"$0\" \"$@\"\n' '''\n", "/srv/a b/bin/python3"),
-        ("#!/usr/bin/env python3\n", None),
-        ("#!/bin/sh\nexec docker run shop celery\n", None),
-        ("\x7fELF\x02", None),
+        (TRACEBACK, "pydantic.ValidationError: 2 errors for Settings"),
+        (
+            "Usage: …\nError: Invalid value for '-A':\n\nThe module nix was not found.\n\n",
+            "The module nix was not found.",
+        ),
+        ("Traceback (most recent call last):\n  cut off", "cut off"),
+        ("", ""),
     ],
 )
-def test_the_interpreter_of_a_console_script(tmp_path, head, python):
-    script = tmp_path / "celery"
-    script.write_text(head, encoding="latin-1")
-    assert interpreter(str(script)) == python
+def test_the_reason_is_the_last_exception_or_the_last_line(text, line):
+    assert probe.reason(text) == line
+
+
+@pytest.mark.parametrize(
+    ("ending", "sentence"),
+    [
+        ({"outcome": "timeout"}, "app 'shop' was not imported and checked within start_timeout 90s."),
+        ({"outcome": "output"}, "app 'shop' writes more than 1M when it is imported."),
+        ({"outcome": "oom-kill"}, "app 'shop' was killed when it was imported (oom-kill KILL)."),
+        ({"status": 226}, "systemd can't start a process with this worker's user, paths and sandbox: Failed at step"),
+        (
+            {"error": "ValueError: \x1b"},
+            r"app 'shop' can't be loaded in /srv/shop as user shop: ValueError: \x1b. Check",
+        ),
+        ({"status": 7}, "app 'shop' can't be loaded in /srv/shop as user shop: it ended with exit code 7. Check"),
+        (
+            {"error": "ModuleNotFoundError: No module named 'celery'"},
+            "executable '/srv/venv/bin/celery' has no working Celery: ModuleNotFoundError",
+        ),
+        (
+            {"error": "ModuleNotFoundError: No module named 'gevent'", "pool": "gevent"},
+            "pool gevent can't be used: ModuleNotFoundError",
+        ),
+        (
+            {"outcome": "", "error": "Unknown assignment: X=1"},
+            "executable '/srv/venv/bin/celery': the application, the broker and the memory limits could"
+            " not be checked: Unknown assignment: X=1.",
+        ),
+        (
+            {"outcome": "success", "status": 0},
+            "executable '/srv/venv/bin/celery': the application, the broker and the memory limits could"
+            " not be checked: it ended without an answer, as if its output went elsewhere.",
+        ),
+        ({"output": f"{MARK}[]"}, "app 'shop': something writes lines that begin with 'evenkeel-probe:'"),
+        (
+            {"output": f'{MARK}{{"directory": "Permission denied"}}'},
+            "directory '/srv/shop' can't be used by user shop: Permission denied. Install",
+        ),
+        (
+            {"output": f'{MARK}{{"executable": "No such file"}}'},
+            "executable '/srv/venv/bin/celery' can't be run by user shop: No such file. Install",
+        ),
+        ({"output": f'{MARK}{{"child": true}}'}, "executable '/srv/venv/bin/celery' runs Celery in a child process"),
+        (
+            {"output": f'{MARK}{{"child": false, "broker": "no kazoo", "transport": "zookeeper"}}'},
+            "the broker URL needs a library that is not installed with Celery (no kazoo). Install kombu[zookeeper] in",
+        ),
+        (
+            {"output": f'{MARK}{{"child": false, "broker": "refused", "uri": "redis://h"}}'},
+            "the broker redis://h does not answer: refused. Start it",
+        ),
+        (
+            {
+                "output": f'{MARK}{{"child": false, "unknown_settings": {{"task_acks_lat": "task_acks_late"}}}}',
+                "settings": {"task_acks_lat": True},
+            },
+            "settings: Celery has no setting 'task_acks_lat'. Did you mean 'task_acks_late'?",
+        ),
+    ],
+)
+def test_an_ending_becomes_a_sentence(ended, ending, sentence):
+    (found,) = ended(**ending)
+    assert found.startswith(sentence)
+
+
+def test_a_good_answer_is_no_error(ended):
+    assert ended(output=f'{MARK}{{"child": false, "requeues": false, "footprint": [1, 1, 1]}}') == []
+
+
+def test_a_socket_that_the_sandbox_hides_is_explained(ended):
+    answer = f'{MARK}{{"child": false, "broker": "no such file", "uri": "redis+socket:///tmp/redis.sock"}}'
+    assert any("the sandbox gives the worker a /tmp of its own" in error for error in ended(output=answer))
+    assert len(ended(output=answer, sandbox={"PrivateTmp": False})) == 1
+
+
+def test_the_probe_has_the_properties_of_the_unit_but_is_not_supervised():
+    found = dict(
+        line.split("=", 1)
+        for line in probe.properties(
+            worker(
+                user="shop",
+                directory="/srv/50 % of it",
+                writable_paths=["/srv/50 % of it/data"],
+                sandbox={"ProtectSystem": "strict", "CapabilityBoundingSet": "", "StateDirectory": "x"},
+            ),
+            "/run/probe/programs",
+        )
+    )
+    assert found["User"] == "shop"
+    assert found["WorkingDirectory"] == "-/srv/50 % of it"
+    assert found["ReadWritePaths"] == '"-/srv/50 % of it/data"'
+    assert found["ProtectSystem"] == "strict"
+    assert found["CapabilityBoundingSet"] == ""
+    assert not {
+        "Type",
+        "ExecStart",
+        "ExecStartPre",
+        "EnvironmentFile",
+        "Restart",
+        "WatchdogSec",
+        "StateDirectory",
+    } & set(found)
+
+
+def test_what_a_killed_run_left_is_removed_after_a_day(monkeypatch, tmp_path):
+    monkeypatch.setattr(probe, "_DIRECTORY", str(tmp_path))
+    for name in ("evenkeel-probe-old", "evenkeel-probe-new", "another"):
+        (tmp_path / name).mkdir()
+    os.utime(tmp_path / "evenkeel-probe-old", (0, 0))
+    os.utime(tmp_path / "another", (0, 0))
+    assert probe.ask_each([]) == {}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["another", "evenkeel-probe-new"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "property"),
+    [
+        (["100M", "1G"], "MemoryMax=1073741824"),
+        (["100M"], "MemoryMax=536870912"),
+        (["100M", None], None),
+    ],
+)
+def test_the_limit_of_the_probe_is_the_highest_of_its_workers(limits, property):
+    found = probe._memory([worker(memory_max=limit) for limit in limits])
+    assert found == [property] * bool(property)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +192,7 @@ def test_the_interpreter_of_a_console_script(tmp_path, head, python):
     ],
 )
 def test_task_reject_on_worker_lost_for_all_tasks_gets_a_warning(settings, of_the_application, warned):
-    found = list(warnings(worker(settings=settings), {"requeues": of_the_application}))
+    found = list(probe.warnings(worker(settings=settings), {"requeues": of_the_application}))
     assert [warning.split()[0] for warning in found] == ["task_reject_on_worker_lost"] * warned
 
 
@@ -41,9 +200,11 @@ def test_task_reject_on_worker_lost_for_all_tasks_gets_a_warning(settings, of_th
     ("options", "same"),
     [
         ({"name": "other", "queues": ["other"], "concurrency": 4, "memory_max": "1G"}, True),
-        ({"settings": {"task_acks_late": False}}, True),
+        ({"settings": {"task_acks_late": False}}, False),
         ({"settings": {"task_acks_lat": True}}, False),
         ({"environment": {"CELERY_BROKER_URL": "redis://other"}}, False),
+        ({"sandbox": {}}, False),
+        ({"writable_paths": ["/srv"]}, False),
         ({"user": "other"}, False),
         ({"pool": "threads"}, False),
         ({"app": "other"}, False),
@@ -51,4 +212,4 @@ def test_task_reject_on_worker_lost_for_all_tasks_gets_a_warning(settings, of_th
 )
 def test_workers_for_which_the_probe_would_find_the_same_share_one_answer(options, same):
     first = worker(settings={"task_acks_late": True})
-    assert (question({**first, **options}) == question(first)) is same
+    assert (probe.question({**first, **options}) == probe.question(first)) is same

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import sqlite3
 import stat
+import threading
 import time
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -571,3 +573,17 @@ def test_random_databases_end_as_the_model_says(tmp_path_factory, jobs, links, a
         undo(SQLite, report.record)
         assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
     json.dumps(report.as_data())
+
+
+def test_another_run_is_waited_for_longer_than_a_locked_database(path):
+    """It may be asking workers that do not answer."""
+    lock = Path(run(path).record).parent / "batches.lock"
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        release = threading.Timer(0.6, fcntl.flock, [held, fcntl.LOCK_UN])
+        release.start()
+        assert run(path, busy_timeout="0.1s").error == ""
+        release.join()
+
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "another clean-up is still running after 0.1 s" in run(path, time_limit="0.2s").error

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the probe's answer. The application may forge it: only data of the expected form count."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from .._celery.options import Instance
+from .._celery.secrets import without_secrets
+from .._common.texts import printable
+
+Answer = dict[str, Any]
+
+MARK = "evenkeel-probe:"
+_LONGEST = 2**16  # characters of a line
+_READ = 2000  # characters of a text that are searched for secrets; fewer are shown
+_MOST_MEMORY = 2**50
+
+
+class AnswerError(Exception):
+    """The answer does not have the expected form."""
+
+
+def read(output: str, instance: Instance) -> Answer:
+    """What the lines with our mark say together, with all texts of it fit to be shown. Raises AnswerError."""
+    answer: Answer = {}
+    for line in output.splitlines():
+        if line.startswith(MARK):
+            answer.update(_checked(line[len(MARK) :], instance))
+    return {name: shown(value, instance) for name, value in answer.items()}
+
+
+def shown(value: Any, instance: Instance) -> Any:
+    """The value without secrets, and with each text in it printable and not too long."""
+    if isinstance(value, str):
+        return printable(without_secrets(value[:_READ], [instance]))
+    if isinstance(value, list):
+        return [shown(each, instance) for each in value]
+    return value
+
+
+def _checked(text: str, instance: Instance) -> Answer:
+    try:
+        answer = json.loads(text[:_LONGEST])
+    except (ValueError, RecursionError):
+        raise AnswerError from None
+    if not isinstance(answer, dict) or not all(
+        name in _FORMS and _FORMS[name](value, instance) for name, value in answer.items()
+    ):
+        raise AnswerError
+    return answer
+
+
+def _is_text(value: Any, _: Instance) -> bool:
+    return isinstance(value, str)
+
+
+def _is_switch(value: Any, _: Instance) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: Any, below: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < below
+
+
+def _is_absent(value: Any, instance: Instance) -> bool:
+    return isinstance(value, list) and all(path in instance["writable_paths"] for path in value)
+
+
+def _is_closed(value: Any, instance: Instance) -> bool:
+    return isinstance(value, dict) and all(
+        path in instance["writable_paths"]
+        and isinstance(about, list)
+        and len(about) == 4
+        and about[0] in (path, *map(str, Path(path).parents))
+        and all(_is_number(number, 2**32) for number in about[1:])
+        for path, about in value.items()
+    )
+
+
+def _is_roots(value: Any, instance: Instance) -> bool:
+    if not (isinstance(value, list) and len(value) == 2 and _is_number(value[0], 2**32) and isinstance(value[1], list)):
+        return False
+    directories = [Path(path) for path in instance["writable_paths"]]
+    return all(
+        isinstance(file, str) and Path(file).parent in directories and Path(file).name != ".." for file in value[1]
+    )
+
+
+def _is_transport(value: Any, _: Instance) -> bool:
+    return value is None or (isinstance(value, str) and bool(re.fullmatch(r"[a-z0-9_]{1,40}", value)))
+
+
+def _is_settings(value: Any, instance: Instance) -> bool:
+    return isinstance(value, dict) and all(
+        name in instance["settings"]
+        and (near is None or (isinstance(near, str) and bool(re.fullmatch(r"[A-Za-z0-9_]{1,80}", near))))
+        for name, near in value.items()
+    )
+
+
+def _is_footprint(value: Any, _: Instance) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(_is_number(size, _MOST_MEMORY) for size in value)
+
+
+_FORMS = {
+    "absent": _is_absent,
+    "closed": _is_closed,
+    "roots": _is_roots,
+    "directory": _is_text,
+    "executable": _is_text,
+    "failed": _is_text,
+    "child": _is_switch,
+    "unknown_settings": _is_settings,
+    "uri": _is_text,
+    "broker": _is_text,
+    "transport": _is_transport,
+    "requeues": _is_switch,
+    "footprint": _is_footprint,
+}
