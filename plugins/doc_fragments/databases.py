@@ -289,14 +289,15 @@ options:
             type: str
             default: ""
       busy_timeout:
-        description: How long to wait for another process that holds the database, or for another
-          clean-up. A duration such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.
+        description: How long to wait for another process that holds the database. A duration
+          such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.
         type: str
         default: 30s
       time_limit:
         description:
           - How long its clean-up may take, with all waiting. Then it is ended, and the next
-            database is cleaned up.
+            database is cleaned up. Half of that time it waits for another clean-up of this
+            database to end.
           - What was done until then is complete and recorded, and the next run goes on. A duration
             such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.
         type: str
