@@ -71,6 +71,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
     for_modules,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import host, stale_workers
@@ -97,7 +98,10 @@ def main() -> None:
     except ValueError as error:
         wrong.append(f"celery_worker_memory_reserved {error}.")
     if not wrong:
-        wrong, doubtful = host.look(instances)
+        try:
+            wrong, doubtful = host.look(instances)
+        except (systemd.SystemdError, OSError) as error:
+            module.fail_json(msg=f"The host could not be checked: {shown(str(error), instances)}", errors=[])
         over = memory_budget(instances, reserved, host.total_memory())
         if over and not module.params["memory_overcommit"]:
             wrong.append(f"{over}\nLower memory_max, or set celery_worker_memory_overcommit to true.")
