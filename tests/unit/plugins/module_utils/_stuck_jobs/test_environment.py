@@ -6,5 +6,5 @@ from workers import worker
 
 
 def test_a_workers_environment_file_is_read_as_it_was_meant():
-    meant = {"BROKER": "redis://:p$a`s\"s\\@h/0", "KEY": "-----BEGIN KEY-----\nMIIEvQ==\nPIN=1\n", "EMPTY": ""}
+    meant = {"BROKER": 'redis://:p$a`s"s\\@h/0', "KEY": "-----BEGIN KEY-----\nMIIEvQ==\nPIN=1\n", "EMPTY": ""}
     assert variables("w.env", environment(worker(environment=meant)).encode()) == meant
