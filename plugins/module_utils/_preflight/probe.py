@@ -48,6 +48,9 @@ _NOT_FOR_PROBE = re.compile(
     "|FileDescriptor.*|Sockets|(Runtime|State|Cache|Logs|Configuration)Directory.*"
 )
 
+# Read once, as threads that do it at the same time disturb each other.
+_SOURCE = {program: inspect.getsource(program) for program in (start_program, probe_program)}
+
 # Exit codes with which systemd reports that it could not prepare a process, systemd.exec(5).
 _NOT_PREPARED = range(200, 246)
 
@@ -145,8 +148,8 @@ def _write(instance: Instance, directory: str) -> str:
         **{option: instance[option] for option in ("directory", "pool", "writable_paths")},
     }
     texts = {
-        f"{programs}/{_file(start_program)}": (inspect.getsource(start_program), 0o644),
-        f"{programs}/{WATCHDOG}.py": (inspect.getsource(probe_program), 0o644),
+        f"{programs}/{_file(start_program)}": (_SOURCE[start_program], 0o644),
+        f"{programs}/{WATCHDOG}.py": (_SOURCE[probe_program], 0o644),
         f"{programs}/request.json": (json.dumps(request), 0o644),
         f"{directory}/environment": (
             systemd_unit.environment(instance).replace(program_directory(instance["name"]), programs),
