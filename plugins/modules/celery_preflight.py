@@ -59,7 +59,6 @@ stale_workers:
 """
 
 import signal
-import sys
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
@@ -87,7 +86,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))  # so that the probe removes its files
+        signal.signal(number, signal.default_int_handler)  # an exception, so that the probe removes its files
     try:
         instances = [complete(instance) for instance in module.params["instances"]]
     except ValueError as error:

@@ -136,7 +136,7 @@ def _passwords(name: str, value: Any) -> Iterator[str]:
         for key, inner in value.items():
             yield from _passwords(f"{name}.{key}", inner)
     elif isinstance(value, list):
-        if any(True for inner in value for _ in _passwords(name, inner)):
+        if any(any(_passwords(name, inner)) for inner in value):
             yield name
     elif value not in (None, "", True, False) and (
         says_secret(name.rpartition(".")[2]) or assigned_secrets(str(value))

@@ -65,7 +65,7 @@ def without_secrets(text: str, instances: Iterable[Instance]) -> str:
         if any(start <= run.start() and run.end() <= end for start, end in shown):
             hidden[run.start() : run.end()] = bytes(run.end() - run.start())
     pieces = groupby(zip(text, hidden), key=lambda each: each[1])
-    return "".join(HIDDEN if secret else "".join(letter for letter, _ in piece) for secret, piece in pieces)
+    return "".join(HIDDEN if secret else "".join(letter for letter, _secret in piece) for secret, piece in pieces)
 
 
 def secrets_in(environment: Mapping[str, Any]) -> Iterator[str]:

@@ -20,10 +20,11 @@ MOST = 2**24  # bytes
 
 Names = Mapping[str, str]
 Fields = Mapping[str, Callable[[Any], bool]]  # whether a value is one that we write
-NONE: Names = {}
 
 
-def read(path: Path, fields: Fields, without: str, required: bool = False, former: Names = NONE) -> dict[str, Any]:
+def read(
+    path: Path, fields: Fields, without: str, required: bool = False, former: Names | None = None
+) -> dict[str, Any]:
     """Its fields; empty if there is no such file. Raises PlanError if it is not as we write it.
 
     without: what happens if the file is not there.
@@ -39,7 +40,7 @@ def read(path: Path, fields: Fields, without: str, required: bool = False, forme
         wrong = f"is damaged: {error}"
     else:
         if isinstance(stored, dict):
-            stored = {former.get(name, name): value for name, value in stored.items()}
+            stored = {(former or {}).get(name, name): value for name, value in stored.items()}
             wrong = next(_mistakes(stored, fields, required), "")
         else:
             wrong = f"is damaged: it is {stored!r}"

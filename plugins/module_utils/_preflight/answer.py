@@ -56,11 +56,11 @@ def _checked(text: str, instance: Instance) -> Answer:
     return answer
 
 
-def _is_text(value: Any, _: Instance) -> bool:
+def _is_text(value: Any, _instance: Instance) -> bool:
     return isinstance(value, str)
 
 
-def _is_switch(value: Any, _: Instance) -> bool:
+def _is_switch(value: Any, _instance: Instance) -> bool:
     return isinstance(value, bool)
 
 
@@ -92,7 +92,7 @@ def _is_roots(value: Any, instance: Instance) -> bool:
     )
 
 
-def _is_transport(value: Any, _: Instance) -> bool:
+def _is_transport(value: Any, _instance: Instance) -> bool:
     return value is None or (isinstance(value, str) and bool(re.fullmatch(r"[a-z0-9_]{1,40}", value)))
 
 
@@ -104,7 +104,7 @@ def _is_settings(value: Any, instance: Instance) -> bool:
     )
 
 
-def _is_footprint(value: Any, _: Instance) -> bool:
+def _is_footprint(value: Any, _instance: Instance) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(_is_number(size, _MOST_MEMORY) for size in value)
 
 
