@@ -76,8 +76,8 @@ def rolled_out(servers, rollout, wait_for):
 def failed(servers, rollout, rolled_out):
     """A rollout that can't succeed, and the workers' runs before and after it on each host."""
     before = {server.name: runs(server) for server in servers}
-    # The preflight can't know that this sandbox leaves Celery no network.
-    broken = {"sandbox": {"RestrictAddressFamilies": ["AF_UNIX"]}, "start_timeout": "3s", "stale_workers_timeout": "0s"}
+    # The preflight can't know this, as it ends the worker before.
+    broken = {"environment": {"SHOP_REFUSES": 1}}
     run = rollout(SITE, *options(first={**broken, "start_limit_interval": "10s"}, second={"concurrency": 3}))
     return run, before, {server.name: runs(server) for server in servers}
 

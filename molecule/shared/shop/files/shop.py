@@ -25,6 +25,13 @@ if "SHOP_MAPS" in os.environ:
     mapped.write(bytes(len(mapped)))
 
 
+@signals.worker_init.connect
+def refuse(**kwargs):
+    """A release that can be imported, but does not start."""
+    if "SHOP_REFUSES" in os.environ:
+        os._exit(3)
+
+
 @signals.worker_ready.connect
 def fall_over(**kwargs):
     """A release that starts and then exits."""
