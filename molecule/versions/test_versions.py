@@ -38,8 +38,6 @@ def test_each_worker_is_ready_and_takes_tasks(server, workers):
 def test_each_worker_finishes_its_task_when_restarted(server, workers, runs):
     before = runs(*workers)
     server.hold("held-", *workers)
-    # Under gevent, Celery acknowledges a message up to 2 s after it has begun with the task (docs/restart.md).
-    server.wait_for(lambda: server.check_output("redis-cli -p 6380 hlen unacked") == "0", "all to be acknowledged")
     server.check_output("systemctl restart --no-block " + " ".join(workers))
     stopping = {"ActiveState": "deactivating"}
     server.wait_for(lambda: all(server.show(worker, *stopping) == stopping for worker in workers), "all to be stopping")
@@ -47,7 +45,10 @@ def test_each_worker_finishes_its_task_when_restarted(server, workers, runs):
     server.release(*held)
     for worker in workers:
         server.next_run(worker, before[worker])
-    assert server.done(*held)
+    # Under gevent, these may acknowledge a message too late, and the next worker executes it once more (docs/restart.md).
+    late = {"held-celery-5.3-gevent", "held-celery-5.4-gevent"}
+    assert server.done(*set(held) - late)
+    assert all(map(server.times, held))
     server.serve(*workers)
 
 
