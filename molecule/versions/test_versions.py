@@ -45,7 +45,7 @@ def test_each_worker_finishes_its_task_when_restarted(server, workers, runs):
     server.release(*held)
     for worker in workers:
         server.next_run(worker, before[worker])
-    # Under gevent, these may acknowledge a message too late, and the next worker executes it once more (docs/restart.md).
+    # Under gevent, these may acknowledge too late, so that the next worker executes it once more (docs/restart.md).
     late = {"held-celery-5.3-gevent", "held-celery-5.4-gevent"}
     assert server.done(*set(held) - late)
     assert all(map(server.times, held))
