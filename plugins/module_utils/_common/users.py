@@ -9,7 +9,6 @@ import grp
 import os
 import pwd
 from dataclasses import dataclass
-from typing import Any
 
 NO_GROUP = 65534  # nogroup, as systemd and the kernel have it
 
@@ -70,17 +69,6 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
-
-
-def child_of(identity: Identity) -> dict[str, Any]:
-    """Arguments for subprocess with which a child of root's becomes this user for good, before it executes anything.
-
-    It runs in a session of its own, so that it can't type into root's terminal. If we are not root, it stays our user.
-    """
-    session: dict[str, Any] = {"start_new_session": True}
-    if os.geteuid() != 0:
-        return session
-    return {**session, "user": identity.uid, "group": identity.gid, "extra_groups": identity.groups}
 
 
 def become(identity: Identity) -> None:
