@@ -230,6 +230,17 @@ def show(server):
     return server.show
 
 
+@pytest.fixture(scope="module")
+def sqlite(host):
+    """Executes SQL in a database, by default as root and read-only. Like any client, it waits while others write."""
+
+    def run(database, sql, user=None):
+        shell = f"runuser --user {user} -- sqlite3" if user else "sqlite3 -readonly"
+        return host.check_output(f"{shell} -cmd '.timeout 30000' %s %s", str(database), sql)
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def servers():
     """All hosts of the scenario, for faults that occur on all of them at the same time."""

@@ -5,4 +5,4 @@ find /etc /usr/local /var/lib/evenkeel /var/spool/cron /opt -type f \
 ps -eo pid,user:20,args | grep '[c]elery' | sort
 cat /proc/sys/vm/swappiness
 grep /mnt/swap/"$(hostname)" /proc/swaps
-for database in /opt/slideshow/data/*.db; do sqlite3 -readonly "$database" .dump; done
+for database in /opt/slideshow/data/*.db; do sqlite3 -readonly -cmd '.timeout 30000' "$database" .dump; done

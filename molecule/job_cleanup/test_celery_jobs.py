@@ -24,8 +24,8 @@ CREATE_WORK = "CREATE TABLE work (id INTEGER PRIMARY KEY, status, updated_at, tr
 
 
 @pytest.fixture
-def sql(server):
-    return lambda query: server.check_output("runuser -u shop -- sqlite3 %s %s", DATABASE, query)
+def sql(sqlite):
+    return lambda query: sqlite(DATABASE, query, user="shop")
 
 
 @pytest.fixture
@@ -178,12 +178,12 @@ def test_a_job_whose_task_cannot_be_sent_stays_stuck_for_the_next_run(server, st
     done_once("unsent-1", "unsent-2")
 
 
-def test_an_application_under_load_loses_no_job_and_gets_no_error(server):
+def test_an_application_under_load_loses_no_job_and_gets_no_error(server, sqlite):
     """The script runs again and again, beside itself, while workers take jobs and leave every third one stuck."""
     work = {"name": "work", "path": "/srv/app/work.db", "table": "work", "attempts_column": "tries", "busy_timeout": 60}
     config = json.dumps({"databases": [work]})
     server.check_output("echo %s > /srv/app/work.json", config)
-    server.check_output("runuser -u app -- sqlite3 /srv/app/work.db %s", CREATE_WORK)
+    sqlite("/srv/app/work.db", CREATE_WORK, user="app")
     clean = f"until test -e /srv/app/stop; do {SCRIPT} --quiet --config /srv/app/work.json || exit; sleep 0.2; done"
     result = server.check_output(
         "runuser -u app -- sh -c %s & first=$!; runuser -u app -- sh -c %s & second=$!;"

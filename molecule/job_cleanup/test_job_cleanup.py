@@ -10,13 +10,9 @@ RECORDS = "/var/lib/evenkeel/job_cleanup/app"
 
 
 @pytest.fixture
-def sql(host):
-    """Runs a query as the application's user."""
-
-    def run(database, query):
-        return host.check_output("runuser -u app -- sqlite3 -cmd '.timeout 30000' /srv/app/%s.db %s", database, query)
-
-    return run
+def sql(sqlite):
+    """Executes SQL as the application's user."""
+    return lambda database, query: sqlite(f"/srv/app/{database}.db", query, user="app")
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ def test_check_mode_touches_nothing(host):
     assert difference.rc == 0, difference.stdout
 
 
-def test_the_server_is_in_its_original_state(host, show):
+def test_the_server_is_in_its_original_state(sqlite, show):
     unit = show("celery-worker", "ActiveState", "User", "MemoryMax", "Type")
     assert unit == {"ActiveState": "active", "User": "root", "MemoryMax": "infinity", "Type": "simple"}
     for database, table, count in STUCK:
         query = f"SELECT count(*) FROM {table} WHERE status = 'processing'"
-        assert host.check_output("sqlite3 /opt/slideshow/data/%s.db %s", database, query) == str(count)
+        assert sqlite(f"/opt/slideshow/data/{database}.db", query) == str(count)
 
 
 def test_the_report_counts_stale_workers_and_works_without_the_image_api(host, wait_for):

@@ -13,15 +13,16 @@ if test "$v1"; then echo 0 > "/sys/fs/cgroup/memory$v1/memory.swappiness"
 else echo max > "/sys/fs/cgroup$v2/memory.high" && echo 0 > "/sys/fs/cgroup$v2/memory.swap.max"; fi
 """
 DATA = "/opt/slideshow/data"
+JOBS = f"{DATA}/jobs.db"
 
 
 @pytest.fixture
-def count(host):
+def count(sqlite):
     """The number of rows of a table with a status."""
 
     def run(database, table, status):
         query = f"SELECT count(*) FROM {table} WHERE status = '{status}'"
-        return int(host.check_output("sqlite3 -readonly %s/%s.db %s", DATA, database, query))
+        return int(sqlite(f"{DATA}/{database}.db", query))
 
     return run
 
@@ -105,23 +106,22 @@ def test_jobs_are_made_with_many_calls_at_once_and_none_is_refused(host, wait_fo
     assert stats["served"] == 34
 
 
-def test_the_stuck_jobs_are_cleaned_up(host, count):
+def test_the_stuck_jobs_are_cleaned_up(sqlite, count):
     gone = "SELECT count(*) FROM jobs WHERE id LIKE '77cfa3cd%' OR id LIKE 'b49d06f6%'"
-    assert host.check_output("sqlite3 -readonly %s/jobs.db %s", DATA, gone) == "0"
+    assert sqlite(JOBS, gone) == "0"
     for database, table in (("jobs", "jobs"), ("batch_processing", "batches"), ("batch_processing", "links")):
         assert count(database, table, "processing") == 0
 
 
-def test_cron_resets_a_stuck_job_and_it_is_completed(host, wait_for):
-    host.check_output(
-        "sudo -u slideshow sqlite3 %s/jobs.db %s",
-        DATA,
+def test_cron_resets_a_stuck_job_and_it_is_completed(host, sqlite, wait_for):
+    sqlite(
+        JOBS,
         "INSERT INTO jobs (id, status, images, created_at, updated_at)"
         " VALUES ('stuck-for-cron', 'processing', 1, datetime('now', '-2 hours'), datetime('now', '-2 hours'))",
+        user="slideshow",
     )
     status = "SELECT status FROM jobs WHERE id = 'stuck-for-cron'"
-    query = ("sqlite3 -readonly %s/jobs.db %s", DATA, status)
-    wait_for(lambda: host.check_output(*query) == "completed", "cron to put the job back")
+    wait_for(lambda: sqlite(JOBS, status) == "completed", "cron to put the job back")
     owners = host.check_output("stat --format %%U %s/*.db*", DATA)
     assert set(owners.split()) == {"slideshow"}
 

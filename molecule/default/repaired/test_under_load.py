@@ -50,7 +50,13 @@ def cleaners(ansible_playbook, tmp_path):
         stop()
 
 
-def test_no_job_is_lost_and_none_is_done_twice(server, cleaners, wait_for):
+@pytest.fixture
+def jobs_with(sqlite):
+    """The ids of the jobs with a status."""
+    return lambda status: set(sqlite(DATABASE, f"SELECT id FROM jobs WHERE status = '{status}'").split())
+
+
+def test_no_job_is_lost_and_none_is_done_twice(server, cleaners, jobs_with, wait_for):
     begun = server.now()
     server.check_output("curl --silent --fail --request POST 'http://127.0.0.1:8089/reset?rpm=6000&scale=1'")
     orders = server.host.file("/etc/evenkeel/job_cleanup.json")
@@ -59,11 +65,11 @@ def test_no_job_is_lost_and_none_is_done_twice(server, cleaners, wait_for):
     with ThreadPoolExecutor() as pool:
         posting = pool.submit(server.check_output, POST)
         try:
-            killed = [_kill(server, wait_for) for _ in range(KILLS)]
+            killed = [_kill(server, jobs_with, wait_for) for _ in range(KILLS)]
         finally:
             server.check_output("touch %s", ENOUGH)
         jobs = {json.loads(line)["id"] for line in posting.result().splitlines()}
-    wait_for(lambda: not jobs - _jobs(server, "completed"), "all jobs to be done")
+    wait_for(lambda: not jobs - jobs_with("completed"), "all jobs to be done")
     cleaners()
 
     put_back = server.check_output("python3 -B -c %s %s", PUT_BACK, str(begun)).split()
@@ -77,16 +83,11 @@ def test_no_job_is_lost_and_none_is_done_twice(server, cleaners, wait_for):
     assert "is still running" not in _journal(server, begun, CRON)
 
 
-def _kill(server, wait_for):
+def _kill(server, jobs_with, wait_for):
     """The id of the job whose worker was killed, after it was reset."""
     killed = server.check_output("timeout 300 sh -c %s", KILL).strip()
-    wait_for(lambda: killed not in _jobs(server, "processing"), "the job to be reset")
+    wait_for(lambda: killed not in jobs_with("processing"), "the job to be reset")
     return killed
-
-
-def _jobs(server, status):
-    query = f"SELECT id FROM jobs WHERE status = '{status}'"
-    return set(server.check_output("sqlite3 -readonly -cmd '.timeout 5000' %s %s", DATABASE, query).split())
 
 
 def _journal(server, since, who="--unit=celery-worker --unit=slideshow-web"):
