@@ -1,6 +1,7 @@
-"""A demonstration: an example's broken server in a container, before and after site.yml.
+"""A demonstration: an example's broken servers in containers, before and after site.yml.
 
-demo.py EXAMPLE: a directory below examples/ with a demo.yml, which contains the rest.
+demo.py EXAMPLE: a directory below examples/ with a demo.yml, which contains the rest. Where the inventory has several
+hosts, its `host` is the one on which work is sent and the report is made.
 """
 
 import json
@@ -36,7 +37,7 @@ def main(example: str) -> None:
         demos = ", ".join(sorted(path.parent.name for path in Path("examples").glob("*/demo.yml")))
         sys.exit(f"There is no {directory}/demo.yml. Examples with a demo: {demos}.")
     demo = yaml.safe_load((directory / "demo.yml").read_text())
-    inventory, server = demo["inventory"], server_of(demo["inventory"])
+    inventory, server = demo["inventory"], server_of(demo["inventory"], demo.get("host"))
 
     clean.remove_containers("evenkeel=demo")
     show(1, "Start a small server: a container with Debian 12, systemd and Redis")
@@ -54,13 +55,14 @@ def main(example: str) -> None:
     print(NEXT.format(example=example, inventory=inventory, server=server, unit=demo["unit"]))
 
 
-def server_of(inventory: str) -> str:
-    """The container that is the inventory's host."""
+def server_of(inventory: str, host: str | None) -> str:
+    """The container that is this host of the inventory; the only one if none is named."""
     listing = subprocess.run(
         ["ansible-inventory", "--inventory", inventory, "--list"], stdout=subprocess.PIPE, check=True
     ).stdout
-    (host,) = json.loads(listing)["_meta"]["hostvars"].values()
-    return host["ansible_host"]
+    hosts = json.loads(listing)["_meta"]["hostvars"]
+    (server,) = [hosts[host]] if host else hosts.values()
+    return server["ansible_host"]
 
 
 def show(step: int, what: str) -> None:
