@@ -230,7 +230,7 @@ options:
         type: dict
       scheduler:
         description:
-          - The class of the scheduler, Celery's C(beat_scheduler), such as V(django_celery_beat.schedulers:DatabaseScheduler).
+          - The class of the scheduler, Celery's C(beat_scheduler), for example V(django_celery_beat.schedulers:DatabaseScheduler).
             Empty for the application's own setting.
           - Only for a beat.
         type: str

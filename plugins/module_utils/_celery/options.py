@@ -266,7 +266,7 @@ BEAT = (
     Option(
         "scheduler",
         "str",
-        "The class of the scheduler, Celery's C(beat_scheduler), such as"
+        "The class of the scheduler, Celery's C(beat_scheduler), for example"
         " V(django_celery_beat.schedulers:DatabaseScheduler). Empty for the application's own setting.",
         "",
     ),

@@ -265,7 +265,7 @@ class Guard:
                 continue
             present = maybe_make_aware(entry.default_now())
             if maybe_make_aware(last) - present > timedelta(seconds=CLOCK):
-                logger.warning("%s was last sent at %s, which is in the future: it counts as sent now", entry.name, last)
+                logger.warning("%s was last sent at %s, a time to come: it counts as sent now", entry.name, last)
                 entry.last_run_at = present if last.tzinfo else present.replace(tzinfo=None)
                 if hasattr(entry, "model"):
                     entry.model.last_run_at = entry.last_run_at
