@@ -142,6 +142,14 @@ def unknown(directives: list[str]) -> list[str]:
     return re.findall("Unknown key (?:name )?'([^']*)' in section", complaints)
 
 
+def clock_is_synchronized() -> bool:
+    """Also if that can't be found out, as in some containers."""
+    try:
+        return run("timedatectl", "show", "--property=NTPSynchronized", "--value").strip() != "no"
+    except SystemdError:
+        return True
+
+
 def journal(invocations: Iterable[str], lines: int = 20) -> str:
     """The journal's last lines of one run of each unit, printable: its own output, and systemd's messages about it."""
     ids = [each for each in invocations if each]
