@@ -1,6 +1,5 @@
 """PeakOps at work: what its document promises, videos that run out of memory, stuck uploads, and the way back."""
 
-import json
 import re
 from pathlib import Path
 
