@@ -65,8 +65,9 @@ def wait_for_fixture():
 
 
 def _run_playbook(playbook, *options, callback):
+    inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent  # with what the scenario has linked into it
     return subprocess.run(
-        ["ansible-playbook", f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}", PROJECT / playbook, *options],
+        ["ansible-playbook", f"--inventory={inventory}", PROJECT / playbook, *options],
         env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": callback, "ANSIBLE_FORCE_COLOR": "0"},
         capture_output=True,
         text=True,

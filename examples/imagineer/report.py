@@ -14,7 +14,8 @@ from pathlib import Path
 QUEUES = ("default", "training", "scraping", "labeling")
 ENVIRONMENT = "set -a; . /etc/imagineer/api.env; cd /opt/imagineer;"
 CELERY = f"{ENVIRONMENT} venv/bin/celery -A server.celery_app.celery"
-REDIS = f"{ENVIRONMENT} redis-cli -u $CELERY_BROKER_URL"
+# redis-cli has no address without a user's name. redis://:PASSWORD@…
+REDIS = f"{ENVIRONMENT} after=${{CELERY_BROKER_URL#*://:}} REDISCLI_AUTH=${{after%%@*}} redis-cli"
 
 
 def collect():

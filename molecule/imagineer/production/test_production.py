@@ -9,7 +9,7 @@ import pytest
 pytestmark = pytest.mark.xdist_group("both servers")
 GIB = 1 << 30
 SERVICES = {"default": (2, GIB // 2), "scraping": (2, 2 * GIB), "labeling": (4, GIB)}
-BEAT = "imagineer-beat"
+BEAT, PASSWORD = "imagineer-beat", "only-for-the-demo"
 SCHEDULE = "/var/lib/evenkeel/beat/imagineer-beat/schedule.pickle"
 # As if the disk had last been looked at two days ago.
 MISS = """
@@ -94,7 +94,7 @@ def test_redis_listens_only_inside_and_only_to_those_who_know_the_password(servi
     assert "NOAUTH" in training.check_output("redis-cli -h redis.internal ping")
     for server in (services, training):
         units = server.check_output("systemctl list-units --plain --no-legend 'imagineer-*' | cut -d ' ' -f 1").split()
-        assert "only-for-the-demo" not in server.check_output(f"systemctl show {' '.join(units)}; ps -ef")
+        assert PASSWORD not in server.check_output(f"systemctl show {' '.join(units)}; ps -ef")
 
 
 def test_a_gallery_is_scraped_labeled_and_trained_on_the_other_server(kites, train, training):
@@ -123,10 +123,7 @@ def test_a_model_that_is_too_large_costs_only_its_training(train, api, training,
     train("completed", "--steps=1")
     assert training.run_of("imagineer-training") == before
     # The document's purge: nobody else would say that it has failed.
-    hours = (
-        f"redis-cli -u $(sed -n 's/CELERY_BROKER_URL=//p' /etc/imagineer/api.env) hset imagineer:run:{run} updated 1"
-    )
-    services.check_output(hours)
+    services.check_output("REDISCLI_AUTH=%s redis-cli hset imagineer:run:%s updated 1", PASSWORD, run)
     assert api("call", "maintenance.purge_stale_training")["abandoned"] == 1
     assert api("run", run)["status"] == "failed"
 
@@ -160,12 +157,9 @@ def test_check_mode_shows_the_schedule_and_changes_nothing(services, rollout):
 
 
 def test_the_documents_own_units_are_restored_and_run(services, training, rollout):
-    run = rollout("playbooks/rollback.yml", "-e", "celery_worker_rollback_to=original")
+    run = rollout("molecule/imagineer/original.yml")
     assert run.returncode == 0, run.stdout
+    assert services.show(BEAT, "LoadState") == {"LoadState": "not-found"}
     for server, unit in ((training, "imagineer-training"), (services, "imagineer-labeling")):
-        assert "--loglevel=INFO" in server.host.file(f"/etc/systemd/system/{unit}.service").content_string
-        assert server.show(unit, "ActiveState", "Type", "User") == {
-            "ActiveState": "active",
-            "Type": "simple",
-            "User": "",
-        }
+        assert "Type=simple\nEnvironment=" in server.host.file(f"/etc/systemd/system/{unit}.service").content_string
+        assert server.show(unit, "ActiveState", "User") == {"ActiveState": "active", "User": ""}
