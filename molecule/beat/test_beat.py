@@ -85,9 +85,7 @@ def test_a_beat_waits_for_its_database(server, wait_for):
         server.check_output("systemctl start --no-block database")
         wait_for(lambda: "can't be reached" in server.show("database", "StatusText")["StatusText"], "the wait")
     finally:
-        server.check_output(
-            "rm -f /opt/shop/data/database.sqlite3 && mv /opt/shop/data/moved /opt/shop/data/database.sqlite3"
-        )
+        server.check_output("rm -f /opt/shop/data/database.sqlite3 && mv /opt/shop/data/moved /opt/shop/data/database.sqlite3")
     wait_for(lambda: server.run_of("database").state == "active", "the database's beat")
 
 

@@ -51,20 +51,7 @@ run("systemctl", "stop", *STOPPED)
 run("systemctl", "kill", "--signal=STOP", "broker@6382")
 run("systemctl", "start", "--no-block", "broker-absent")
 change_stored("damaged", "sh", "-c", 'head -c 500 /dev/urandom > "$0"')
-change_stored(
-    "ahead",
-    "runuser",
-    "-u",
-    "shop",
-    "--",
-    "env",
-    "-C",
-    "/opt/shop",
-    "BROKER=x",
-    "QUEUE=x",
-    "venv/bin/python",
-    "set_back.py",
-)
+change_stored("ahead", "runuser", "-u", "shop", "--", "env", "-C", "/opt/shop", "BROKER=x", "QUEUE=x", "venv/bin/python", "set_back.py")
 run("systemctl", "kill", "--signal=USR1", "proxy@7001")
 half_open = time.time()
 wait_until(minute - 2)
