@@ -1,22 +1,21 @@
 import time
-from datetime import timedelta
 
 from django.core.management.base import BaseCommand
 from django.db.models import Count
-from django.utils import timezone
 
 from uploads.models import Status, Upload
 
 
 class Command(BaseCommand):
-    help = "Waits until no new upload is PENDING or PROCESSING, and prints the progress."
+    help = "Waits until no upload from this one on is PENDING or PROCESSING, and prints the progress."
 
     def add_arguments(self, parser):
+        parser.add_argument("first", type=int, help="the first upload that is waited for")
         parser.add_argument("seconds", type=float, help="how long at most")
 
-    def handle(self, *, seconds, **options):
+    def handle(self, *, first, seconds, **options):
         until, printed = time.monotonic() + seconds, ""
-        new = Upload.objects.filter(created_at__gt=timezone.now() - timedelta(minutes=10))
+        new = Upload.objects.filter(pk__gte=first)
         while True:
             count = dict(new.values_list("status").annotate(Count("pk")).order_by())
             progress = ", ".join(f"{count.get(status, 0)} {status}" for status in Status.values)
