@@ -24,7 +24,7 @@ def collect():
     runs = output(f"{REDIS} --scan --pattern 'imagineer:run:*'").split()
     statuses = [output(f"{REDIS} hget {run} status") for run in runs]
     return {
-        "Workers' nodes": ", ".join(sorted(nodes)) or "none",
+        "Workers that answer by name": str(len(nodes)),
         "Services run as": ", ".join(sorted({show(unit, "User") or "root" for unit in units})),
         "Their memory limits": ", ".join(size(show(unit, "MemoryMax")) for unit in units),
         "Beat": beat(),
