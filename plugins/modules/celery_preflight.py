@@ -25,6 +25,7 @@ author:
 extends_documentation_fragment:
   - evenkeel.celery.workers
   - evenkeel.celery.workers.memory
+  - evenkeel.celery.project
 options:
   stale_workers:
     description: The text of C(stale_workers.py), which finds stale workers. If it is not set, they are not looked for.
@@ -72,15 +73,18 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT, project_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import plan, projects
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import host, stale_workers
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import deployed
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "instances": for_modules(WORKER).argument(),
-            **argument_spec(MEMORY),
+            **argument_spec((*MEMORY, *PROJECT)),
             "stale_workers": {"type": "str"},
         },
         supports_check_mode=True,
@@ -91,7 +95,7 @@ def main() -> None:
         instances = [complete(instance) for instance in module.params["instances"]]
     except ValueError as error:
         module.fail_json(msg=str(error))
-    wrong, doubtful = list(errors(instances)), []
+    wrong, doubtful = [*errors(instances), *project_errors(module.params["project"])], []
     try:
         reserved = parse_size(module.params["memory_reserved"])
     except ValueError as error:
@@ -99,9 +103,13 @@ def main() -> None:
     if not wrong:
         try:
             wrong, doubtful = host.look(instances)
-        except (systemd.SystemdError, OSError) as error:
+            play = projects.play("worker", module.params, instances)
+            services = projects.there(deployed)
+        except (systemd.SystemdError, plan.PlanError, OSError) as error:
             module.fail_json(msg=f"The host could not be checked: {shown(str(error), instances)}", errors=[])
-        over = memory_budget(instances, reserved, host.total_memory())
+        wrong += projects.clashes(play, services)
+        doubtful += projects.left_alone(play, services)
+        over = memory_budget(instances, reserved, host.total_memory(), projects.memory_of_others(play, services))
         if over and not module.params["memory_overcommit"]:
             wrong.append(f"{over}\nLower memory_max, or set celery_worker_memory_overcommit to true.")
     wrong = [shown(error, instances) for error in wrong]

@@ -10,6 +10,7 @@ import markup
 import yaml_text
 from module_utils._celery.options import MEMORY, WORKER, for_modules
 from module_utils._common.options import Option
+from module_utils._common.project import PROJECT
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._stuck_jobs.option_table import DATABASES
 from module_utils._swap.options import SWAP
@@ -27,6 +28,7 @@ FRAGMENTS = {
         "plugins/module_utils/_celery/options.py",
         {"DOCUMENTATION": (for_modules(WORKER),), "MEMORY": MEMORY},
     ),
+    "project": ("plugins/module_utils/_common/project.py", {"DOCUMENTATION": PROJECT}),
     "databases": ("plugins/module_utils/_stuck_jobs/option_table.py", {"DOCUMENTATION": (DATABASES,)}),
     "job_cleanup": (
         "plugins/module_utils/_job_cleanup/options.py",

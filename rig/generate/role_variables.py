@@ -8,6 +8,7 @@ import markup
 from for_people import code, table
 from module_utils._celery.options import MEMORY, SANDBOX, WORKER
 from module_utils._common.options import Option
+from module_utils._common.project import PROJECT
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._stuck_jobs.option_table import DATABASE
 from module_utils._swap.options import SWAP
@@ -54,12 +55,14 @@ def prefixed(prefix: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
     )
 
 
+# The same for all roles.
+PROJECT_VARIABLES = prefixed("evenkeel_", PROJECT)
 CELERY_WORKER = (
     Option(
         "celery_worker_state",
         "str",
-        "V(present) runs the workers of O(celery_worker_instances) and removes the others that this role deployed."
-        " V(absent) removes all that it deployed.",
+        "V(present) runs the workers of O(celery_worker_instances) and removes the project's others. V(absent) removes"
+        " all of the project.",
         "present",
         choices=("present", "absent"),
     ),
@@ -93,6 +96,7 @@ CELERY_WORKER = (
         choices=("previous", "original"),
     ),
     *prefixed("celery_worker_", MEMORY),
+    *PROJECT_VARIABLES,
 )
 SWAP_VARIABLES = tuple(
     replace(option, default=10) if option.name == "swap_swappiness" else option for option in prefixed("swap_", SWAP)
@@ -133,6 +137,7 @@ JOB_CLEANUP = (
         ),
     ),
     *prefixed("job_cleanup_", (*CRON_OPTIONS, *SCRIPT_OPTIONS[1:])),
+    *PROJECT_VARIABLES,
 )
 ROLES = (
     Role(

@@ -22,6 +22,7 @@ from workers import PROGRAMS, worker
 BY_HAND = "[Service]\nExecStart=/usr/bin/celery -A shop worker\n"
 WORKER = KINDS["worker"]
 STAY_UP = {"w": 0.01}
+OWNER = store.Owner("worker", "shop")
 FIRST, SECOND = {"concurrency": 1}, {"concurrency": 2}
 BAD, FALLING = {"description": "does not start"}, {"description": "starts and crashes"}
 
@@ -120,7 +121,7 @@ def find(*names):
 
 
 def carry_out(changes, found, warn=print):
-    apply.carry_out(changes, found, WORKER.name, warn)
+    apply.carry_out(changes, found, OWNER, warn)
 
 
 def plan(options):
@@ -194,7 +195,7 @@ def test_the_store_of_an_earlier_version_is_taken_over(host):
     former = {"deployed": store.recall("w").current, "previous": None, "trying": None, "went_back": False}
     state.write_text(json.dumps(former))
     assert plan(FIRST) == []
-    assert store.known() == {"w": "worker"}
+    assert store.known() == {"w": store.Owner("worker", "")}
     with apply.only_one_run():
         assert plan(FIRST) == []
     assert not store.FORMER_STORE.exists()

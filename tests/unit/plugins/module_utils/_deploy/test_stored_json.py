@@ -78,6 +78,6 @@ def test_whatever_it_contains_is_read_or_refused(directory, content):
 def test_what_we_write_is_read(directory):
     write(directory, "state.json", WHOLE)
     assert store.recall("w") == State(current=GENERATION)
-    assert store.known() == {"w": "worker"}
+    assert store.known() == {"w": store.Owner("worker", "")}
     write(directory, "original.json", ORIGINAL)
     assert store.read_original("w").file.content == b"x"
