@@ -143,6 +143,31 @@ def test_cron_runs_it_as_the_owner_and_logs_to_the_journal(host, sql, stick, wai
     wait_for(lambda: " in jobs reset to pending" in host.check_output(journal), "its message in the journal")
 
 
+def test_another_project_cleans_up_its_own_database_and_leaves_no_trace(host, ansible_playbook, sql, stick, wait_for):
+    mine = "sha256sum /etc/evenkeel/job_cleanup.json /etc/cron.d/evenkeel-job-cleanup"
+    before = host.check_output(mine)
+    sql("photos", "CREATE TABLE photos (id TEXT PRIMARY KEY, status TEXT, updated_at TEXT)")
+    sql("photos", "INSERT INTO photos VALUES ('dead0006', 'processing', datetime('now', '-1 hour'))")
+    databases = [{"name": "photos", "path": "/srv/app/photos.db", "table": "photos"}]
+    album = {"evenkeel_project": "album", "job_cleanup_databases": databases, "job_cleanup_once": []}
+    ansible_playbook(PLAYBOOK, "--extra-vars", json.dumps(album))
+    assert host.check_output(mine) == before
+    which = host.run("%s --dry-run", SCRIPT)
+    assert (which.rc, which.stdout) == (1, "")
+    assert "/etc/evenkeel/job_cleanup.album.json, /etc/evenkeel/job_cleanup.json" in which.stderr
+
+    # Cron starts both in the same minute.
+    stick("dead0006")
+    status = "SELECT status FROM {} WHERE id = 'dead0006'"
+    for database in ("jobs", "photos"):
+        wait_for(lambda name=database: sql(name, status.format(name)) == "pending", f"cron to clean up {database}")
+
+    ansible_playbook(PLAYBOOK, "--extra-vars", json.dumps({**album, "job_cleanup_state": "absent"}))
+    assert host.check_output(mine) == before
+    assert not host.run("ls /etc/evenkeel /etc/cron.d | grep album").stdout
+    assert host.run("%s --dry-run --database jobs", SCRIPT).rc in (0, 3, 4)
+
+
 def test_absent_removes_everything_but_the_records(host, ansible_playbook):
     absent = ("--extra-vars", "job_cleanup_state=absent")
     ansible_playbook(PLAYBOOK, *absent)

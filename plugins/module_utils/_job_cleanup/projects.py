@@ -103,8 +103,8 @@ def left_alone(play: Play, configurations: There) -> Iterator[str]:
         names = ", ".join(printable(f"{each.get('name')} ({each.get('path')})") for each in databases)
         yield (
             f"This host cleans up {names} for a play without a project, which may not have been this one, so that is"
-            " left as it is. Set evenkeel_project in each play that deploys to this host. If the databases are this one's,"
-            f" and to be replaced by its list, add {taking_over(str(databases[0].get('name')))}."
+            " left as it is. Set evenkeel_project in each play that deploys to this host. If the databases are this"
+            f" one's, and to be replaced by its list, add {taking_over(str(databases[0].get('name')))}."
         )
 
 
