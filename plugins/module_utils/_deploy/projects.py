@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Callable
 
 from .._common.project import NAME, taking_over
@@ -55,12 +55,14 @@ class Play:
 
     project: its name; empty if it has none.
     take_over: names of services that it owns from now on, whosever they were.
+    together_with: names of its services of other kinds, by which it is recognised, too.
     """
 
     kind: str
     project: str
     applications: Mapping[str, Application]
-    take_over: Collection[str] = field(default=())
+    take_over: Collection[str] = ()
+    together_with: Collection[str] = ()
 
     @property
     def directories(self) -> set[str]:
@@ -72,7 +74,7 @@ def play(kind: str, options: Mapping[str, Any], instances: Iterable[Mapping[str,
     applications = {
         instance["name"]: Application(instance["app"] or "", instance["directory"] or "") for instance in instances
     }
-    return Play(kind, options["project"], applications, options["take_over"])
+    return Play(kind, options["project"], applications, options["take_over"], options["together_with"])
 
 
 def is_named(project: str) -> bool:
@@ -97,7 +99,9 @@ def there(deployed: Callable[[str], Any]) -> dict[str, Service]:
 def clashes(play: Play, services: There) -> Iterator[str]:
     """Why the play can't have services of these names."""
     for name in play.applications:
-        if name in services:
+        if name in play.together_with:
+            yield f"{name}: name '{name}' is that of a service of another kind in this play, too. Choose another name."
+        elif name in services:
             yield from (f"{name}: name {error}" for error in _clash(play, name, services[name]))
 
 
@@ -142,6 +146,7 @@ def _unnamed(play: Play, services: There) -> set[str]:
         for name, service in services.items()
         if not is_named(service.project) and name not in play.take_over  # just this one, without those beside it
         if service.application.directory in play.directories
+        or (name in play.together_with and service.kind != play.kind)
         or (name in play.applications and not any(_clash(play, name, service)))
     }
 

@@ -70,6 +70,13 @@ def test_a_name_of_another_kind_is_refused_even_within_a_project():
     assert projects.owned(play("a", ["x"], x=PHOTOS), services) == set()
 
 
+def test_services_of_other_kinds_tell_whose_a_list_is_but_have_names_of_their_own():
+    services = {**there(w=(ONE, PHOTOS)), "b": Service("beat", ONE, PHOTOS), "c": Service("beat", OTHER, PEAKOPS)}
+    assert projects.owned(Play("beat", "", {}, together_with=["w"]), services) == {"b"}
+    (error,) = projects.clashes(Play("beat", "", {"w": PHOTOS}, together_with=["w"]), {})
+    assert error == "w: name 'w' is that of a service of another kind in this play, too. Choose another name."
+
+
 def test_an_application_that_moved_or_was_renamed_is_the_same():
     for moved in (Application("photos", "/srv/2"), Application("pictures", "/srv/photos"), Application()):
         assert not list(projects.clashes(play(x=moved), there(x=(ONE, PHOTOS))))
