@@ -49,7 +49,10 @@ def defaults(role: Role) -> str:
     for option in role.options:
         text = markup.plain(" ".join(option.sentences))
         comment = textwrap.fill(text, 118, initial_indent="# ", subsequent_indent="# ")
-        variables.append(f"{comment}\n{yaml_text.block({option.name: option.argument()['default']})}")
+        variable = yaml_text.block({option.name: option.argument()["default"]})
+        if not option.name.startswith(role.name):  # one that all roles have
+            variable = variable.rstrip("\n") + " # noqa: var-naming[no-role-prefix]\n"
+        variables.append(f"{comment}\n{variable}")
     return HEADER.format(role.source) + "---\n" + "\n".join(variables)
 
 
