@@ -30,6 +30,11 @@ class Application:
     def __str__(self) -> str:
         return printable(f"{self.app} in {self.directory}")
 
+    @property
+    def known(self) -> bool:
+        """Whether a unit of ours runs it."""
+        return bool(self.app or self.directory)
+
     def differs(self, other: Application) -> bool:
         """Whether it is certainly another one. One that has only moved, or was only renamed, is the same."""
         both = (self.app, other.app), (self.directory, other.directory)
@@ -171,7 +176,7 @@ def left_alone(play: Play, services: There) -> Iterator[str]:
     """A sentence about each service that may be the play's, but need not be."""
     mine = owned(play, services)
     for name, service in sorted(services.items()):
-        if service.kind != play.kind or name in mine or is_named(service.project):
+        if service.kind != play.kind or name in mine or is_named(service.project) or not service.application.known:
             continue
         if not play.project or service.application.directory in play.directories:
             yield (

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 from .._common import files
 from .._common.paths import MARKER, unit_path
 from .._common.quantities import parse_size
+
+_LONGEST = 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,12 @@ class Deployed:
 
 def deployed(name: str) -> Deployed:
     """The service of this name."""
-    unit = files.read(unit_path(name))
-    return read(unit.content.decode(errors="replace")) if unit else Deployed()
+    path = Path(unit_path(name))
+    try:
+        # A link is an original unit, whose file may be anybody's.
+        return Deployed() if path.is_symlink() else read(files.read_start(path, _LONGEST).decode(errors="replace"))
+    except OSError:
+        return Deployed()
 
 
 def read(unit: str) -> Deployed:

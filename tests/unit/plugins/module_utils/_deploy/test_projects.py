@@ -101,6 +101,8 @@ def test_services_that_may_be_the_plays_are_named_with_what_to_do():
     (sentence,) = projects.left_alone(play("a", z=PHOTOS), services)
     assert """-e '{"evenkeel_take_over": ["x"]}'""" in sentence
     assert not list(projects.left_alone(play(x=PHOTOS), services))
+    original = there(x=("", Application()))
+    assert not list(projects.left_alone(play(), original))
 
 
 def test_other_services_memory_limits_count_but_not_those_of_services_that_go():

@@ -1,8 +1,11 @@
 """A unit of ours is read as it was written."""
 
+import os
+
 import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import paths
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets import systemd_unit
-from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import Deployed, read
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import Deployed, deployed, read
 from workers import worker
 
 
@@ -25,3 +28,17 @@ def test_a_unit_that_is_not_ours_or_was_changed_tells_nothing():
     assert read(unit.replace("# Managed by evenkeel.celery", "#")) == Deployed()
     changed = unit.replace("-A shop", '-A "shop').replace("MemoryMax=1G", "MemoryMax=infinity")
     assert read(changed) == Deployed(directory="/srv/shop")
+
+
+def test_a_unit_that_somebody_else_can_replace_tells_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "UNITS", str(tmp_path))
+    unit = tmp_path / "w.service"
+    assert deployed("w") == Deployed()
+    unit.write_text(systemd_unit.unit(worker()))
+    assert deployed("w") == Deployed("shop", "/srv/shop")
+    unit.rename(tmp_path / "theirs")
+    unit.symlink_to("theirs")
+    assert deployed("w") == Deployed()
+    unit.unlink()
+    os.mkfifo(unit)
+    assert deployed("w") == Deployed()
