@@ -9,26 +9,40 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: celery_preflight
-short_description: Check whether Celery workers can run, before anything is touched
+short_description: Check whether Celery workers and beats can run, before anything is touched
 description:
   - Checks users, directories, the Celery command, the application, its broker, the limits and the machine's memory, and
     fails with all errors, each in a sentence. Changes nothing.
-  - Warns of stale workers of the same application and node, and tells what the next start will do with them.
-  - Each worker's own command is started in a transient unit of systemd's, with the user, environment, paths and
-    sandbox of its unit. It ends before it consumes a message. Workers that differ only in names, queues, numbers and
-    memory limits share one such start.
+  - Warns of stale workers and beats of the same application, and tells what the next start will do with them.
+  - Lists what a beat will send, to which queue, and when.
+  - Each service's own command is started in a transient unit of systemd's, with the user, environment, paths and
+    sandbox of its unit. It ends before it consumes or sends a message. Services that differ only in names, queues,
+    numbers and memory limits share one such start.
   - The start may take O(instances[].start_timeout), and 10 s more for the broker. Whatever the application leaves
     running is killed.
 version_added: "0.1.0"
 author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
-  - evenkeel.celery.workers
-  - evenkeel.celery.workers.memory
+  - evenkeel.celery.services
+  - evenkeel.celery.services.memory
 options:
-  stale_workers:
-    description: The text of C(stale_workers.py), which finds stale workers. If it is not set, they are not looked for.
+  kind:
+    description: The kind of the services.
     type: str
+    choices: [worker, beat]
+    default: worker
+  stale_workers:
+    description:
+      - The text of C(stale_workers.py), which finds stale workers and beats. If it is not set, they are not looked for.
+    type: str
+  consumed_queues:
+    description:
+      - The queues from which workers consume. A beat's task that is sent to another queue causes a warning.
+      - If it is empty, the queues are not known, and nothing is said about them.
+    type: list
+    elements: str
+    default: []
 attributes: {}
 seealso:
   - module: evenkeel.celery.celery_services
@@ -47,8 +61,21 @@ errors:
   returned: always
   type: list
   elements: str
+schedule:
+  description: What the beats will send, a line for each entry.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "album-beat: photos: album.tasks.process_photos to queue celery, next at 2026-11-28 02:00 Europe/Berlin,
+      2026-11-28 01:00 UTC"
+new:
+  description: The services that are not deployed on this host yet.
+  returned: success
+  type: list
+  elements: str
 stale_workers:
-  description: Workers of the same application and node that the unit does not manage, and what the next start does.
+  description: Processes of the same application that the unit does not manage, and what the next start does with them.
   returned: success
   type: list
   elements: str
@@ -64,8 +91,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.memory import memory_budget
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import (
+    KINDS,
     MEMORY,
-    WORKER,
     complete,
     for_modules,
 )
@@ -73,45 +100,55 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets im
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import store
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import host, stale_workers
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "instances": for_modules(WORKER).argument(),
+            "kind": {"type": "str", "choices": list(KINDS), "default": "worker"},
+            "instances": for_modules().argument(),
             **argument_spec(MEMORY),
             "stale_workers": {"type": "str"},
+            "consumed_queues": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # an exception, so that the probe removes its files
     try:
-        instances = [complete(instance) for instance in module.params["instances"]]
+        instances = [complete(instance, module.params["kind"]) for instance in module.params["instances"]]
     except ValueError as error:
         module.fail_json(msg=str(error))
-    wrong, doubtful = list(errors(instances)), []
+    wrong, found = list(errors(instances)), host.Findings()
     try:
         reserved = parse_size(module.params["memory_reserved"])
     except ValueError as error:
-        wrong.append(f"celery_worker_memory_reserved {error}.")
+        wrong.append(f"celery_{module.params['kind']}_memory_reserved {error}.")
     if not wrong:
         try:
-            wrong, doubtful = host.look(instances)
+            found = host.look(instances, module.params["consumed_queues"])
+            wrong = found.errors
         except (systemd.SystemdError, OSError) as error:
             module.fail_json(msg=f"The host could not be checked: {shown(str(error), instances)}", errors=[])
         over = memory_budget(instances, reserved, host.total_memory())
         if over and not module.params["memory_overcommit"]:
-            wrong.append(f"{over}\nLower memory_max, or set celery_worker_memory_overcommit to true.")
+            wrong.append(f"{over}\nLower memory_max, or set celery_{module.params['kind']}_memory_overcommit to true.")
     wrong = [shown(error, instances) for error in wrong]
     if wrong:
         module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
     program = module.params["stale_workers"]
     stale = list(stale_workers.report(instances, program)) if program else []
-    for warning in [*warnings(instances), *doubtful, *stale]:
+    for warning in [*warnings(instances), *found.warnings, *stale]:
         module.warn(shown(warning, instances))
-    module.exit_json(changed=False, errors=[], stale_workers=[shown(each, instances) for each in stale])
+    module.exit_json(
+        changed=False,
+        errors=[],
+        new=[instance["name"] for instance in instances if not store.recall(instance["name"]).ours],
+        schedule=[shown(each, instances) for each in found.schedule],
+        stale_workers=[shown(each, instances) for each in stale],
+    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: celery_services
-short_description: Run Celery workers as systemd services
+short_description: Run Celery workers and beats as systemd services
 description:
   - Gives each service a systemd unit, an environment file that only root can read, and its programs, such as the
     watchdog that reports to systemd.
@@ -26,12 +26,12 @@ version_added: "0.2.0"
 author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
-  - evenkeel.celery.workers
+  - evenkeel.celery.services
 options:
   kind:
     description: The kind of the services.
     type: str
-    choices: [worker]
+    choices: [worker, beat]
     default: worker
   state:
     description:
@@ -50,8 +50,8 @@ options:
   programs:
     description:
       - The texts of the programs that services of this kind need, by their file names.
-      - A worker needs C(evenkeel_watchdog.py), which it loads, and C(stale_workers.py), which a unit of its own runs
-        before each start.
+      - A worker needs C(evenkeel_watchdog.py), a beat C(evenkeel_beat.py), which they load. Both need
+        C(stale_workers.py), which a unit of its own runs before each start.
       - Required with O(state=present).
     type: dict
 attributes: {}
@@ -108,9 +108,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.names import name_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import (
-    WORKER,
     Instance,
     complete,
     for_modules,
@@ -126,7 +126,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "kind": {"type": "str", "choices": list(KINDS), "default": "worker"},
-            "instances": for_modules(WORKER).argument(),
+            "instances": for_modules().argument(),
             "state": {"type": "str", "choices": ["present", "absent", "previous", "original"], "default": "present"},
             "restore_original": {"type": "bool", "default": False},
             "programs": {"type": "dict"},
@@ -136,16 +136,16 @@ def main() -> None:
     )
     kind = KINDS[module.params["kind"]]
     try:
-        instances = [complete(instance, kind.options) for instance in module.params["instances"]]
+        instances = [complete(instance, kind.name) for instance in module.params["instances"]]
     except ValueError as error:
         module.fail_json(msg=str(error))
     try:
         if module.params["state"] == "present":
-            errors = list(kind.errors(instances))
+            wrong = list(errors(instances))
         else:
-            errors = [error for instance in instances for error in name_errors(instance["name"])]
-        if errors:
-            raise plan.PlanError("\n".join(errors))
+            wrong = [error for instance in instances for error in name_errors(instance["name"])]
+        if wrong:
+            raise plan.PlanError("\n".join(wrong))
         if not module.check_mode:
             directories.reopen(path for instance in instances for path in kind.paths(instance["name"]))
         with contextlib.nullcontext() if module.check_mode else apply.only_one_run():

@@ -8,7 +8,7 @@ from typing import Any
 
 import markup
 import yaml_text
-from module_utils._celery.options import MEMORY, WORKER, for_modules
+from module_utils._celery.options import MEMORY, for_modules
 from module_utils._common.options import Option
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._stuck_jobs.option_table import DATABASES
@@ -23,9 +23,9 @@ LICENSE = """\
 """
 # For each doc fragment, where its options are defined and which parts it has.
 FRAGMENTS = {
-    "workers": (
+    "services": (
         "plugins/module_utils/_celery/options.py",
-        {"DOCUMENTATION": (for_modules(WORKER),), "MEMORY": MEMORY},
+        {"DOCUMENTATION": (for_modules(),), "MEMORY": MEMORY},
     ),
     "databases": ("plugins/module_utils/_stuck_jobs/option_table.py", {"DOCUMENTATION": (DATABASES,)}),
     "job_cleanup": (
@@ -45,7 +45,7 @@ def argument_specs(role: Role) -> str:
 def defaults(role: Role) -> str:
     variables = []
     for option in role.options:
-        text = markup.plain(" ".join(markup.sentences(option)))
+        text = markup.plain(" ".join(option.sentences))
         comment = textwrap.fill(text, 118, initial_indent="# ", subsequent_indent="# ")
         variables.append(f"{comment}\n{yaml_text.block({option.name: option.argument()['default']})}")
     return HEADER.format(role.source) + "---\n" + "\n".join(variables)

@@ -24,7 +24,7 @@ def _rows(options: Iterable[Option], nested: bool, prefix: str = "") -> Iterator
     for option in options:
         name = prefix + option.name
         kind = f"{option.type} of {option.elements}" if option.elements else option.type
-        meaning = " ".join(markup.sentences(option))
+        meaning = " ".join(option.sentences)
         if not all(f"V({choice})" in meaning for choice in option.choices):
             meaning += f" One of {', '.join(f'V({choice})' for choice in option.choices)}."
         yield f"`{name}`", kind, _default(option), markup.markdown(meaning).replace("|", r"\|")

@@ -10,13 +10,9 @@ from module_utils._common.options import GRAMMAR, Option
 _MARKUP = re.compile(r"\b[A-Z]\(([^)]*)\)")
 
 
-def sentences(option: Option) -> list[str]:
-    return [option.description] if isinstance(option.description, str) else list(option.description)
-
-
 def for_ansible(option: Option, siblings: Iterable[str], prefix: str) -> str | list[str]:
     """Adds the grammar of our own types, and turns O(name) of a sibling into the path that Ansible requires."""
-    texts = sentences(option)
+    texts = option.sentences
     if option.type in GRAMMAR:
         texts[-1] += f" {GRAMMAR[option.type]}"
     texts = [with_prefix(text, siblings, prefix) for text in texts]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import markup
 from for_people import code, table
-from module_utils._celery.options import MEMORY, SANDBOX, WORKER
+from module_utils._celery.options import BEAT, BEAT_SANDBOX, MEMORY, SANDBOX, WORKER
 from module_utils._common.options import Option
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._stuck_jobs.option_table import DATABASE
@@ -48,51 +48,68 @@ def prefixed(prefix: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
         replace(
             option,
             name=prefix + option.name,
-            description=tuple(markup.with_prefix(text, names, prefix) for text in markup.sentences(option)),
+            description=tuple(markup.with_prefix(text, names, prefix) for text in option.sentences),
         )
         for option in options
     )
 
 
-CELERY_WORKER = (
+def services(kind: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
+    """What the roles of all kinds of services have in common."""
+    role = f"celery_{kind}_"
+    return (
+        Option(
+            f"{role}state",
+            "str",
+            f"V(present) runs the {kind}s of O({role}instances) and removes the others that this role deployed."
+            " V(absent) removes all that it deployed.",
+            "present",
+            choices=("present", "absent"),
+        ),
+        Option(
+            f"{role}instances",
+            "list",
+            f"The {kind}s, a systemd unit for each. Options that are not set are taken from O({role}defaults).",
+            (),
+            elements="dict",
+            options=options,
+        ),
+        Option(
+            f"{role}defaults",
+            "dict",
+            f"What the {kind}s have in common: any option of O({role}instances) but the name.",
+            {},
+            options=common(options),
+        ),
+        Option(
+            f"{role}restore_original",
+            "bool",
+            f"Whether the original unit, if there was one, runs again when a {kind} is removed.",
+            False,
+        ),
+        Option(
+            f"{role}rollback_to",
+            "str",
+            "What C(tasks_from: rollback) restores: V(previous), the generation before the current one, or"
+            " V(original), the original unit.",
+            "previous",
+            choices=("previous", "original"),
+        ),
+    )
+
+
+CELERY_WORKER = (*services("worker", WORKER), *prefixed("celery_worker_", MEMORY))
+CELERY_BEAT = (
+    *services("beat", BEAT),
     Option(
-        "celery_worker_state",
+        "celery_beat_host",
         "str",
-        "V(present) runs the workers of O(celery_worker_instances) and removes the others that this role deployed."
-        " V(absent) removes all that it deployed.",
-        "present",
-        choices=("present", "absent"),
+        (
+            "The host of the group C(celery_workers) that runs the beats. They are removed from all others.",
+            "Empty lets each host run those of its own O(celery_beat_instances).",
+        ),
+        "{{ groups['celery_workers'] | default([inventory_hostname]) | first }}",
     ),
-    Option(
-        "celery_worker_instances",
-        "list",
-        "The workers, a systemd unit for each. Options that are not set are taken from O(celery_worker_defaults).",
-        (),
-        elements="dict",
-        options=WORKER,
-    ),
-    Option(
-        "celery_worker_defaults",
-        "dict",
-        "What the workers have in common: any option of O(celery_worker_instances) but the name.",
-        {},
-        options=common(WORKER),
-    ),
-    Option(
-        "celery_worker_restore_original",
-        "bool",
-        "Whether the original unit, if there was one, runs again when a worker is removed.",
-        False,
-    ),
-    Option(
-        "celery_worker_rollback_to",
-        "str",
-        "What C(tasks_from: rollback) restores: V(previous), the generation before the current one, or V(original),"
-        " the original unit.",
-        "previous",
-        choices=("previous", "original"),
-    ),
-    *prefixed("celery_worker_", MEMORY),
 )
 SWAP_VARIABLES = tuple(
     replace(option, default=10) if option.name == "swap_swappiness" else option for option in prefixed("swap_", SWAP)
@@ -159,6 +176,41 @@ ROLES = (
             "variables": table(CELERY_WORKER, nested=False),
             "options": table(WORKER),
             "sandbox": code({"sandbox": SANDBOX}),
+        },
+    ),
+    Role(
+        name="celery_beat",
+        source="plugins/module_utils/_celery/options.py and rig/generate/role_variables.py",
+        options=CELERY_BEAT,
+        entry_points={
+            "main": {
+                "short_description": "Run Celery beat as a systemd service on one host",
+                "description": "Runs the beats of O(celery_beat_instances) on O(celery_beat_host), each with a systemd"
+                " unit of its own.",
+            },
+            "preflight": {
+                "short_description": "Check whether the beats can run",
+                "description": "Lists everything that would keep the beats of O(celery_beat_instances) from running,"
+                " shows what they will send, and changes nothing.",
+            },
+            "remove_elsewhere": {
+                "short_description": "Remove the beats from other hosts",
+                "description": "Removes the beats from all hosts but O(celery_beat_host), before they start there.",
+            },
+            "run": {
+                "short_description": "Run the beats, without the checks",
+                "description": "Runs the beats of O(celery_beat_instances) on O(celery_beat_host).",
+            },
+            "rollback": {
+                "short_description": "Roll back the beats",
+                "description": "Restores the previous generation of each beat or, with"
+                " O(celery_beat_rollback_to=original), the original unit.",
+            },
+        },
+        readme={
+            "variables": table(CELERY_BEAT, nested=False),
+            "options": table(BEAT),
+            "sandbox": code({"sandbox": BEAT_SANDBOX}),
         },
     ),
     Role(

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.command import state_directory
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import paths
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import store
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import plan as job_cleanup
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import options, settings
-from ansible_collections.evenkeel.celery.plugins.module_utils._targets.stale_workers import PROGRAM, search_name
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.stale_workers import PREFIXES, PROGRAM
 from project import PROJECT
 
 # Every path on a managed host, for a service NAME and a user USER.
@@ -19,7 +20,8 @@ ON_THE_HOST = {
     paths.environment_path("NAME"),
     paths.program_directory("NAME"),
     f"{paths.program_directory('NAME')}/{PROGRAM}",
-    paths.unit_path(search_name("NAME")),
+    *(paths.unit_path(f"{prefix}NAME") for prefix in PREFIXES.values()),
+    f"/var/lib/{state_directory({'name': 'NAME'})}",
     str(store.directory("NAME")),
     job_cleanup.SCRIPT,
     job_cleanup.ENGINE,

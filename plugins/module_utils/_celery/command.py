@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A worker's command line and its time-outs for stopping: the same on every platform."""
+"""A service's command line and its time-outs for stopping: the same on every platform."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from .._common.quantities import parse_duration, parse_size
 from .options import Instance, node_name, time_limit
 
 WATCHDOG = "evenkeel_watchdog"  # the module that a worker loads
+SCHEDULER = "evenkeel_beat"  # the module that a beat loads
 
-# Seconds that a worker without a hard time limit gets to finish its tasks.
-STOP_TIMEOUT = 300
+# Seconds that a service gets to stop: a worker without a hard time limit has to finish its tasks.
+STOP_TIMEOUT = {"worker": 300, "beat": 30}
 # Seconds after the hard time limit that the pool needs to kill the task, and the worker to shut down.
 STOP_MARGIN = 30
 # How many seconds before systemd kills it a worker returns its unfinished tasks to the broker.
@@ -22,11 +23,14 @@ HAND_BACK_MARGIN = 10
 
 
 def stop_timeout(instance: Instance) -> float:
-    """Seconds that a worker gets to stop: more than its hard time limit, so that systemd does not interrupt a task."""
+    """Seconds that a service gets to stop.
+
+    For a worker more than its hard time limit, so that systemd does not interrupt a task.
+    """
     if instance["stop_timeout"] is not None:
         return parse_duration(instance["stop_timeout"])
-    limit = time_limit(instance)
-    return STOP_TIMEOUT if limit is None else limit + STOP_MARGIN
+    limit = time_limit(instance) if instance["kind"] == "worker" else None
+    return STOP_TIMEOUT[instance["kind"]] if limit is None else limit + STOP_MARGIN
 
 
 def hand_back(instance: Instance) -> str | None:
@@ -38,8 +42,38 @@ def hand_back(instance: Instance) -> str | None:
     return f"{max(stop - HAND_BACK_MARGIN, stop / 2):g}" if stop and instance["pool"] == "prefork" else None
 
 
+def module(instance: Instance) -> str:
+    """The module of ours that the service loads."""
+    return {"worker": WATCHDOG, "beat": SCHEDULER}[instance["kind"]]
+
+
 def command(instance: Instance) -> list[str]:
-    """The worker's command line, with the options that `celery worker --help` lists."""
+    """The service's command line."""
+    return {"worker": _worker, "beat": _beat}[instance["kind"]](instance)
+
+
+def state_directory(instance: Instance) -> str:
+    """Where a beat keeps its schedule, below the directory of all services' state: systemd.exec(5), StateDirectory=."""
+    return f"evenkeel/beat/{instance['name']}"
+
+
+def _beat(instance: Instance) -> list[str]:
+    """With the options that `celery beat --help` lists."""
+    options = [
+        ("--loglevel", instance["log_level"]),
+        ("--max-interval", _seconds(instance["max_interval"])),
+        ("--schedule", f"/var/lib/{state_directory(instance)}/schedule"),
+        # Makes the application's own scheduler, and watches over it.
+        ("--scheduler", f"{SCHEDULER}:scheduler"),
+    ]
+    settings = {"beat_sync_every": 1, **instance["settings"]}
+    if instance["scheduler"]:
+        settings["beat_scheduler"] = instance["scheduler"]
+    return _line(instance, options, settings)
+
+
+def _worker(instance: Instance) -> list[str]:
+    """With the options that `celery worker --help` lists."""
     settings = dict(instance["settings"])
     options = [
         ("--hostname", node_name(instance)),
@@ -55,7 +89,11 @@ def command(instance: Instance) -> list[str]:
         # Celery uses only the last of several --include, so all modules are in one.
         ("--include", ",".join([*settings.pop("include", []), WATCHDOG])),
     ]
-    line = [instance["executable"], "-A", instance["app"], "worker"]
+    return _line(instance, options, settings)
+
+
+def _line(instance: Instance, options: list[tuple[str, Any]], settings: dict[str, Any]) -> list[str]:
+    line = [instance["executable"], "-A", instance["app"], instance["kind"]]
     line += [f"{option}={value}" for option, value in options if value is not None]
     if settings:
         # (json) keeps the value's type.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Errors and warnings that follow from the workers' options alone. Nothing here looks at the host."""
+"""Errors and warnings that follow from the services' options alone. Nothing here looks at the host."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from .._common.options import Option, hidden_characters
 from .._common.quantities import parse_duration, parse_size
 from .._common.secrets import assigned_secrets, says_secret
 from .names import name_errors
-from .options import WORKER, Instance, node_name, time_limit
+from .options import KINDS, Instance, node_name, time_limit
 
 # Options for which neither Celery nor systemd has a default.
-_REQUIRED = (
-    *("app", "directory", "executable", "user", "pool", "watchdog", "start_timeout", "stay_up"),
-    *("stale_workers", "stale_workers_timeout"),
-)
+_REQUIRED = ("app", "directory", "executable", "user", "watchdog", "start_timeout", "stay_up")
+_REQUIRED_OF = {
+    "worker": (*_REQUIRED, "pool", "stale_workers", "stale_workers_timeout"),
+    "beat": (*_REQUIRED, "stale_beats", "stale_beats_timeout"),
+}
 _PARSERS = {"size": parse_size, "duration": parse_duration}
 # Settings without a section, which Celery's command line can't set. (include has an option of its own.)
 _NOT_ON_THE_COMMAND_LINE = ("imports", "timezone")
-_INSTANCES = (Option("instances", "list", "", elements="dict", options=WORKER),)
+_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:|\.)[A-Za-z_]\w*", re.ASCII)
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+\.(service|socket|target|mount|automount|path|timer|slice|swap|device)")
 # What the unit has without quotes: systemd removes white space around it, and a backslash at the end of a line joins it
 # with the next.
@@ -35,15 +36,20 @@ _LONGEST_VARIABLE = 131072  # bytes of name and value with their "=", execve(2)
 
 
 def errors(instances: list[Instance]) -> Iterator[str]:
-    """The errors in the instances, each a sentence with the option, its value and what is accepted."""
-    hidden = list(hidden_characters(_INSTANCES, {"instances": instances}))
+    """The errors in the instances of a kind, each a sentence with the option, its value and what is accepted."""
+    kind = instances[0]["kind"] if instances else "worker"
+    table = (Option("instances", "list", "", elements="dict", options=KINDS[kind]),)
+    hidden = list(hidden_characters(table, {"instances": instances}))
     if hidden:  # No other error may repeat such a value.
         yield from hidden
         return
-    for option, values in (("name", [i["name"] for i in instances]), ("node_name", list(map(node_name, instances)))):
+    unique = {"name": [instance["name"] for instance in instances]}
+    if kind == "worker":
+        unique["node_name"] = list(map(node_name, instances))
+    for option, values in unique.items():
         for value, count in Counter(values).items():
             if count > 1:
-                yield f"{option} {value!r} is used by {count} workers. Set a different one for each."
+                yield f"{option} {value!r} is used by {count} {kind}s. Set a different one for each."
     for instance in instances:
         for error in _errors_of(instance):
             yield f"{instance['name']}: {error}"
@@ -51,15 +57,14 @@ def errors(instances: list[Instance]) -> Iterator[str]:
 
 def _errors_of(instance: Instance) -> Iterator[str]:
     yield from name_errors(instance["name"])
-    for option in _REQUIRED:
+    kind = instance["kind"]
+    for option in _REQUIRED_OF[kind]:
         if instance[option] in (None, ""):
-            yield f"{option} is required. Set it for this worker or in celery_worker_defaults."
+            yield f"{option} is required. Set it for this {kind} or in celery_{kind}_defaults."
     for option in ("directory", "executable"):
         if instance[option]:
             yield from _not_absolute(option, [instance[option]])
     yield from _not_absolute("writable_paths", instance["writable_paths"])
-    if instance["concurrency"] is not None and instance["concurrency"] < 1:
-        yield f"concurrency {instance['concurrency']} is too small. Use 1 or more."
     for option in _UNQUOTED:
         yield from _not_unquoted(option, instance[option])
     for unit in instance["after"]:
@@ -67,9 +72,12 @@ def _errors_of(instance: Instance) -> Iterator[str]:
             yield f"after {unit!r} is not the name of a unit. Write it with its type, such as redis-server.service."
     for directive, value in instance["sandbox"].items():
         yield from _wrong_directive(directive, value)
-    yield from _wrong_quantities(instance)
+    quantities, wrong = _quantities(instance)
+    yield from wrong
+    yield from _wrong_limits(instance, quantities)
+    yield from {"worker": _wrong_of_worker, "beat": _wrong_of_beat}[kind](instance, quantities)
     for setting, value in instance["settings"].items():
-        yield from _wrong_setting(setting, value)
+        yield from _wrong_setting(setting, value, kind)
     for variable, value in instance["environment"].items():
         yield from _wrong_variable(variable, value)
 
@@ -86,20 +94,41 @@ def _wrong_directive(directive: str, value: Any) -> Iterator[str]:
         yield from _not_unquoted(f"sandbox: {directive}", each)
 
 
-def _wrong_quantities(instance: Instance) -> Iterator[str]:
+def _quantities(instance: Instance) -> tuple[dict[str, float], list[str]]:
+    """The sizes and durations that are set, by their options, and an error for each that is not one."""
     quantities: dict[str, float] = {}
-    for option in WORKER:
+    wrong = []
+    for option in KINDS[instance["kind"]]:
         value = instance[option.name]
         if option.type in _PARSERS and value is not None:
             try:
                 quantities[option.name] = _PARSERS[option.type](value)
             except ValueError as error:
-                yield f"{option.name} {error}."
+                wrong.append(f"{option.name} {error}.")
+    return quantities, wrong
+
+
+def _wrong_limits(instance: Instance, quantities: dict[str, float]) -> Iterator[str]:
     for lower, higher in (("memory_high", "memory_max"), ("soft_time_limit", "time_limit")):
         if quantities.get(lower, 0) >= quantities.get(higher, float("inf")):
             yield f"{lower} {instance[lower]} must be below {higher} {instance[higher]}. Lower it, or raise {higher}."
     if 0 < quantities.get("watchdog", 0) < 1:
         yield f"watchdog {instance['watchdog']} is shorter than one second. Use 10s or more, or 0 to switch it off."
+
+
+def _wrong_of_beat(instance: Instance, quantities: dict[str, float]) -> Iterator[str]:
+    if quantities.get("max_interval", 1) < 1:
+        yield f"max_interval {instance['max_interval']} is shorter than a second. Leave it out, or use 1s and more."
+    if instance["scheduler"] and not _CLASS.fullmatch(instance["scheduler"]):
+        yield (
+            f"scheduler {instance['scheduler']!r} is not the path of a class. Write it as module:Class, such as"
+            " django_celery_beat.schedulers:DatabaseScheduler."
+        )
+
+
+def _wrong_of_worker(instance: Instance, quantities: dict[str, float]) -> Iterator[str]:
+    if instance["concurrency"] is not None and instance["concurrency"] < 1:
+        yield f"concurrency {instance['concurrency']} is too small. Use 1 or more."
     for limit in ("soft_time_limit", "time_limit"):
         if 0 <= quantities.get(limit, 1) < 1:
             yield f"{limit} {instance[limit]} is shorter than a second. Leave it out, or use 1s and more."
@@ -116,10 +145,12 @@ def _wrong_quantities(instance: Instance) -> Iterator[str]:
         )
 
 
-def _wrong_setting(setting: str, value: Any) -> Iterator[str]:
-    if setting == "include":
+def _wrong_setting(setting: str, value: Any, kind: str) -> Iterator[str]:
+    if setting == "include" and kind == "worker":
         if not (isinstance(value, list) and all(re.fullmatch(r"[\w.]+", str(module)) for module in value)):
             yield f"settings: include {value!r} is not a list of modules. Write a list, such as [shop.reports]."
+    elif setting == "beat_scheduler":
+        yield "settings: beat_scheduler can't be set here. Use the option scheduler of a beat."
     elif setting in _NOT_ON_THE_COMMAND_LINE or "_" not in setting:
         yield f"settings: {setting!r} can't be set on Celery's command line. Set it in the application."
     for place in _passwords(setting, value):
@@ -161,6 +192,11 @@ def _wrong_variable(variable: str, value: Any) -> Iterator[str]:
             f"environment: {variable} has {len(str(value))} characters, more than a variable can have on Linux"
             " (131072 bytes with its name). Put it into a file, and its path into the variable."
         )
+    if variable == "CELERY_WORKER_BEAT" and value not in (None, "", "0"):
+        yield (
+            "environment: CELERY_WORKER_BEAT runs a beat within a worker, where nothing notices if it ends. Remove it,"
+            " and add a beat to celery_beat_instances."
+        )
     if variable == "CELERY_WORKER_INCLUDE":
         yield (
             "environment: CELERY_WORKER_INCLUDE has no effect, as the command line overrides it."
@@ -184,13 +220,15 @@ def _not_absolute(option: str, paths: list[str]) -> Iterator[str]:
 
 def warnings(instances: list[Instance]) -> Iterator[str]:
     """What is allowed but may do harm, each in a sentence."""
-    unlimited = [instance["name"] for instance in instances if instance["memory_max"] is None]
+    workers = [instance for instance in instances if instance["kind"] == "worker"]
+    unlimited = [worker["name"] for worker in workers if worker["memory_max"] is None]
     if unlimited:
         names = ", ".join(unlimited)
         yield f"{names}: memory_max is not set. Set it, or a task may use up all of the machine's memory."
     for instance in instances:
         if instance["user"] == "root":
             yield f"{instance['name']}: user is root, so its tasks run as root. Set an unprivileged user."
+    for instance in workers:
         limit = time_limit(instance)
         if instance["stop_timeout"] and limit and parse_duration(instance["stop_timeout"]) < limit:
             yield (

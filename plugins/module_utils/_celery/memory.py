@@ -29,10 +29,14 @@ NOTHING_KNOWN = Footprint(0, 0, 0)
 AT_LEAST = 1  # child, if concurrency is not set: Celery then starts one for each processor
 
 
+def _limits(instance: Instance) -> tuple[int | None, ...]:
+    return tuple(parse_size(instance[option]) if instance.get(option) else None for option in _LIMITS)
+
+
 def memory_errors(instance: Instance, footprint: Footprint) -> Iterator[str]:
     """Limits that are too low for this application."""
-    child, limit = (instance[option] and parse_size(instance[option]) for option in _LIMITS)
-    concurrency = instance["concurrency"] or AT_LEAST
+    child, limit = _limits(instance)
+    concurrency = instance.get("concurrency") or AT_LEAST
     if child and child <= footprint.peak:
         yield (
             f"max_memory_per_child {instance['max_memory_per_child']} is not above the {_mebi(footprint.peak)} that a"
@@ -43,14 +47,14 @@ def memory_errors(instance: Instance, footprint: Footprint) -> Iterator[str]:
         children = f", {_mebi(footprint.child)} more for each of {concurrency} children" if footprint.child else ""
         yield (
             f"memory_max {instance['memory_max']} is below the {_mebi(footprint.with_children(concurrency))} that the"
-            f" worker uses once the application is imported ({_mebi(footprint.main)} for the main process{children})."
+            f" service uses once the application is imported ({_mebi(footprint.main)} for the main process{children})."
             " Raise it, or import less."
         )
 
 
 def memory_warnings(instance: Instance, footprint: Footprint) -> Iterator[str]:
     """Limits of which the kernel's may be reached before Celery's."""
-    child, limit = (instance[option] and parse_size(instance[option]) for option in _LIMITS)
+    child, limit = _limits(instance)
     if child and limit:
         concurrency = instance["concurrency"] or AT_LEAST
         grown = footprint.main + (child - footprint.peak + footprint.child) * concurrency
@@ -64,7 +68,7 @@ def memory_warnings(instance: Instance, footprint: Footprint) -> Iterator[str]:
 
 
 def memory_budget(instances: list[Instance], reserved: int, total: int) -> str | None:
-    """A table of how much memory each worker may use, if their sum is more than the machine has; None if it fits.
+    """A table of how much memory each service may use, if their sum is more than the machine has; None if it fits.
 
     reserved: bytes for everything else on the machine.
     total: bytes that the machine has.
@@ -73,13 +77,13 @@ def memory_budget(instances: list[Instance], reserved: int, total: int) -> str |
     needed = sum(size or 0 for size in limits.values()) + reserved
     if needed <= total or not any(limits.values()):
         return None
-    workers = [(name, _mebi(size) if size else "no limit") for name, size in limits.items()]
+    services = [(name, _mebi(size) if size else "no limit") for name, size in limits.items()]
     rest = [("reserved for the rest", _mebi(reserved))]
     sums = [("needed", needed), ("the machine has", total), ("missing", needed - total)]
-    rows = [*workers, *rest, ("", ""), *((name, _mebi(size)) for name, size in sums)]
+    rows = [*services, *rest, ("", ""), *((name, _mebi(size)) for name, size in sums)]
     width = max(len(name) for name, size in rows)
     table = [f"  {name:<{width}}  {size:>8}" if name else "  " + "-" * (width + 10) for name, size in rows]
-    return "The workers' memory_max and the reserve are together more than the machine's memory:\n" + "\n".join(table)
+    return "The services' memory_max and the reserve are together more than the machine's memory:\n" + "\n".join(table)
 
 
 def _mebi(size: int) -> str:

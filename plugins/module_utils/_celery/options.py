@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a Celery worker: each is written here, and nowhere else by hand."""
+"""The options of a Celery worker and of a beat: each is written here, and nowhere else by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from .._common.options import Option, with_defaults
 from .._common.quantities import parse_duration
 
-Instance = dict[str, Any]  # a service's options by their names, complete: see complete()
+Instance = dict[str, Any]  # a service's kind and its options by their names, complete: see complete()
 
 # Directives of systemd.exec(5) that let a worker do its work and little else. docs/sandbox.md explains each.
 SANDBOX = {
@@ -42,12 +42,27 @@ SANDBOX = {
     "SystemCallFilter": ["@system-service"],
 }
 
-WORKER = (
+# Beat executes no tasks, so it needs even less.
+BEAT_SANDBOX = {
+    **SANDBOX,
+    "MemoryDenyWriteExecute": True,
+    "RestrictAddressFamilies": ["AF_UNIX", "AF_INET", "AF_INET6"],
+    "SystemCallFilter": ["@system-service", "~@privileged @resources"],
+    "UMask": "0077",
+}
+
+_SERVICE = (
     Option("name", "str", "The name of the systemd unit, without C(.service).", required=True),
-    Option("description", "str", "C(Description=) of the unit. Empty for C(Celery worker NAME).", "", free_text=True),
-    Option("app", "str", "The Celery application, as C(celery -A) takes it. Every worker needs one."),
     Option(
-        "directory", "str", "The application's directory, C(WorkingDirectory=) of the unit. Every worker needs one."
+        "description",
+        "str",
+        "C(Description=) of the unit. Empty for C(Celery worker NAME) or C(Celery beat NAME).",
+        "",
+        free_text=True,
+    ),
+    Option("app", "str", "The Celery application, as C(celery -A) takes it. Every service needs one."),
+    Option(
+        "directory", "str", "The application's directory, C(WorkingDirectory=) of the unit. Every service needs one."
     ),
     Option(
         "executable",
@@ -55,8 +70,124 @@ WORKER = (
         "The path of the C(celery) command, usually in the application's virtual environment.",
         "/usr/bin/celery",
     ),
-    Option("user", "str", "The user that the worker runs as.", "celery"),
-    Option("group", "str", "The group that the worker runs as. Empty for the user's primary group.", ""),
+    Option("user", "str", "The user that the service runs as.", "celery"),
+    Option("group", "str", "The group that the service runs as. Empty for the user's primary group.", ""),
+)
+_CELERY = (
+    Option(
+        "log_level", "str", "Celery's log level.", "info", choices=("debug", "info", "warning", "error", "critical")
+    ),
+    Option(
+        "settings",
+        "dict",
+        (
+            "Any other Celery setting by its lower-case name, such as C(task_acks_late).",
+            "Settings are passed on the command line, where every user of the host can read them. Put secrets into"
+            " O(environment).",
+        ),
+        {},
+        free_text=True,
+    ),
+    Option(
+        "environment",
+        "dict",
+        (
+            "Environment variables. They are kept in a file that only root can read, and are never shown.",
+            "A variable that is null is left out, even if the defaults of the role set it.",
+        ),
+        {},
+        no_log=True,
+        free_text=True,
+    ),
+)
+_LIMITS = (
+    Option(
+        "memory_high",
+        "size",
+        "C(MemoryHigh=): above this, the kernel throttles the service and reclaims its memory.",
+    ),
+    Option(
+        "memory_max",
+        "size",
+        "C(MemoryMax=): above this, the kernel kills one of the service's processes.",
+    ),
+    Option("memory_swap_max", "size", "C(MemorySwapMax=): how much of the service may be swapped out."),
+    Option(
+        "oom_policy",
+        "str",
+        "C(OOMPolicy=): what systemd does with the service after the kernel's OOM killer has killed one of its"
+        " processes. With V(continue), a worker loses only that process's task.",
+        "continue",
+        choices=("continue", "stop", "kill"),
+    ),
+    Option(
+        "oom_score_adj",
+        "int",
+        "C(OOMScoreAdjust=), from -1000 to 1000: the kernel's OOM killer prefers processes with a higher value. A"
+        " worker's child has 200 more than its main process.",
+    ),
+)
+_SUPERVISION = (
+    Option(
+        "restart",
+        "str",
+        "C(Restart=): after which kinds of exit systemd starts the service again.",
+        "always",
+        choices=("no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always"),
+    ),
+    Option("restart_sec", "duration", "C(RestartSec=): how long systemd waits before a restart.", "5s"),
+    Option(
+        "start_limit_burst",
+        "int",
+        "C(StartLimitBurst=): after this many starts within O(start_limit_interval), systemd gives up.",
+        5,
+    ),
+    Option(
+        "start_limit_interval",
+        "duration",
+        "C(StartLimitIntervalSec=): the interval in which systemd counts starts. With V(0) it never gives up.",
+        "5min",
+    ),
+    Option(
+        "watchdog",
+        "duration",
+        "C(WatchdogSec=): a service that hangs for this long is restarted. V(0) switches the watchdog off.",
+        "30s",
+    ),
+    Option(
+        "start_timeout",
+        "duration",
+        "C(TimeoutStartSec=): how long the service may take until it is ready, once stale processes have ended.",
+        "90s",
+    ),
+    Option(
+        "stay_up",
+        "duration",
+        (
+            "How long the service has to run after a change. If it stops earlier, it is rolled back.",
+            "Services change one after another, so ten that all change take ten times as long. V(0) switches this off.",
+        ),
+        "10s",
+    ),
+    Option(
+        "after",
+        "list",
+        "Units that are started before this one, such as V(redis-server.service).",
+        (),
+        elements="str",
+    ),
+)
+_WRITABLE = Option(
+    "writable_paths",
+    "list",
+    "Files and directories that the service may write to, C(ReadWritePaths=). The sandbox makes everything else"
+    " read-only but C(/tmp) and C(/var/tmp), which are the service's own.",
+    (),
+    elements="path",
+)
+
+WORKER = (
+    *_SERVICE,
     Option(
         "queues", "list", "The queues to consume from. Empty for the application's default queue.", (), elements="str"
     ),
@@ -69,9 +200,7 @@ WORKER = (
         choices=("prefork", "threads", "solo", "gevent", "eventlet"),
     ),
     Option("node_name", "str", "The name of the node, C(celery worker -n). Empty for C(NAME@%h).", ""),
-    Option(
-        "log_level", "str", "Celery's log level.", "info", choices=("debug", "info", "warning", "error", "critical")
-    ),
+    *_CELERY,
     Option(
         "max_memory_per_child",
         "size",
@@ -95,106 +224,13 @@ WORKER = (
         "After this time, C(SoftTimeLimitExceeded) is raised in a running task, Celery's C(task_soft_time_limit).",
     ),
     Option("time_limit", "duration", "After this time, a running task is killed, Celery's C(task_time_limit)."),
-    Option(
-        "settings",
-        "dict",
-        (
-            "Any other Celery setting by its lower-case name, such as C(task_acks_late).",
-            "Settings are passed on the command line, where every user of the host can read them. Put secrets into"
-            " O(environment).",
-        ),
-        {},
-        free_text=True,
-    ),
-    Option(
-        "environment",
-        "dict",
-        (
-            "Environment variables. They are kept in a file that only root can read, and are never shown.",
-            "A variable that is null is left out, even if C(celery_worker_defaults) sets it.",
-        ),
-        {},
-        no_log=True,
-        free_text=True,
-    ),
-    Option(
-        "memory_high",
-        "size",
-        "C(MemoryHigh=): above this, the kernel throttles the worker and reclaims its memory.",
-    ),
-    Option(
-        "memory_max",
-        "size",
-        "C(MemoryMax=): above this, the kernel kills one of the worker's processes.",
-    ),
-    Option("memory_swap_max", "size", "C(MemorySwapMax=): how much of the worker may be swapped out."),
-    Option(
-        "oom_policy",
-        "str",
-        "C(OOMPolicy=): what systemd does with the service after the kernel's OOM killer has killed one of its"
-        " processes. With V(continue), only that process's task is lost.",
-        "continue",
-        choices=("continue", "stop", "kill"),
-    ),
-    Option(
-        "oom_score_adj",
-        "int",
-        "C(OOMScoreAdjust=), from -1000 to 1000: the kernel's OOM killer prefers processes with a higher value. A"
-        " child has 200 more than its main process.",
-    ),
-    Option(
-        "restart",
-        "str",
-        "C(Restart=): after which kinds of exit systemd starts the worker again.",
-        "always",
-        choices=("no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always"),
-    ),
-    Option("restart_sec", "duration", "C(RestartSec=): how long systemd waits before a restart.", "5s"),
-    Option(
-        "start_limit_burst",
-        "int",
-        "C(StartLimitBurst=): after this many starts within O(start_limit_interval), systemd gives up.",
-        5,
-    ),
-    Option(
-        "start_limit_interval",
-        "duration",
-        "C(StartLimitIntervalSec=): the interval in which systemd counts starts. With V(0) it never gives up.",
-        "5min",
-    ),
-    Option(
-        "watchdog",
-        "duration",
-        "C(WatchdogSec=): a worker that hangs for this long is restarted. V(0) switches the watchdog off.",
-        "30s",
-    ),
-    Option(
-        "start_timeout",
-        "duration",
-        "C(TimeoutStartSec=): how long the worker may take until it is ready, once stale workers have ended.",
-        "90s",
-    ),
-    Option(
-        "stay_up",
-        "duration",
-        (
-            "How long the worker has to run after a change. If it stops earlier, it is rolled back.",
-            "Workers change one after another, so ten that all change take ten times as long. V(0) switches this off.",
-        ),
-        "10s",
-    ),
+    *_LIMITS,
+    *_SUPERVISION,
     Option(
         "stop_timeout",
         "duration",
         "C(TimeoutStopSec=): how long active tasks may take to finish. By default 30 s more than O(time_limit), or"
         " V(5min) without a time limit.",
-    ),
-    Option(
-        "after",
-        "list",
-        "Units that are started before this one, such as V(redis-server.service).",
-        (),
-        elements="str",
     ),
     Option(
         "stale_workers",
@@ -216,14 +252,7 @@ WORKER = (
         elements="str",
     ),
     Option("stale_workers_timeout", "duration", "How long a stale worker may take to finish its tasks.", "60s"),
-    Option(
-        "writable_paths",
-        "list",
-        "Files and directories that the worker may write to, C(ReadWritePaths=). The sandbox makes everything else"
-        " read-only but C(/tmp) and C(/var/tmp), which are the worker's own.",
-        (),
-        elements="path",
-    ),
+    _WRITABLE,
     Option(
         "sandbox",
         "dict",
@@ -231,6 +260,64 @@ WORKER = (
         SANDBOX,
     ),
 )
+
+BEAT = (
+    *_SERVICE,
+    Option(
+        "scheduler",
+        "str",
+        "The class of the scheduler as C(module:Class), Celery's C(beat_scheduler). Empty for the application's own.",
+        "",
+    ),
+    Option(
+        "max_interval",
+        "duration",
+        "The longest time between two looks at the schedule, Celery's C(beat_max_loop_interval).",
+    ),
+    Option(
+        "lock",
+        "bool",
+        (
+            "Whether only one beat of the application sends tasks at a time, by a key in the broker. The others wait.",
+            "Only with Redis as the broker.",
+        ),
+        False,
+    ),
+    *_CELERY,
+    *_LIMITS,
+    *_SUPERVISION,
+    Option("stop_timeout", "duration", "C(TimeoutStopSec=): how long beat may take to stop. By default V(30s)."),
+    Option(
+        "stale_beats",
+        "str",
+        (
+            "What each start first does with stale beats: those of the same application and directory that no unit"
+            " manages. Each of them would send every task once more.",
+            "V(report) lists them in the journal. V(stop) also asks them to exit. V(kill) then kills those that still"
+            " run after O(stale_beats_timeout).",
+        ),
+        "stop",
+        choices=("report", "stop", "kill"),
+    ),
+    Option(
+        "stale_beats_users",
+        "list",
+        "Further users, besides O(user), whose stale beats are handled.",
+        (),
+        elements="str",
+    ),
+    Option("stale_beats_timeout", "duration", "How long a stale beat may take to exit.", "60s"),
+    _WRITABLE,
+    Option(
+        "sandbox",
+        "dict",
+        "Directives of systemd.exec(5) and their values, merged into the default. V(false) leaves one out.",
+        BEAT_SANDBOX,
+    ),
+)
+
+# The options of each kind of service.
+KINDS = {"worker": WORKER, "beat": BEAT}
 
 # What the preflight compares the workers' memory limits with.
 MEMORY = (
@@ -251,21 +338,34 @@ _ENCODED = (
 )
 
 
-def for_modules(options: tuple[Option, ...]) -> Option:
-    """The argument `instances` of the modules, with these options for each.
+def for_modules() -> Option:
+    """The argument `instances` of the modules, with the options of all kinds.
 
     The environment is passed as one text, which plugins/filter/with_encoded_environment.py makes, and explains.
     """
-    as_text = {"environment": {"type": "str", "default": None, "description": _ENCODED}}
-    options = tuple(replace(option, **as_text.get(option.name, {})) for option in options)
+    options: dict[str, Option] = {}
+    for kind, table in KINDS.items():
+        others = {option.name for other, its_table in KINDS.items() if other != kind for option in its_table}
+        for option in table:
+            only = () if option.name in others else (f"Only for a {kind}.",)
+            options.setdefault(option.name, replace(option, description=(*option.sentences, *only)))
+    # Their defaults depend on the kind: see complete().
+    options["sandbox"] = replace(options["sandbox"], default=None)
+    options["environment"] = replace(options["environment"], type="str", default=None, description=_ENCODED)
     return Option(
-        "instances", "list", "The services, each with its options.", required=True, elements="dict", options=options
+        "instances",
+        "list",
+        "The services, each with its options.",
+        required=True,
+        elements="dict",
+        options=tuple(options.values()),
     )
 
 
-def complete(instance: Mapping[str, Any], options: tuple[Option, ...] = WORKER) -> Instance:
+def complete(instance: Mapping[str, Any], kind: str = "worker") -> Instance:
     """An instance with a value for each option, from a module's argument. Raises ValueError for its environment."""
-    return with_defaults(options, {**instance, "environment": _decoded(instance.get("environment") or "")})
+    environment = _decoded(instance.get("environment") or "")
+    return {"kind": kind, **with_defaults(KINDS[kind], {**instance, "environment": environment})}
 
 
 def _decoded(environment: str) -> dict[str, Any]:

@@ -94,8 +94,8 @@ def _secrets_of_url(url: str) -> Iterator[str]:
 
 
 def _public_options(instance: Instance) -> set[str]:
-    options = ("name", "app", "directory", "executable", "user", "group", "node_name")
-    values = [instance[option] for option in options] + [*instance["queues"], *instance["writable_paths"]]
+    options = ("name", "app", "directory", "executable", "user", "group", "node_name", "scheduler")
+    values = [instance.get(option) for option in options] + [*instance.get("queues", ()), *instance["writable_paths"]]
     return {str(value) for value in values if value}
 
 

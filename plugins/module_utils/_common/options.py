@@ -41,6 +41,10 @@ class Option:
     free_text: bool = False
 
     @property
+    def sentences(self) -> list[str]:
+        return [self.description] if isinstance(self.description, str) else list(self.description)
+
+    @property
     def ansible_type(self) -> str:
         return "str" if self.type in GRAMMAR else self.type
 

@@ -120,14 +120,15 @@ class Deployment:
         service, own = f"{self.name}.service", unit_path(self.name)
         # Before its file is replaced: disable and stop act on the unit as it is loaded now.
         if systemd.look([self.name])[self.name].exists:
-            ours, will_be_ours = (is_ours(file) for file in (files.read(own), change.files.get(own)))
-            replaced = own in change.files and ours != will_be_ours
-            if replaced:
+            if own in change.files and is_ours(change.files[own]) != is_ours(files.read(own)):
                 systemd.run("systemctl", "disable", "--quiet", service)
             # A restart would stop ours as the original unit says: within its time, and with its ExecStop=, such as
             # `celery control shutdown`, which ends all workers of the broker.
-            if not change.run or (replaced and ours):
+            leaves = change.current is None and is_ours(files.read(own))
+            if leaves or not change.run:
                 units.stop(self.units, self.warn)
+            if leaves:
+                units.forget_state(self.name)
         put()
         systemd.run("systemctl", "daemon-reload")
         if change.enabled:

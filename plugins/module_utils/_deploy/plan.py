@@ -174,7 +174,7 @@ def _to_original(name: str, found: Found) -> Change:
     if found.original is None or not found.original.exists:
         raise PlanError(
             f"{name}: there is nothing to roll back to, as there was no unit of this name before evenkeel.celery."
-            " To remove the service, remove it from celery_worker_instances, or set celery_worker_state to absent."
+            " To remove the service, remove it from the inventory's list, or set the role's state to absent."
         )
     return _restore(name, found.files, found.original)
 

@@ -41,6 +41,8 @@ def shown(value: Any, instance: Instance) -> Any:
         return printable(without_secrets(value[:_READ], [instance]))
     if isinstance(value, list):
         return [shown(each, instance) for each in value]
+    if isinstance(value, dict):
+        return {name: shown(each, instance) for name, each in value.items()}
     return value
 
 
@@ -108,6 +110,25 @@ def _is_footprint(value: Any, _instance: Instance) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(_is_number(size, _MOST_MEMORY) for size in value)
 
 
+def _is_texts(value: Any, instance: Instance) -> bool:
+    return isinstance(value, list) and all(_is_text(each, instance) for each in value)
+
+
+_ENTRY = {
+    **dict.fromkeys(("name", "task", "queue", "next", "next_local"), _is_text),
+    **dict.fromkeys(("known", "has_gap"), _is_switch),
+}
+
+
+def _is_entries(value: Any, instance: Instance) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(entry, dict)
+        and entry.keys() == _ENTRY.keys()
+        and all(_ENTRY[name](about, instance) for name, about in entry.items())
+        for entry in value
+    )
+
+
 _FORMS = {
     "absent": _is_absent,
     "closed": _is_closed,
@@ -122,4 +143,8 @@ _FORMS = {
     "transport": _is_transport,
     "requeues": _is_switch,
     "footprint": _is_footprint,
+    **dict.fromkeys(("scheduler", "zone", "schedule"), _is_text),
+    "migrations": _is_texts,
+    "entries": _is_entries,
+    "more_entries": lambda value, _instance: _is_number(value, 2**32),
 }

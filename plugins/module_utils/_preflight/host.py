@@ -1,22 +1,24 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What on this host would keep workers from running. Changes nothing."""
+"""What on this host would keep services from running. Changes nothing."""
 
 from __future__ import annotations
 
 import grp
 import pwd
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._celery.memory import NOTHING_KNOWN, Footprint, memory_errors, memory_warnings
 from .._celery.options import Instance
 from .._common import files, systemd
 from .._common.paths import MARKER
+from .._targets.stale_workers import handling
 from .._targets.systemd_unit import unit
-from . import probe, writable_paths
+from . import probe, schedule, writable_paths
 
 _LONGEST_UNIT = 2**20  # bytes
 
@@ -27,12 +29,22 @@ def total_memory() -> int:
     return int(kib) // 1024 * 2**20
 
 
-def look(instances: list[Instance]) -> tuple[list[str], list[str]]:
-    """Errors and warnings, each a sentence that begins with the worker's name."""
+@dataclass
+class Findings:
+    """What was found. Each sentence begins with the service's name."""
+
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    schedule: list[str] = field(default_factory=list)  # what beats will send
+
+
+def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
+    """consumed: the queues that workers consume from, if they are known."""
+    findings = Findings()
     if not Path("/run/systemd/system").is_dir():
-        return ["systemd is not running on this host. evenkeel.celery needs systemd as the host's init system."], []
+        findings.errors.append("systemd is not running on this host. evenkeel.celery needs systemd as its init system.")
+        return findings
     units = systemd.look(instance["name"] for instance in instances)
-    errors, warnings = [], []
     complaints = systemd.verify({instance["name"]: unit(instance) for instance in instances})
     unknown = {instance["name"]: list(_user_errors(instance)) for instance in instances}
     answers = probe.ask_each([instance for instance in instances if not unknown[instance["name"]]])
@@ -48,16 +60,46 @@ def look(instances: list[Instance]) -> tuple[list[str], list[str]]:
                 wrong.append(f"systemd rejects its unit. Correct the option that it names:\n{about}")
             wrong += [*probe.errors(instance, answer), *memory_errors(instance, footprint)]
             doubtful += [*probe.warnings(instance, answer), *memory_warnings(instance, footprint)]
-            doubtful += _cgroup_warnings(instance)
-            warnings += writable_paths.warnings(instance, answer)  # without the name, as several workers may share one
-        errors += [f"{instance['name']}: {error}" for error in [*wrong, *unknown[instance["name"]]]]
-        warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
-    return errors, warnings
+            doubtful += [*_cgroup_warnings(instance), *_embedded_beat_warnings(instance, unit_there)]
+            doubtful += schedule.warnings(answer, consumed)
+            # Without the name, as several services may share one.
+            findings.warnings += writable_paths.warnings(instance, answer)
+            findings.schedule += [f"{instance['name']}: {line}" for line in schedule.lines(answer)]
+        findings.errors += [f"{instance['name']}: {error}" for error in [*wrong, *unknown[instance["name"]]]]
+        findings.warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
+    findings.warnings += _clock_warnings(instances)
+    return findings
+
+
+def _clock_warnings(instances: list[Instance]) -> Iterator[str]:
+    beats = [instance["name"] for instance in instances if instance["kind"] == "beat"]
+    if beats and not systemd.clock_is_synchronized():
+        yield (
+            f"{', '.join(beats)}: the host's clock is not synchronized, so tasks may be sent at the wrong time. Install"
+            " and start a time service, such as systemd-timesyncd."
+        )
 
 
 def _unit_warnings(there: systemd.Unit) -> Iterator[str]:
     for drop_in in there.drop_ins:
         yield f"{drop_in} overrides parts of this unit and stays in place. Remove it if that is not wanted."
+
+
+def _embedded_beat_warnings(instance: Instance, there: systemd.Unit) -> Iterator[str]:
+    text = _text(there)
+    if MARKER not in text and re.search(r"^ExecStart=.*\sworker\s(.*\s)?(-E*B\S*|--beat)(\s|$)", text, re.MULTILINE):
+        yield (
+            f"{there.fragment} runs a beat within this worker (-B), and the new unit does not. Add a beat to"
+            " celery_beat_instances, or nothing of the schedule is sent any more."
+        )
+
+
+def _text(there: systemd.Unit) -> str:
+    """The unit file's text, in which each directive is one line; empty if there is none that can be read."""
+    try:
+        return files.read_start(there.fragment, _LONGEST_UNIT).decode(errors="replace").replace("\\\n", " ")
+    except OSError:
+        return ""
 
 
 def _cgroup_warnings(instance: Instance) -> Iterator[str]:
@@ -70,16 +112,13 @@ def _unit_errors(there: systemd.Unit) -> Iterator[str]:
     if there.load_state == "masked":
         yield "name: this unit is masked. Unmask it (systemctl unmask), or choose another name."
     elif there.fragment:
-        try:
-            text = files.read_start(there.fragment, _LONGEST_UNIT).decode(errors="replace").replace("\\\n", " ")
-        except OSError:
-            return
-        if MARKER not in text and not re.search("^ExecStart=.*celery", text, re.MULTILINE | re.IGNORECASE):
-            yield f"name: {there.fragment} is not a Celery worker's unit. Choose another name."
+        text = _text(there)
+        if text and MARKER not in text and not re.search("^ExecStart=.*celery", text, re.MULTILINE | re.IGNORECASE):
+            yield f"name: {there.fragment} is not a unit of Celery. Choose another name."
 
 
 def _user_errors(instance: Instance) -> Iterator[str]:
-    for user in [instance["user"], *instance["stale_workers_users"]]:
+    for user in [instance["user"], *handling(instance)[1]]:
         try:
             pwd.getpwnam(user)
         except KeyError:

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds out whether a worker could run, by starting it: its own command line, as its user, in its unit's sandbox.
+"""Finds out whether a service could run, by starting it: its own command line, as its user, in its unit's sandbox.
 
-Only the watchdog, which the worker loads last, is another module (probe_program.py): it connects to the broker once,
-measures how much memory the main process and a child use before their first task, answers, and ends the worker. What
-the application does meanwhile is kept from root by systemd (_common/transient.py) and by the checks in answer.py.
+Only our module, which the service loads last, is another one (probe_program.py): it connects to the broker once,
+measures how much memory the service uses before its first task, answers, and ends it. What the application does
+meanwhile is kept from root by systemd (_common/transient.py) and by the checks in answer.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
-from .._celery.command import WATCHDOG, command
+from .._celery.command import command, module, state_directory
 from .._celery.options import Instance
 from .._common import files, systemd, transient
 from .._common.paths import program_directory
@@ -40,7 +40,7 @@ _LEFT_AFTER = 86400  # seconds
 # A limit below this is compared with what the application uses, which a probe that is killed could not tell.
 LEAST_MEMORY = "512M"
 
-# A worker's directives that the probe must not have: how it is supervised, and whatever else would run, remain or be
+# A service's directives that the probe must not have: how it is supervised, and whatever else would run, remain or be
 # removed with it.
 _NOT_FOR_PROBE = re.compile(
     "Type|NotifyAccess|PIDFile|BusName|Exec(Start|Stop|Reload|Condition).*|Restart.*|Timeout.*|Watchdog.*|RuntimeMaxSec|Kill.*|.*KillSignal|Send.*"
@@ -55,14 +55,19 @@ _SOURCE = {program: inspect.getsource(program) for program in (start_program, pr
 _NOT_PREPARED = range(200, 246)
 
 
+_ASKED = (
+    *("executable", "app", "directory", "user", "group", "environment", "settings", "sandbox", "writable_paths"),
+    *("pool", "scheduler"),
+)
+
+
 def question(instance: Instance) -> str:
-    """A key for workers that share a probe, as each takes some seconds: what is asked does not differ between them."""
-    asked = ("executable", "app", "directory", "pool", "user", "group", "environment", "settings", "sandbox")
-    return json.dumps([instance[option] for option in (*asked, "writable_paths")], sort_keys=True)
+    """A key for services that share a probe, as each takes some seconds: what is asked does not differ between them."""
+    return json.dumps([instance.get(option) for option in ("kind", *_ASKED)], sort_keys=True)
 
 
 def ask_each(instances: list[Instance]) -> dict[str, Answer]:
-    """What the probe found for each worker, by its name."""
+    """What the probe found for each service, by its name."""
     groups: dict[str, list[Instance]] = {}
     for instance in instances:
         groups.setdefault(question(instance), []).append(instance)
@@ -92,7 +97,7 @@ def _remove_leftovers() -> None:
 
 
 def ask(group: list[Instance]) -> Answer:
-    """What the probe of these workers, which have the same question, found."""
+    """What the probe of these services, which have the same question, found."""
     instance = group[0]
     seconds = max(parse_duration(each["start_timeout"]) for each in group) + 2 * BROKER_TIMEOUT
     with tempfile.TemporaryDirectory(prefix=f"{UNIT}-", dir=_DIRECTORY) as directory:
@@ -107,9 +112,9 @@ def ask(group: list[Instance]) -> Answer:
 
 
 def properties(instance: Instance, programs: str) -> list[str]:
-    """The properties of the worker's unit that matter for the probe, as systemd-run takes them.
+    """The properties of the service's unit that matter for the probe, as systemd-run takes them.
 
-    programs: the directory that stands in for that of the worker's programs.
+    programs: the directory that stands in for that of the service's programs.
     """
     # With a dash before it, a path that does not exist does not keep systemd from starting the probe, which reports it.
     tolerant = {
@@ -145,11 +150,12 @@ def _write(instance: Instance, directory: str) -> str:
         "mark": MARK,
         "timeout": BROKER_TIMEOUT,
         "settings": sorted(set(instance["settings"]) - {"include"}),
-        **{option: instance[option] for option in ("directory", "pool", "writable_paths")},
+        "schedule": f"/var/lib/{state_directory(instance)}/schedule",
+        **{option: instance.get(option) for option in ("directory", "pool", "writable_paths")},
     }
     texts = {
         f"{programs}/{_file(start_program)}": (_SOURCE[start_program], 0o644),
-        f"{programs}/{WATCHDOG}.py": (_SOURCE[probe_program], 0o644),
+        f"{programs}/{module(instance)}.py": (_SOURCE[probe_program], 0o644),
         f"{programs}/request.json": (json.dumps(request), 0o644),
         f"{directory}/environment": (
             systemd_unit.environment(instance).replace(program_directory(instance["name"]), programs),
@@ -176,7 +182,7 @@ def _understood(result: transient.Result, instance: Instance) -> Answer:
 
 
 def _ending(result: transient.Result, instance: Instance) -> str:
-    """What became of a worker that failed before it could answer."""
+    """What became of a service that failed before it could answer."""
     why = reason(result.error)
     endings = {
         "timeout": result.outcome == "timeout",
@@ -185,7 +191,7 @@ def _ending(result: transient.Result, instance: Instance) -> str:
         "not_prepared": result.status in _NOT_PREPARED,
         "killed": result.outcome in ("signal", "core-dump", "oom-kill"),
         "silent": result.status == 0,
-        "no_pool": why == f"ModuleNotFoundError: No module named '{instance['pool']}'",
+        "no_pool": why == f"ModuleNotFoundError: No module named '{instance.get('pool')}'",
         "no_celery": why.startswith("ModuleNotFoundError: No module named 'celery"),
     }
     return next((name for name, applies in endings.items() if applies), "not_loaded")
@@ -230,7 +236,7 @@ _ERRORS = {
         " the application does when it is imported."
     ),
     "not_prepared": (
-        "systemd can't start a process with this worker's user, paths and sandbox: {why}. Correct the option that it"
+        "systemd can't start a process with this service's user, paths and sandbox: {why}. Correct the option that it"
         " names."
     ),
     "killed": (
@@ -252,7 +258,7 @@ _ERRORS = {
 
 
 def errors(instance: Instance, found: Answer) -> Iterator[str]:
-    """What would keep this worker from running, each in a sentence."""
+    """What would keep this service from running, each in a sentence."""
     for name, sentence in _ERRORS.items():
         if found.get(name):
             yield sentence.format(why=str(found[name]).rstrip("."), **instance)
@@ -267,7 +273,7 @@ def errors(instance: Instance, found: Answer) -> Iterator[str]:
         yield f"the broker {found.get('uri', '')} does not answer: {why}. Start it, or correct its URL."
         if "/tmp/" in found.get("uri", "") and instance["sandbox"].get("PrivateTmp"):  # noqa: S108
             yield (
-                "the broker's socket is in /tmp, but the sandbox gives the worker a /tmp of its own. Put the socket"
+                "the broker's socket is in /tmp, but the sandbox gives the service a /tmp of its own. Put the socket"
                 " into another directory, such as /run, or set sandbox: {PrivateTmp: false}."
             )
     for setting, nearest in found.get("unknown_settings", {}).items():
@@ -283,7 +289,8 @@ def warnings(instance: Instance, found: Answer) -> Iterator[str]:
             f"executable {instance['executable']!r}: the application, the broker and the memory limits could not be"
             f" checked: {why}."
         )
-    if instance["settings"].get("task_reject_on_worker_lost", found.get("requeues")):
+    worker = instance["kind"] == "worker"
+    if worker and instance["settings"].get("task_reject_on_worker_lost", found.get("requeues")):
         yield (
             "task_reject_on_worker_lost is set for all tasks. With task_acks_late, a task that needs too much memory is"
             " redelivered forever, unless the application counts its deliveries (docs/memory.md)."

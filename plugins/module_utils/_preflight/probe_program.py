@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Answers, in a worker that was started by its own command line, whether it could run, and ends it. See probe.py.
+"""Answers, in a service that was started by its own command line, whether it could run, and ends it. See probe.py.
 
-The worker loads it by the name of the watchdog, after the application and the modules of `include`, and before the
-worker's own start: nothing has been consumed, and no handler of worker_init has run.
+A worker loads it by the name of the watchdog, after the application and the modules of `include`, and before the
+worker's own start: nothing has been consumed, and no handler of worker_init has run. A beat calls scheduler() for its
+scheduler: nothing has been sent or written.
 
 Prints one line: the mark, then a JSON object. Works with Python 3.9 and Celery 5.2, and later ones.
 """
@@ -14,10 +15,14 @@ import gc
 import importlib
 import json
 import os
+import pickle
 import traceback
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 # ruff: noqa: PLC0415 -- Celery is imported by its own command first.
+
+MOST_ENTRIES = 100  # of a schedule that are described
 
 
 def describe(error):
@@ -62,10 +67,10 @@ def footprint(pool):
     return json.loads(os.read(reader, 100))
 
 
-def look_at_broker(app, timeout):
+def look_at_broker(connect, timeout):
     answer = {}
     try:
-        connection = app.connection_for_read(connect_timeout=timeout)
+        connection = connect(connect_timeout=timeout)
         _transport = connection.transport
         answer["uri"] = connection.as_uri()
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=timeout)
@@ -84,31 +89,127 @@ def unknown_settings(names):
     return {name: nearest(name, known) for name in names if name not in known}
 
 
-def look(request):
-    import click
-
-    app = click.get_current_context().obj.app
+def look(request, app):
     # systemd takes messages only from the process that it started.
     started = os.environ.get("SYSTEMD_EXEC_PID")
     return {
         "child": started is not None and started != str(os.getpid()),
         "unknown_settings": unknown_settings(request["settings"]),
-        **look_at_broker(app, request["timeout"]),
+    }
+
+
+def look_at_worker(request, app):
+    return {
+        **look_at_broker(app.connection_for_read, request["timeout"]),
         "requeues": bool(app.conf.task_reject_on_worker_lost),
         "footprint": footprint(request["pool"]),
     }
 
 
-def main():
+# --- A beat's schedule ------------------------------------------------------------------------------------------------
+
+
+def look_at_beat(request, app):
+    answer = {
+        **look_at_broker(app.connection_for_write, request["timeout"]),
+        "footprint": [own("status", "RssAnon"), 0, 0],
+        "scheduler": str(app.conf.beat_scheduler),
+        "zone": str(app.timezone),
+    }
+    try:
+        entries = list(in_database(app, answer) if "django_celery_beat" in answer["scheduler"] else in_settings(app))
+        ran = last_runs(request["schedule"])
+        answer["entries"] = [about(app, entry, ran.get(entry.name)) for entry in entries[:MOST_ENTRIES]]
+        answer["more_entries"] = max(0, len(entries) - MOST_ENTRIES)
+    except Exception as error:
+        answer["schedule"] = describe(error)
+    return answer
+
+
+def in_settings(app):
+    from celery.beat import ScheduleEntry
+
+    return [ScheduleEntry(**{**entry, "name": name, "app": app}) for name, entry in app.conf.beat_schedule.items()]
+
+
+def in_database(app, answer):
+    """Reads the tables of django-celery-beat, whose scheduler would also write the entries of beat_schedule to them."""
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+    from django_celery_beat.models import PeriodicTask
+    from django_celery_beat.schedulers import ModelEntry
+
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    answer["migrations"] = [f"{migration.app_label}.{migration.name}" for migration, _backwards in missing[:5]]
+    if any(migration.app_label == "django_celery_beat" for migration, _backwards in missing):
+        return in_settings(app)
+    stored = list(PeriodicTask.objects.all())
+    names = {task.name for task in stored}
+    entries = [ModelEntry(task, app=app) for task in stored if task.enabled]
+    return entries + [entry for entry in in_settings(app) if entry.name not in names]
+
+
+def last_runs(schedule):
+    """When each entry of the schedule file of evenkeel_beat was last sent."""
+    try:
+        stored = pickle.loads(Path(f"{schedule}.pickle").read_bytes())  # noqa: S301 -- beat's own file
+        return {name: entry.last_run_at for name, entry in stored["entries"].items()}
+    except Exception:
+        return {}  # there is none yet, or beat will set it aside
+
+
+def about(app, entry, ran):
+    from celery.utils.time import maybe_make_aware
+
+    due, wait = entry.schedule.is_due(maybe_make_aware(ran or entry.last_run_at))
+    # A missed one is sent at the start.
+    moment = datetime.now(timezone.utc) + timedelta(seconds=0 if due else wait)
+    options = {key: value for key, value in (entry.options or {}).items() if value is not None}
+    route = app.amqp.router.route(
+        {key: options[key] for key in ("queue", "exchange", "routing_key") if key in options}, entry.task
+    )
+    queue = route.get("queue")
+    return {
+        "name": str(entry.name),
+        "task": str(entry.task),
+        "known": entry.task in app.tasks,
+        "queue": str(getattr(queue, "name", queue) or app.conf.task_default_queue),
+        "next": moment.strftime("%Y-%m-%d %H:%M"),
+        "next_local": moment.astimezone(app.timezone).strftime("%Y-%m-%d %H:%M"),
+        "has_gap": has_gap(entry.schedule, app.timezone),
+    }
+
+
+def has_gap(schedule, zone):
+    """Whether it is a crontab of several hours in a zone with summer time: it skips the hour that occurs twice."""
+    if len(getattr(schedule, "hour", ())) < 2:
+        return False
+    zone = getattr(schedule, "tz", None) or zone
+    year = datetime.now(timezone.utc).year
+    return len({datetime(year, month, 1, tzinfo=timezone.utc).astimezone(zone).utcoffset() for month in (1, 7)}) > 1
+
+
+# --- The answer -------------------------------------------------------------------------------------------------------
+
+
+def answer(app, look_closer):
     request = json.loads(Path(__file__).with_name("request.json").read_text())
     try:
-        answer = look(request)
+        found = {**look(request, app), **look_closer(request, app)}
     except BaseException as error:
-        answer = {"failed": describe(error)}
+        found = {"failed": describe(error)}
     # Not by sys.stdout, which the application may have replaced.
-    os.write(1, f"\n{request['mark']}{json.dumps(answer)}\n".encode())
+    os.write(1, f"\n{request['mark']}{json.dumps(found)}\n".encode())
     os._exit(0)
 
 
+def scheduler(app, **_options):
+    """What a beat calls for its scheduler."""
+    answer(app, look_at_beat)
+
+
 if __name__ == "evenkeel_watchdog":
-    main()
+    import click
+
+    answer(click.get_current_context().obj.app, look_at_worker)

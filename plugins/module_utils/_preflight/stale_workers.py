@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stale workers that the next start will find: of the same application and node, and not managed by this unit."""
+"""Stale processes that the next start will find: of the same application, and not managed by this unit."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 
 from .._celery.options import Instance
 from .._common.texts import printable
-from .._targets.stale_workers import wanted
+from .._targets.stale_workers import handling, wanted
 
 TIMEOUT = 60  # seconds in which all processes are looked at
-MOST = 20  # processes that are reported of a worker
+MOST = 20  # processes that are reported of a service
+_HARM = {"worker": "It may take this worker's tasks", "beat": "It sends every task once more"}
 
 
 def report(instances: list[Instance], program: str) -> Iterator[str]:
@@ -39,26 +40,31 @@ def report(instances: list[Instance], program: str) -> Iterator[str]:
             for sentence in sentences(instance, process):
                 yield printable(f"{instance['name']}: {sentence}", None)
         if len(found) > MOST:
-            yield f"{instance['name']}: {len(found) - MOST} more workers of this application and node are running."
+            kind = instance["kind"]
+            yield f"{instance['name']}: {len(found) - MOST} more {kind}s of this application are running."
 
 
 def sentences(instance: Instance, process: dict[str, Any]) -> Iterator[str]:
-    """What a process means for the next start; nothing if it is one of this worker's own."""
+    """What a process means for the next start; nothing if it is one of this service's own."""
     pid, user, unit = process["pid"], process["user"], process["unit"]
     about = f"process {pid} of {user}, in {unit}: {process['is']}"
-    action = instance["stale_workers"]
+    action, users, timeout = handling(instance)
+    option = f"stale_{instance['kind']}s"
     if process["stale"]:
         then = {
             "report": "The next start leaves it alone",
             "stop": "The next start asks it to finish",
-            "kill": f"The next start asks it to finish, and kills it after {instance['stale_workers_timeout']}",
+            "kill": f"The next start asks it to finish, and kills it after {timeout}",
         }[action]
-        if user in (instance["user"], *instance["stale_workers_users"]):
-            yield f"{about}. {then} (stale_workers: {action})."
+        if user in (instance["user"], *users):
+            yield f"{about}. {then} ({option}: {action})."
         else:
             yield (
-                f"{about}. It may take this worker's tasks, and the next start leaves it alone, as it belongs to"
-                f" {user}. End it (kill -TERM {pid}), or set stale_workers_users: [{user}]."
+                f"{about}. {_HARM[instance['kind']]}, and the next start leaves it alone, as it belongs to"
+                f" {user}. End it (kill -TERM {pid}), or set {option}_users: [{user}]."
             )
+    elif process["embedded"]:
+        yield f"{about}. It sends every task once more. Start that worker without -B."
     elif unit.endswith(".service") and unit != f"{instance['name']}.service":
-        yield f"{about}. The next start leaves it alone. Stop that service, or set another node_name."
+        or_else = {"worker": "or set another node_name", "beat": "as it sends every task once more"}[instance["kind"]]
+        yield f"{about}. The next start leaves it alone. Stop that service, {or_else}."

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable
 
-from .._celery.command import WATCHDOG
-from .._celery.errors import errors
-from .._celery.options import WORKER, Instance
+from .._celery.command import SCHEDULER, WATCHDOG
+from .._celery.options import Instance
 from .._common.files import File
-from .._common.options import Option
 from .._common.paths import PROGRAMS, environment_path, program_directory, unit_path
 from . import stale_workers
 from .systemd_unit import environment, unit
@@ -31,11 +29,9 @@ class Kind:
     """
 
     name: str
-    options: tuple[Option, ...]
-    errors: Callable[[list[Instance]], Iterator[str]]
     units: Mapping[str, Callable[[Instance], str]]
     programs: tuple[str, ...]
-    former: tuple[str, ...]
+    former: tuple[str, ...] = ()
 
     def paths(self, service: str) -> tuple[str, ...]:
         """The paths of a service's files."""
@@ -57,11 +53,14 @@ KINDS = {
     for kind in (
         Kind(
             name="worker",
-            options=WORKER,
-            errors=errors,
-            units={"": unit, stale_workers.PREFIX: stale_workers.search_unit},
+            units={"": unit, stale_workers.PREFIXES["worker"]: stale_workers.search_unit},
             programs=(f"{WATCHDOG}.py", stale_workers.PROGRAM),
             former=(f"{PROGRAMS}/{stale_workers.PROGRAM}",),
+        ),
+        Kind(
+            name="beat",
+            units={"": unit, stale_workers.PREFIXES["beat"]: stale_workers.search_unit},
+            programs=(f"{SCHEDULER}.py", stale_workers.PROGRAM),
         ),
     )
 }

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A worker's systemd unit and its environment file.
+"""A service's systemd unit and its environment file.
 
 Pure: turns an instance, a dictionary of the options in _celery/options.py, into text.
 """
@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import re
 
-from .._celery.command import command, hand_back, stop_timeout
+from .._celery.command import command, hand_back, state_directory, stop_timeout
 from .._celery.options import Instance
 from .._common.paths import MARKER, environment_path, program_directory
 from .._common.quantities import parse_duration
 from .stale_workers import before_start, search_name
-from .unit_text import Sections, command_line, specifiers, text, word
+from .unit_text import Sections, Settings, command_line, specifiers, text, word
 
-# Seconds that a hung worker has after the watchdog's SIGABRT to write its traceback, before it is killed.
+# Seconds that a hung service has after the watchdog's SIGABRT to write its traceback, before it is killed.
 ABORT_TIMEOUT = 10
+
+# A schedule needs the right time.
+_TIME = {"worker": [], "beat": ["time-sync.target"]}
 
 
 def unit(instance: Instance) -> str:
@@ -28,12 +31,12 @@ def unit(instance: Instance) -> str:
 
 def sections(instance: Instance) -> Sections:
     """The unit's sections: systemd.unit(5), systemd.service(5), systemd.exec(5), systemd.resource-control(5)."""
-    after = " ".join(["network-online.target", f"{search_name(instance['name'])}.service", *instance["after"]])
+    wants = ["network-online.target", f"{search_name(instance)}.service", *instance["after"]]
     return {
         "Unit": [
-            ("Description", specifiers(_one_line(instance["description"]) or f"Celery worker {instance['name']}")),
-            ("Wants", after),
-            ("After", after),
+            ("Description", specifiers(_description(instance))),
+            ("Wants", " ".join(wants)),
+            ("After", " ".join([*wants, *_TIME[instance["kind"]]])),
             ("StartLimitIntervalSec", instance["start_limit_interval"]),
             ("StartLimitBurst", instance["start_limit_burst"]),
         ],
@@ -45,9 +48,9 @@ def sections(instance: Instance) -> Sections:
             ("WorkingDirectory", specifiers(instance["directory"])),
             ("Environment", " ".join(f"{name}={value}" for name, value in _own_environment(instance) if value)),
             ("EnvironmentFile", environment_path(instance["name"])),
-            ("ExecStartPre", command_line(before_start(instance["name"]))),
+            ("ExecStartPre", command_line(before_start(instance))),
             ("ExecStart", command_line(command(instance))),
-            # Only the main process gets SIGTERM, so its children finish their tasks.
+            # Only the main process gets SIGTERM, so a worker's children finish their tasks.
             ("KillMode", "mixed"),
             ("TimeoutStartSec", instance["start_timeout"]),
             ("TimeoutStopSec", f"{stop_timeout(instance):g}"),
@@ -62,13 +65,20 @@ def sections(instance: Instance) -> Sections:
             ("OOMScoreAdjust", instance["oom_score_adj"]),
             *sorted((name, value) for name, value in instance["sandbox"].items() if value is not False),
             ("ReadWritePaths", " ".join(map(word, _writable_paths(instance)))),
+            *_state(instance),
         ],
         "Install": [("WantedBy", "multi-user.target")],
     }
 
 
+def _state(instance: Instance) -> Settings:
+    if instance["kind"] != "beat":
+        return []
+    return [("StateDirectory", specifiers(state_directory(instance))), ("StateDirectoryMode", "0700")]
+
+
 def _writable_paths(instance: Instance) -> list[str]:
-    # Without PrivateTmp=, the worker uses the host's /tmp, which ProtectSystem=strict makes read-only.
+    # Without PrivateTmp=, the service uses the host's /tmp, which ProtectSystem=strict makes read-only.
     shared = ["/tmp", "/var/tmp"] if instance["sandbox"].get("PrivateTmp") is False else []  # noqa: S108
     return [*instance["writable_paths"], *shared]
 
@@ -77,7 +87,7 @@ def environment(instance: Instance) -> str:
     """The environment file in the grammar of EnvironmentFile=, systemd.exec(5)."""
     variables = {name: str(value) for name, value in instance["environment"].items() if value is not None}
     if "PYTHONPATH" in variables:
-        # The file's value overrides the unit's, so it needs the watchdog's directory too.
+        # The file's value overrides the unit's, so it needs the directory of our programs too.
         variables["PYTHONPATH"] = f"{variables['PYTHONPATH']}:{program_directory(instance['name'])}"
     lines = [f'{name}="{_escape(value)}"\n' for name, value in sorted(variables.items())]
     return f"{MARKER}: the next run overwrites changes made here.\n" + "".join(lines)
@@ -87,14 +97,21 @@ def _own_environment(instance: Instance) -> list[tuple[str, str | None]]:
     return [
         ("PYTHONPATH", program_directory(instance["name"])),
         ("PYTHONUNBUFFERED", "1"),
-        # SIGABRT from the watchdog writes a hung worker's traceback to the journal.
+        # SIGABRT from the watchdog writes a hung service's traceback to the journal.
         ("PYTHONFAULTHANDLER", "1"),
-        ("EVENKEEL_HAND_BACK", hand_back(instance)),
+        *_for_our_program(instance),
     ]
 
 
-def _one_line(text: str | None) -> str:
-    return " ".join((text or "").split())
+def _for_our_program(instance: Instance) -> list[tuple[str, str | None]]:
+    if instance["kind"] == "beat":
+        return [("EVENKEEL_LOCK", "1" if instance["lock"] else None)]
+    return [("EVENKEEL_HAND_BACK", hand_back(instance))]
+
+
+def _description(instance: Instance) -> str:
+    one_line = " ".join((instance["description"] or "").split())
+    return one_line or f"Celery {instance['kind']} {instance['name']}"
 
 
 def _escape(value: str) -> str:

@@ -41,11 +41,22 @@ def word(text: str) -> str:
 
 def lines(settings: Iterable[tuple[str, Any]]) -> list[str]:
     """The settings as a unit file has them."""
-    return [f"{name}={_value(value)}\n" for name, value in settings if value not in (None, "") or name in _EMPTY_MEANS]
+    return [
+        f"{name}={_value(part)}\n"
+        for name, value in settings
+        if value not in (None, "") or name in _EMPTY_MEANS
+        for part in _parts(value)
+    ]
 
 
 # An empty value has a meaning here: no capabilities at all.
 _EMPTY_MEANS = ("CapabilityBoundingSet", "AmbientCapabilities")
+
+
+def _parts(value: Any) -> list[Any]:
+    """A list of which a part is inverted is an assignment for each part: "~" applies to the rest of its line."""
+    inverted = isinstance(value, (list, tuple)) and any(str(part).startswith("~") for part in value[1:])
+    return list(value) if inverted else [value]
 
 
 def _value(value: Any) -> str:

@@ -3,9 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ends stale workers: those of this application and node that no unit manages, such as one started by hand.
 
+With --kind beat it ends stale beats, which have no node. A beat within a worker (-B) is only named.
 A process is stale if all of this is true, and is never touched otherwise:
   * all its user IDs are that of one of the users: a setuid program belongs to whoever started it, too,
-  * its command line is `celery … worker` with our -A and our -n (whole arguments, not a pattern over the line),
+  * its command line is `celery … worker` with our -A and our -n (whole arguments, not a pattern over the line), or
+    `celery … beat` with our -A,
   * it runs in the application's directory, or was sent there by --workdir,
   * it was started as a program: pool children are only forked, and their main process manages them,
   * no systemd unit manages it, and it is in no container. The units of logins, cron and at do not manage it.
@@ -53,11 +55,12 @@ SEARCHES = "--searches"  # several searches at once, as JSON, whose report is JS
 
 @dataclass(frozen=True)
 class Wanted:
-    """The application and node whose stale workers are looked for."""
+    """The application whose stale workers (of one node) or beats are looked for."""
 
+    kind: str
     app: str
     directory: str
-    node: str
+    node: str  # a beat has none
     uids: frozenset[int]
     host: str
 
@@ -76,36 +79,40 @@ class Process:
     forked: bool
     started: str  # in clock ticks since boot; together with the PID, it identifies a process
     unit: str  # the innermost unit that it runs in, or NO_UNIT, or CONTAINER
+    embedded: bool = False  # a beat within a worker
 
     @property
     def unmanaged(self) -> bool:
-        return self.unit == NO_UNIT or self.unit.startswith(LEFT_BEHIND)
+        return not self.embedded and (self.unit == NO_UNIT or self.unit.startswith(LEFT_BEHIND))
 
 
 # --- Which processes: pure functions ----------------------------------------------------------------------------------
 
 
 def matches(process: Process, wanted: Wanted) -> bool:
-    """Whether it is the main process of a worker of the wanted application, whatever manages it."""
+    """Whether it is a beat or the main process of a worker of the wanted application, whatever manages it."""
     if process.uid not in wanted.uids or process.forked:
         return False
     words = celery_words(process.argv)
-    if words is None or command(words) != "worker" or option(words, "-A", "--app") != wanted.app:
+    if words is None or option(words, "-A", "--app") != wanted.app:
+        return False
+    if command(words) != wanted.kind and not (wanted.kind == "beat" and has_beat(words)):
         return False
     # As texts: to look up a path that the process has named might mean to wait for that user's file system.
     named = (process.directory, option(words, "", "--workdir"))
     wanted_directories = (os.path.normpath(wanted.directory), real_path(wanted.directory))
     return any(plain(path) in wanted_directories for path in named if path) and (
-        full_name(option(words, "-n", "--hostname"), wanted.host) == wanted.full_node
+        wanted.kind == "beat" or full_name(option(words, "-n", "--hostname"), wanted.host) == wanted.full_node
     )
 
 
 def celery_words(argv: tuple[str, ...]) -> list[str] | None:
     """What follows `celery` or `python -m celery` on a command line; None if it runs something else."""
-    # With setproctitle, a title replaces the command line, with Celery's arguments in parentheses.
-    title = re.fullmatch(r"\[celeryd: \S+:MainProcess\] \S+ \((.*)\)", argv[0]) if len(argv) == 1 else None
+    # With setproctitle, a title with Celery's arguments replaces the command line.
+    titles = r"\[celeryd: \S+:MainProcess\] \S+ \((.*)\)|\[celery beat\] (.*)"
+    title = re.fullmatch(titles, argv[0]) if len(argv) == 1 else None
     if title:
-        return title[1].split()
+        return (title[1] or title[2]).split()
     words = list(argv)
     if re.fullmatch(r"(python|pypy)[\d.]*", base(words)):
         words.pop(0)
@@ -114,6 +121,11 @@ def celery_words(argv: tuple[str, ...]) -> list[str] | None:
         if words[:1] == ["-m"]:
             words.pop(0)
     return words[1:] if base(words) == "celery" else None
+
+
+def has_beat(words: list[str]) -> bool:
+    """Whether it is a worker with a beat in it: -B may stand among other short flags."""
+    return command(words) == "worker" and any(word == "--beat" or re.fullmatch(r"-E*B.*", word) for word in words)
 
 
 def base(words: list[str]) -> str:
@@ -258,8 +270,12 @@ def units_root() -> str:
 
 
 def find(wanted: Wanted) -> list[Process]:
-    """Workers of the wanted application and node, whatever manages them."""
-    found = (replace(process, argv=()) for process in processes(wanted.uids) if matches(process, wanted))
+    """Workers or beats of the wanted application, whatever manages them."""
+    found = (
+        replace(process, argv=(), embedded=wanted.kind == "beat" and command(celery_words(process.argv)) == "worker")
+        for process in processes(wanted.uids)
+        if matches(process, wanted)
+    )
     return sorted(found, key=lambda process: process.pid)
 
 
@@ -344,7 +360,9 @@ def line(process: Process, what: str) -> str:
 
 
 def what_it_is(process: Process, wanted: Wanted) -> str:
-    return f"is a worker of {wanted.app} in {wanted.directory}, node {wanted.full_node}, since {since(process)}"
+    what = "worker with a beat (-B)" if process.embedded else wanted.kind
+    node = f", node {wanted.full_node}" if wanted.node else ""
+    return f"is a {what} of {wanted.app} in {wanted.directory}{node}, since {since(process)}"
 
 
 def since(process: Process) -> str:
@@ -367,16 +385,16 @@ def warn(text: str) -> None:
     print(f"stale_workers: {text}", file=sys.stderr, flush=True)
 
 
-def to_find(app: str, directory: str, node: str, users: Iterable[str]) -> Wanted:
+def to_find(kind: str, app: str, directory: str, node: str, users: Iterable[str]) -> Wanted:
     uids = set()
     for user in users:
         try:
             uids.add(pwd.getpwnam(user).pw_uid)
         except KeyError:
-            warn(f"user {user!r} does not exist. Create it, or remove it from stale_workers_users.")
+            warn(f"user {user!r} does not exist. Create it, or remove it from stale_{kind}s_users.")
     if not sees_all():
         warn("other users' workers can't be seen. Run this as root, in a container with CAP_SYS_PTRACE.")
-    return Wanted(app, directory, node, frozenset(uids), socket.gethostname())
+    return Wanted(kind, app, directory, node, frozenset(uids), socket.gethostname())
 
 
 def report(searches: list[dict[str, Any]]) -> str:
@@ -387,7 +405,8 @@ def report(searches: list[dict[str, Any]]) -> str:
 
 def data(process: Process, wanted: Wanted) -> dict[str, Any]:
     user, what = user_name(process.uid), what_it_is(process, wanted)
-    return {"pid": process.pid, "user": user, "unit": process.unit, "is": what, "stale": process.unmanaged}
+    about = {"pid": process.pid, "user": user, "unit": process.unit, "is": what}
+    return {**about, "stale": process.unmanaged, "embedded": process.embedded}
 
 
 def clear(wanted: Wanted, timeout: float, action: str) -> list[str]:
@@ -411,17 +430,19 @@ def main() -> int:
         print(report(json.loads(sys.argv[2])))
         return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=["worker", "beat"], default="worker", help="what to end (default: worker)")
     parser.add_argument("--app", required=True, help="the application, as in celery -A")
     parser.add_argument("--directory", required=True, help="the application's directory")
     parser.add_argument("--node", default="celery@%h", help="the node's name, as in celery worker -n")
     parser.add_argument("--user", required=True, action="append", help="whose processes (may be repeated)")
     parser.add_argument("--timeout", type=float, default=60, help="seconds that running tasks may take (default: 60)")
     parser.add_argument("--action", choices=["report", "stop", "kill"], default="report")
-    parser.add_argument("--reason", type=Path, help="a file that says why the worker must not start, while it exists")
+    parser.add_argument("--reason", type=Path, help="a file that says why the service must not start, while it exists")
     options = parser.parse_args()
     if options.reason:
         options.reason.write_text("stale_workers: the search has not ended.\n", encoding="utf-8")
-    wanted = to_find(options.app, options.directory, options.node, options.user)
+    node = options.node if options.kind == "worker" else ""
+    wanted = to_find(options.kind, options.app, options.directory, node, options.user)
     left = clear(wanted, options.timeout, options.action)
     for each in left:
         print(each, flush=True)

@@ -20,7 +20,7 @@ SHOP = Footprint(main=200 * MEBI, child=20 * MEBI, peak=212 * MEBI)
         ({"max_memory_per_child": "212M"}, "max_memory_per_child 212M is not above the 212M that a child uses once"),
         (
             {"memory_max": "239M", "concurrency": 2},
-            "memory_max 239M is below the 240M that the worker uses once the application is imported"
+            "memory_max 239M is below the 240M that the service uses once the application is imported"
             " (200M for the main process, 20M more for each of 2 children).",
         ),
     ],
@@ -33,7 +33,7 @@ def test_limits_below_what_the_application_needs_are_errors(options, sentence):
 def test_a_pool_without_children_needs_memory_for_one_process():
     (found,) = memory_errors(worker(pool="threads", concurrency=50, memory_max="199M"), Footprint(200 * MEBI, 0, 0))
     assert (
-        "is below the 200M that the worker uses once the application is imported (200M for the main process)." in found
+        "is below the 200M that the service uses once the application is imported (200M for the main process)." in found
     )
 
 
@@ -59,7 +59,7 @@ def test_the_budget_is_shown_when_it_is_exceeded():
     workers = [worker(name=name, memory_max=limit) for name, limit in limits.items()]
     assert memory_budget(workers, 512 * MEBI, 8 * 1024 * MEBI) is None
     assert memory_budget(workers, 512 * MEBI, 3800 * MEBI).splitlines() == [
-        "The workers' memory_max and the reserve are together more than the machine's memory:",
+        "The services' memory_max and the reserve are together more than the machine's memory:",
         "  training                  3072M",
         "  scraping                   900M",
         "  mail                   no limit",

@@ -1,13 +1,19 @@
-"""Every documented option of a worker has an effect."""
+"""Every documented option of a service has an effect."""
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import WORKER
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import KINDS as TABLES
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS
-from workers import PROGRAMS, worker
+from workers import PROGRAMS, beat, worker
 
-# Options that say how a worker is deployed, not what it is: the module celery_services reads them.
+# Options that say how a service is deployed, not what it is: the module celery_services reads them.
 OF_THE_DEPLOYMENT = ("stay_up",)
-OF_THE_WORKER = {option.name: option for option in WORKER if option.name not in OF_THE_DEPLOYMENT}
+MAKE = {"worker": worker, "beat": beat}
+OPTIONS = [
+    pytest.param(kind, option, id=f"{kind} {option.name}")
+    for kind, table in TABLES.items()
+    for option in table
+    if option.name not in OF_THE_DEPLOYMENT
+]
 
 
 def another_value(option):
@@ -19,13 +25,14 @@ def another_value(option):
         "size": "123M",
         "duration": "77s",
         "int": 7,
+        "bool": not option.default,
         "list": ["/another"],
         "dict": {"another_key": "another value"},
     }[option.type]
 
 
-@pytest.mark.parametrize("name", OF_THE_WORKER)
-def test_every_option_changes_the_files_of_a_worker(name):
-    files = KINDS["worker"].files
-    changed = worker(**{name: another_value(OF_THE_WORKER[name])})
-    assert files(changed, PROGRAMS) != files(worker(), PROGRAMS), f"{name} is documented, but nothing uses it"
+@pytest.mark.parametrize(("kind", "option"), OPTIONS)
+def test_every_option_changes_the_files_of_a_service(kind, option):
+    files, make = KINDS[kind].files, MAKE[kind]
+    changed = make(**{option.name: another_value(option)})
+    assert files(changed, PROGRAMS) != files(make(), PROGRAMS), f"{option.name} is documented, but nothing uses it"

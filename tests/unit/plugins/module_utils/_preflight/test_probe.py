@@ -64,7 +64,7 @@ def test_the_reason_is_the_last_exception_or_the_last_line(text, line):
         ({"outcome": "timeout"}, "app 'shop' was not imported and checked within start_timeout 90s."),
         ({"outcome": "output"}, "app 'shop' writes more than 1M when it is imported."),
         ({"outcome": "oom-kill"}, "app 'shop' was killed when it was imported (oom-kill KILL)."),
-        ({"status": 226}, "systemd can't start a process with this worker's user, paths and sandbox: Failed at step"),
+        ({"status": 226}, "systemd can't start a process with this service's user, paths and sandbox: Failed at step"),
         (
             {"error": "ValueError: \x1b"},
             r"app 'shop' can't be loaded in /srv/shop as user shop: ValueError: \x1b. Check",
@@ -126,7 +126,7 @@ def test_a_good_answer_is_no_error(ended):
 
 def test_a_socket_that_the_sandbox_hides_is_explained(ended):
     answer = f'{MARK}{{"child": false, "broker": "no such file", "uri": "redis+socket:///tmp/redis.sock"}}'
-    assert any("the sandbox gives the worker a /tmp of its own" in error for error in ended(output=answer))
+    assert any("the sandbox gives the service a /tmp of its own" in error for error in ended(output=answer))
     assert len(ended(output=answer, sandbox={"PrivateTmp": False})) == 1
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import stale_workers as stale
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import stale_workers
-from workers import worker
+from workers import beat, worker
 
-WANTED = stale.Wanted("shop", "/srv/shop", "w@h", frozenset({0}), "h")
+WANTED = stale.Wanted("worker", "shop", "/srv/shop", "w@h", frozenset({0}), "h")
 PROCESS = stale.Process(42, 1, 0, ("celery",), "/srv/shop", forked=False, started="1", unit=stale.NO_UNIT)
 
 
@@ -47,6 +47,24 @@ def test_the_worker_itself_and_processes_in_containers_or_scopes_are_not_reporte
     assert report(unit) == ""
 
 
+@pytest.mark.parametrize(
+    ("process", "options", "then"),
+    [
+        ({}, {}, "The next start asks it to finish (stale_beats: stop)."),
+        ({"uid": 5}, {"user": "web"}, "It sends every task once more, and the next start leaves it alone"),
+        ({"unit": "other.service"}, {}, "Stop that service, as it sends every task once more."),
+        ({"embedded": True, "unit": "w.service"}, {}, "It sends every task once more. Start that worker without -B."),
+    ],
+)
+def test_a_second_beat_is_named_wherever_it_runs(monkeypatch, process, options, then):
+    monkeypatch.setattr(stale, "user_name", lambda _: "shop")
+    wanted = replace(WANTED, kind="beat", node="")
+    (sentence,) = stale_workers.sentences(
+        beat(**{"user": "shop", **options}), stale.data(replace(PROCESS, **process), wanted)
+    )
+    assert then in sentence
+
+
 def test_one_process_answers_for_all_workers(monkeypatch):
     program = "import json, sys; print(json.dumps([[each] for each in json.loads(sys.argv[2])]))"
     program += "; print('a warning', 'a warning', sep='\\n', file=sys.stderr)"
@@ -63,7 +81,7 @@ def test_of_many_processes_some_are_reported_and_the_others_counted(monkeypatch)
     monkeypatch.setattr(stale_workers, "sentences", lambda _, process: [f"process {process}"])
     sentences = list(stale_workers.report([worker()], program))
     assert len(sentences) == stale_workers.MOST + 1
-    assert sentences[-1] == "w: 4980 more workers of this application and node are running."
+    assert sentences[-1] == "w: 4980 more workers of this application are running."
 
 
 @pytest.mark.parametrize("program", ["raise SystemExit('no such thing')", "while True: pass"])

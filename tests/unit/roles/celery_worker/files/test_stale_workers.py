@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 HOST = "host.example"
-WANTED = stale.Wanted("shop", "/srv/shop", "celery@%h", frozenset({1000, 0}), HOST)
+WANTED = stale.Wanted("worker", "shop", "/srv/shop", "celery@%h", frozenset({1000, 0}), HOST)
 PYTHON, CELERY = "/venv/bin/python3", "/venv/bin/celery"
 MAIN = stale.Process(
     pid=10,
@@ -26,6 +26,9 @@ MAIN = stale.Process(
     started="1",
     unit=stale.NO_UNIT,
 )
+
+
+BEATS = replace(WANTED, kind="beat", node="")
 
 
 def celery(*words):
@@ -53,6 +56,34 @@ def celery(*words):
 )
 def test_a_worker_is_recognized_in_every_form(ours):
     assert stale.matches(ours, WANTED)
+
+
+@pytest.mark.parametrize(
+    ("process", "embedded"),
+    [
+        (celery("-A", "shop", "beat"), False),
+        (celery("-A", "shop", "beat", "-l", "info", "-s", "/tmp/schedule"), False),
+        (replace(MAIN, argv=("[celery beat] -A shop beat -l info",)), False),
+        (celery("-A", "shop", "worker", "-B"), True),
+        (celery("-A", "shop", "worker", "-EBl", "info"), True),
+        (celery("-A", "shop", "worker", "--beat", "-n", "other@%h"), True),
+    ],
+    ids=lambda process: " ".join(process.argv) if isinstance(process, stale.Process) else "",
+)
+def test_a_beat_is_recognized_by_itself_and_within_a_worker(monkeypatch, process, embedded):
+    monkeypatch.setattr(stale, "processes", lambda _uids: [process])
+    (found,) = stale.find(BEATS)
+    assert found.embedded == embedded
+    assert found.unmanaged != embedded
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["worker", "-QBatch"], ["worker", "-n", "Bob@%h"], ["events", "-B"], ["-A", "album", "beat"], ["beat", "-A", "x"]],
+)
+def test_other_processes_are_no_beats(words):
+    app = [] if "-A" in words else ["-A", "shop"]
+    assert not stale.matches(celery(*app, *words), BEATS)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +263,7 @@ def test_a_search_that_is_killed_leaves_a_reason(tmp_path, monkeypatch):
 def test_several_searches_are_one_report(sleeper, tmp_path, monkeypatch):
     monkeypatch.setattr(stale, "unit_of", lambda *_: stale.NO_UNIT)
     user = stale.user_name(os.getuid())
-    search = {"app": "shop", "directory": str(tmp_path), "node": "w@h", "users": [user]}
+    search = {"kind": "worker", "app": "shop", "directory": str(tmp_path), "node": "w@h", "users": [user]}
     ours, others = json.loads(stale.report([search, {**search, "app": "album"}]))
     assert [(each["pid"], each["user"], each["stale"]) for each in ours] == [(sleeper.pid, user, True)]
     assert others == []
