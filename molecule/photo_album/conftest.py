@@ -41,7 +41,7 @@ class Album:
         replies = self.run("python", "-c", "from photo_album import celery_app as app; print(app.control.ping())")
         return set(re.findall(r"'(\w+)@", replies))
 
-    def upload(self, name, content="photo"):
+    def upload(self, name, content="photo", kind="photo"):
         """A photo whose file holds a picture, is damaged, or can't be read before it is released."""
         make = {
             "photo": f"printf 'P6 1 1 255\\n\\001\\002\\003' > media/{name}",
@@ -51,8 +51,8 @@ class Album:
         self.server.check_output("cd %s && runuser -u www-data -- sh -c %s", HOME, make)
         row = f"('{name}', 'pending', '', '', '', datetime('now'), datetime('now'))"
         columns = "file, processing_status, description, tags, error, uploaded_at, updated_at"
-        self.sql(DATABASE, f"INSERT INTO album_photo ({columns}) VALUES {row}", user="www-data")
-        return int(self.sql(DATABASE, f"SELECT id FROM album_photo WHERE file = '{name}'"))
+        self.sql(DATABASE, f"INSERT INTO album_{kind} ({columns}) VALUES {row}", user="www-data")
+        return int(self.sql(DATABASE, f"SELECT id FROM album_{kind} WHERE file = '{name}'"))
 
     def release(self, name):
         """Whoever reads the file gets the picture, now and later."""
@@ -71,11 +71,11 @@ class Album:
             user="www-data",
         )
 
-    def look(self, name, column="processing_status"):
-        return self.sql(DATABASE, f"SELECT {column} FROM album_photo WHERE file = '{name}'")
+    def look(self, name, column="processing_status", kind="photo"):
+        return self.sql(DATABASE, f"SELECT {column} FROM album_{kind} WHERE file = '{name}'")
 
-    def becomes(self, name, status):
-        self.wait_for(lambda: self.look(name) == status, f"{name} to be {status}")
+    def becomes(self, name, status, kind="photo"):
+        self.wait_for(lambda: self.look(name, kind=kind) == status, f"{name} to be {status}")
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 import re
 
+import pytest
+
+BEAT = "photo-album-celery-beat"
 WORKER = "photo-album-celery-worker"
 # As cron runs it.
 CLEAN_UP = "runuser -u www-data -- /usr/local/lib/evenkeel/cleanup_stuck_jobs.py --quiet"
@@ -20,6 +23,16 @@ def test_the_worker_runs_as_the_document_wants_it(server, show, album):
     main = show(WORKER, "MainPID")["MainPID"]
     server.wait_for(lambda: len(server.children(main)) == 2, "the two children of concurrency 2")
     assert album.nodes() == {"celery"}
+
+
+def test_beat_runs_beside_it_and_needs_no_directory_below_run(server, show):
+    assert show(BEAT, "Type", "User", "UnitFileState", "ActiveState") == {
+        "Type": "notify",
+        "User": "www-data",
+        "UnitFileState": "enabled",
+        "ActiveState": "active",
+    }
+    assert server.check_output("find /run/celery -type f") == ""
 
 
 def test_batches_complete_everything_and_a_damaged_photo_is_tried_again(album, wait_for):
@@ -75,3 +88,16 @@ def test_a_photo_whose_worker_was_killed_is_put_back_and_analyzed(server, album)
 
 def test_statistics_say_how_many_have_each_status(album):
     assert re.search(r"Photos - Pending: \d+, Processing: \d+, Completed: \d+, Failed: \d+", album.manage("statistics"))
+
+
+@pytest.mark.parametrize(("kind", "minutes"), [("photo", 0), ("video", 30)])
+def test_beat_sends_each_batch_at_its_time(server, album, ansible_playbook, kind, minutes):
+    """The schedule is moved to the current minute, and beat is late, as after a restart at two o'clock."""
+    before = server.run_of(WORKER)
+    album.upload(f"scheduled.{kind}", kind=kind)
+    started = server.run_of(BEAT).ready
+    server.wait_for(lambda: server.now() // 60 > started // 60, "the minute after beat's start")
+    at = server.check_output("TZ=Europe/Berlin date --date=%s +%%H:%%M", f"{minutes} minutes ago")
+    ansible_playbook("molecule/photo_album/schedule.yml", f"--extra-vars=photo_album_batches_at={at}")
+    album.becomes(f"scheduled.{kind}", "completed", kind=kind)
+    assert server.run_of(WORKER) == before, "only beat is restarted"

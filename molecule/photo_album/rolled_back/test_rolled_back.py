@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-WORKER = "photo-album-celery-worker"
+WORKER, BEAT = "photo-album-celery-worker", "photo-album-celery-beat"
 UNIT = f"/etc/systemd/system/{WORKER}.service"
-DOCUMENT = Path(__file__).parents[3] / f"examples/photo_album/systemd/{WORKER}.service"
-ORIGINAL = "--extra-vars=celery_worker_rollback_to=original"
+DOCUMENT = Path(__file__).parents[3] / "examples/photo_album/systemd"
+ORIGINAL = "--extra-vars=celery_worker_rollback_to=original celery_beat_rollback_to=original"
 # A PID file, so that systemd knows the main process, and a log that root has not made.
 MEND = f"""
 systemctl stop {WORKER} && rm -f /var/log/celery/worker.log
@@ -22,11 +22,13 @@ systemd-run --unit=other-worker --property=User=www-data --working-directory=/va
 """
 
 
-def test_the_documents_unit_is_back_byte_by_byte(server, ansible_playbook):
+def test_the_documents_units_are_back_byte_by_byte(server, ansible_playbook):
     first, second = (ansible_playbook("playbooks/rollback.yml", ORIGINAL) for _ in range(2))
     assert (bool(first["changed"]), bool(second["changed"])) == (True, False)
-    assert server.host.file(UNIT).content_string == DOCUMENT.read_text()
-    assert server.show(WORKER, "UnitFileState") == {"UnitFileState": "enabled"}
+    for unit in (WORKER, BEAT):
+        text = server.host.file(f"/etc/systemd/system/{unit}.service").content_string
+        assert text == (DOCUMENT / f"{unit}.service").read_text()
+        assert server.show(unit, "UnitFileState") == {"UnitFileState": "enabled"}
 
 
 @pytest.fixture
