@@ -20,7 +20,7 @@ PORTS = {
 
 @pytest.fixture(scope="module")
 def injected(host):
-    """What happened: {"minute": the full minute, "over": when the brokers were back, "runs": {beat: InvocationID}, …}."""
+    """What happened: {"minute": the full minute, "over": the outages' end, "runs": {beat: InvocationID}, …}."""
     name = host.backend.get_hostname()
     if name not in INJECTED:
         INJECTED[name] = json.loads(host.check_output("/opt/shop/faults.py"))
@@ -40,7 +40,7 @@ def sent(server):
 
 @pytest.fixture
 def minutes(sent, injected, wait_for):
-    """When a beat has sent what was due at the full minute: once it has sent the task that is due every minute after."""
+    """When a beat has sent what was due at the full minute: known once it has sent what is due a minute later."""
 
     def read(beat):
         following = injected["minute"] + 60

@@ -3,8 +3,6 @@
 import pytest
 
 WATCHDOG, ABORT_TIMEOUT, RESTART_SEC = 10, 10, 1  # seconds; converge.yml, TimeoutAbortSec=
-RETRY = 1  # seconds between two attempts to send a task that is due
-RECONNECT = 5  # seconds at most between two attempts to connect for the first time
 
 
 @pytest.mark.parametrize("beat", ["broker-stopped", "broker-frozen"])
@@ -41,11 +39,10 @@ def test_a_result_backend_that_is_down_delays_nothing(minutes, injected, server)
 
 
 def test_a_beat_that_hangs_is_restarted_and_makes_up_for_the_tick(server, injected, minutes, recovered):
-    (when,) = minutes("hung")
     run = server.next_run("hung", injected["runs"]["hung"])
-    recovered("hang", run.ready - injected["minute"])
-    assert run.began - injected["minute"] <= WATCHDOG + WATCHDOG / 4 + ABORT_TIMEOUT + RESTART_SEC + run.slowness
-    assert when >= run.began
+    recovered("hang", run.ready - injected["hung"])
+    assert run.began - injected["hung"] <= WATCHDOG + WATCHDOG / 4 + ABORT_TIMEOUT + RESTART_SEC + run.slowness
+    assert len(minutes("hung")) == 1
 
 
 def test_a_beat_whose_connection_is_half_open_is_restarted_and_sends_again(server, injected, sent, wait_for, recovered):
@@ -58,7 +55,7 @@ def test_a_beat_whose_connection_is_half_open_is_restarted_and_sends_again(serve
 def test_a_beat_that_is_killed_after_a_tick_does_not_send_it_again(server, injected, minutes):
     (when,) = minutes("killed")
     assert when < injected["killed"]
-    assert not server.run_of("killed").id == injected["runs"]["killed"]
+    assert server.run_of("killed").id != injected["runs"]["killed"]
 
 
 def test_a_damaged_schedule_is_set_aside_and_a_new_one_begins(server, injected, sent, wait_for):
@@ -85,18 +82,25 @@ def test_a_beat_waits_for_its_database(server, wait_for):
         server.check_output("systemctl start --no-block database")
         wait_for(lambda: "can't be reached" in server.show("database", "StatusText")["StatusText"], "the wait")
     finally:
-        server.check_output("rm -f /opt/shop/data/database.sqlite3 && mv /opt/shop/data/moved /opt/shop/data/database.sqlite3")
+        server.check_output(
+            "rm -f /opt/shop/data/database.sqlite3 && mv /opt/shop/data/moved /opt/shop/data/database.sqlite3"
+        )
     wait_for(lambda: server.run_of("database").state == "active", "the database's beat")
 
 
 def test_only_one_of_two_beats_with_the_lock_sends(server, sent, wait_for):
     """The second one is of the same application, started by hand; it takes over once the first has ended."""
-    second = (
-        "systemd-run --unit=second --uid=shop --working-directory=/opt/shop --setenv=EVENKEEL_LOCK=1 --setenv=QUEUE=locked"
-        " --setenv=BROKER=redis://127.0.0.1:6386/0 --setenv=PYTHONPATH=/usr/local/lib/evenkeel/locked venv/bin/celery -A clock"
-        " beat --scheduler=evenkeel_beat:scheduler --schedule=/opt/shop/data/second"
-    )
-    server.check_output(second)
+    environment = {
+        **{"EVENKEEL_LOCK": "1", "QUEUE": "locked", "BROKER": "redis://127.0.0.1:6386/0"},
+        "PYTHONPATH": "/usr/local/lib/evenkeel/locked",
+    }
+    second = [
+        *("systemd-run", "--unit=second", "--uid=shop", "--working-directory=/opt/shop"),
+        *(f"--setenv={name}={value}" for name, value in environment.items()),
+        *("/opt/shop/venv/bin/celery", "-A", "clock", "beat", "--loglevel=info"),
+        *("--scheduler=evenkeel_beat:scheduler", "--schedule=/opt/shop/data/second"),
+    ]
+    server.check_output(" ".join(second))
     try:
         wait_for(lambda: "holds the lock" in server.journal("second"), "the second one to wait")
         begun = server.now()

@@ -22,7 +22,7 @@ def each(prop):
 
 
 def status(beat):
-    return run("systemctl", "show", "--value", "--property=ActiveState", "--property=StatusText", beat).split("\n")
+    return [run("systemctl", "show", "--value", f"--property={prop}", beat) for prop in ("ActiveState", "StatusText")]
 
 
 def wait_until(moment):
@@ -51,10 +51,12 @@ run("systemctl", "stop", *STOPPED)
 run("systemctl", "kill", "--signal=STOP", "broker@6382")
 run("systemctl", "start", "--no-block", "broker-absent")
 change_stored("damaged", "sh", "-c", 'head -c 500 /dev/urandom > "$0"')
-change_stored("ahead", "runuser", "-u", "shop", "--", "env", "-C", "/opt/shop", "BROKER=x", "QUEUE=x", "venv/bin/python", "set_back.py")
+as_shop = ("runuser", "-u", "shop", "--", "env", "-C", "/opt/shop", "BROKER=-", "QUEUE=-")
+change_stored("ahead", *as_shop, "venv/bin/python", "set_back.py")
 run("systemctl", "kill", "--signal=USR1", "proxy@7001")
 half_open = time.time()
-wait_until(minute - 2)
+wait_until(minute - 5)
+hung = time.time()
 kill("hung", "STOP")
 wait_until(minute + 4)
 killed = time.time()
@@ -71,7 +73,8 @@ run("systemctl", "start", "stopped-meanwhile")
 print(
     json.dumps(
         {
-            **{"minute": minute, "began": began, "over": over, "half_open": half_open, "killed": killed, "runs": runs},
+            **{"minute": minute, "began": began, "over": over, "half_open": half_open, "hung": hung},
+            **{"killed": killed, "runs": runs},
             "outlived": [beat for beat in BEATS if now[beat] == runs[beat]],
             "waiting": waiting,
         }
