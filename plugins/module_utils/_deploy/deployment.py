@@ -44,6 +44,8 @@ class Deployment:
 
     def make(self) -> str:
         """Makes the change. Returns why it could not be made or had to be rolled back, or an empty text."""
+        if self.change.only_restart:
+            return self._restart()
         back = fall_back(self.change, self.found)
         with contextlib.ExitStack() as stack:
             # All that needs room on the disk comes first, also for a rollback. From then on, files are only renamed.
@@ -59,7 +61,17 @@ class Deployment:
                 # The journal is read last: by now its last lines have arrived.
                 return f"{self.name} {why}. {outcome}\nIts journal:\n{systemd.journal(invocations)}"
         self._tidy()
-        lost = self._remember(settled(self.change, self.found))
+        return self._settle(settled(self.change, self.found))
+
+    def _restart(self) -> str:
+        why, invocations = self._try(lambda: None)
+        if why:
+            outcome = "Its unit had not changed, so look at its application. Correct that, and run this again."
+            return f"{self.name} {why}. {outcome}\nIts journal:\n{systemd.journal(invocations)}"
+        return self._settle(replace(self.found.state, code=self.change.code))
+
+    def _settle(self, state: State) -> str:
+        lost = self._remember(state)
         return f"{self.name} is as wanted.{lost}" if lost else ""
 
     def _begin(self) -> None:

@@ -33,6 +33,7 @@ STATE = {
     "kind": stored_json.is_text,
     **dict.fromkeys(("current", "previous", "pending"), stored_json.is_generation),
     "rolled_back": stored_json.is_flag,
+    "code": stored_json.is_texts,
 }
 ORIGINAL = {
     "content": stored_json.is_content,
