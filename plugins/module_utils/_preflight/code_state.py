@@ -88,10 +88,8 @@ def _text_or_error(path: str) -> list[str]:
     except OSError as error:
         return ["", f"{error.strerror}. Correct the path, or deploy the code first."]
     except _TooMany:
-        return [
-            "",
-            f"it has more than {MOST} files. Name what a deployment replaces, such as a link or a directory in it.",
-        ]
+        advice = "Name a directory in it, or a link or file that a deployment replaces."
+        return ["", f"it has more than {MOST} entries. {advice}"]
 
 
 class _TooMany(Exception):
