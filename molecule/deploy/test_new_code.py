@@ -52,14 +52,6 @@ def restarted(server, deployed):
     return lambda: {worker for worker in WORKERS if server.run_of(worker).id != before[worker]}
 
 
-def test_a_new_revision_restarts_its_worker(server, converge, restarted):
-    converge(**{**WISH, "revision": "two"})
-    assert restarted() == {"shop"}
-    assert "X-Evenkeel-Revision=two" in server.check_output("systemctl cat shop")
-    assert "X-Evenkeel" not in server.check_output("journalctl --no-pager _PID=1"), "systemd complains"
-    converge(**WISH)
-
-
 def test_a_link_to_another_release_restarts_its_worker_and_check_mode_tells(ansible_output, converge, link, restarted):
     link("two")
     assert "shop: running (new code in /opt/shop/current)" in ansible_output(
@@ -83,13 +75,12 @@ def test_the_playbook_restarts_what_runs_and_site_does_not_restart_it_again(serv
     assert not converge(**WISH)["changed"]
 
 
-def test_code_that_cannot_start_stops_no_worker(server, restart, deploy, restarted):
+def test_code_that_cannot_start_stops_no_worker(restart, deploy, restarted):
     with pytest.raises(AssertionError, match="RuntimeError: this release is broken"):
         deploy(BROKEN)
     with pytest.raises(AssertionError, match="RuntimeError: this release is broken"):
         restart()
     assert restarted() == set()
-    server.serve(*WORKERS)
 
 
 def test_a_restart_that_fails_ends_the_run_and_the_handler_starts_the_worker_again(server, restart, deploy, restarted):
@@ -99,9 +90,15 @@ def test_a_restart_that_fails_ends_the_run_and_the_handler_starts_the_worker_aga
     deploy("# repaired")
     assert restarted() == {"shop", "gifts"}
     server.serve(*WORKERS)
-    assert not deploy("# repaired")["changed"]
 
 
 def test_the_playbook_refuses_a_name_that_no_service_has(restart):
     with pytest.raises(AssertionError, match=r"no service is called shpo\. Name some of these: gifts, shop"):
         restart("--extra-vars", "evenkeel_restart_only=shpo,gifts")
+
+
+def test_a_new_revision_restarts_its_worker(server, converge, restarted):
+    converge(**{**WISH, "revision": "two"})
+    assert restarted() == {"shop"}
+    assert "X-Evenkeel-Revision=two" in server.check_output("systemctl cat shop")
+    assert "X-Evenkeel" not in server.check_output("journalctl --no-pager _PID=1"), "systemd complains"
