@@ -244,8 +244,8 @@ options:
         type: dict
       scheduler:
         description:
-          - The class of the scheduler, Celery's C(beat_scheduler), such as V(django_celery_beat.schedulers:DatabaseScheduler).
-            Empty for the application's own setting.
+          - The class of the scheduler as C(module:Class), Celery's C(beat_scheduler). Empty
+            for the application's own.
           - Only for a beat.
         type: str
         default: ""

@@ -54,8 +54,6 @@ def prefixed(prefix: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
     )
 
 
-
-
 def services(kind: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
     """What the roles of all kinds of services have in common."""
     role = f"celery_{kind}_"

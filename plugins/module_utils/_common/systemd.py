@@ -42,6 +42,7 @@ class Unit:
     drop_ins: tuple[str, ...]
     start_timeout: float = 0  # seconds, TimeoutStartSec=
     stop_timeout: float = 0  # seconds, TimeoutStopSec=
+    state_directory: str = ""  # StateDirectory=, below /var/lib
 
     @property
     def exists(self) -> bool:
@@ -84,9 +85,12 @@ def look(names: Iterable[str]) -> dict[str, Unit]:
     if not names:
         return {}
     properties = (
-        "LoadState,ActiveState,UnitFileState,FragmentPath,InvocationID,DropInPaths,TimeoutStartUSec,TimeoutStopUSec"
+        *("LoadState", "ActiveState", "UnitFileState", "FragmentPath", "InvocationID", "DropInPaths"),
+        *("TimeoutStartUSec", "TimeoutStopUSec", "StateDirectory"),
     )
-    blocks = run("systemctl", "show", "--property", properties, *(f"{name}.service" for name in names)).split("\n\n")
+    blocks = run(
+        "systemctl", "show", f"--property={','.join(properties)}", *(f"{name}.service" for name in names)
+    ).split("\n\n")
     return {name: _unit(block) for name, block in zip(names, blocks)}
 
 
@@ -101,6 +105,7 @@ def _unit(block: str) -> Unit:
         drop_ins=tuple(found.get("DropInPaths", "").split()),
         start_timeout=_seconds(found.get("TimeoutStartUSec", "")),
         stop_timeout=_seconds(found.get("TimeoutStopUSec", "")),
+        state_directory=found.get("StateDirectory", ""),
     )
 
 

@@ -134,8 +134,11 @@ class Deployment:
         if systemd.look([self.name])[self.name].exists:
             if own in change.files and is_ours(change.files[own]) != is_ours(files.read(own)):
                 systemd.run("systemctl", "disable", "--quiet", service)
-            if not change.run:
+            leaves = change.current is None and is_ours(files.read(own))
+            if leaves or not change.run:
                 units.stop(self.units, self.warn)
+            if leaves:
+                units.forget_state(self.name)
         put()
         systemd.run("systemctl", "daemon-reload")
         if change.enabled:

@@ -37,6 +37,12 @@ def stop(names: list[str], warn: Callable[[str], None]) -> None:
         systemd.run("systemctl", "stop", *services, timeout=MARGIN)
 
 
+def forget_state(name: str) -> None:
+    """Removes what a service that has stopped has stored in its StateDirectory=, if it has one."""
+    if systemd.look([name])[name].state_directory:
+        systemd.run("systemctl", "clean", "--what=state", f"{name}.service")
+
+
 def restart(names: list[str], warn: Callable[[str], None]) -> None:
     """Restarts the service, with what systemd starts before it. Raises LateError if it does not start in time."""
     (service, *_others) = _services(names)
