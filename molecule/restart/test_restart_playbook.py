@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 RESTART = "playbooks/restart.yml"
-WORKERS, BEAT = ("restarted", "early"), "ticking"
+WORKERS, BEAT = {"restarted": 16, "early": 8}, "ticking"  # how many tasks each worker executes at a time
 SERVICES = (*WORKERS, BEAT)
 AT_A_TIME = (1, "100%")  # hosts, in each of the two runs
 
@@ -27,20 +27,28 @@ def load(number, worker):
 
 
 @pytest.fixture(scope="session")
-def restarted(servers, rollout, outages):
+def restarted(servers, rollout, outages, wait_for):
     """The outages of all services on all hosts, in order, for each run."""
-    runs = []
-    for number, serial in enumerate(AT_A_TIME):
+    places = [(server, worker) for server in servers for worker in WORKERS]
+
+    def restart(number, serial):
+        def fill(server, worker):
+            server.check_output(f"/opt/shop/load.py {worker} {load(number, worker)} {WORKERS[worker]}")
+
+        def release(server, worker):
+            """Once the worker is stopping, in the middle of as many tasks as it has processes."""
+            wait_for(lambda: server.run_of(worker).state == "deactivating" or run.done(), f"{worker} to stop")
+            server.release(*(f"{load(number, worker)}-{each}" for each in range(WORKERS[worker])))
+
         since = min(server.now() for server in servers)
-        commands = [
-            (server, f"/opt/shop/load.py {worker} {load(number, worker)}") for server in servers for worker in WORKERS
-        ]
         with ThreadPoolExecutor() as at_once:
-            list(at_once.map(lambda each: each[0].check_output(each[1]), commands))
-        run = rollout(RESTART, *options(serial))
-        assert run.returncode == 0, run.stdout
-        runs.append(sorted(outage for server in servers for outage in outages(server, since, SERVICES)))
-    return runs
+            list(at_once.map(fill, *zip(*places)))
+            run = at_once.submit(rollout, RESTART, *options(serial))
+            list(at_once.map(release, *zip(*places)))
+        assert run.result().returncode == 0, run.result().stdout
+        return sorted(outage for server in servers for outage in outages(server, since, SERVICES))
+
+    return [restart(number, serial) for number, serial in enumerate(AT_A_TIME)]
 
 
 def test_a_restart_by_the_playbook_does_all_tasks_and_none_twice(server, restarted, all_done):
