@@ -32,6 +32,11 @@ def test_an_error_of_a_beat_names_option_value_and_what_is_accepted(options, sen
     assert error.startswith(sentence)
 
 
+def test_two_beats_of_one_schedule_are_refused():
+    (error,) = errors([beat(), beat(name="c"), beat(name="staging", environment={"BROKER": "redis://staging"})])
+    assert error.startswith("b, c: these beats have the same application and environment")
+
+
 def test_a_beat_within_a_worker_is_refused():
     (error,) = errors([worker(environment={"CELERY_WORKER_BEAT": "1"})])
     assert "add a beat to celery_beat_instances" in error
