@@ -16,9 +16,9 @@ description:
   - An original unit of the same name is kept under C(/var/lib/evenkeel/services) and can be restored.
   - Unit, environment and programs of a service are deployed together, as a generation. The current and the previous
     generation are kept there.
-  - Only services whose files changed are restarted, one after another. Each has started and stayed up for its
-    O(instances[].stay_up) before the next is touched. If one fails, it is rolled back, those after it are left as they
-    are, and the module fails with the reason and the journal's last lines.
+  - Only services whose files changed, or whose code (O(instances[].restart_on)), are restarted, one after another. Each
+    has started and stayed up for its O(instances[].stay_up) before the next is touched. If one fails, it is rolled
+    back, those after it are left as they are, and the module fails with the reason and the journal's last lines.
   - If a run is interrupted (killed, its connection lost, the host rebooted), the next run completes it.
   - Services of this kind that this module deployed and that are not in O(instances) any more finish their tasks and
     are removed.

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field, replace
 
 from .._common.files import File
 from .._common.paths import MARKER, unit_path
-from .._common.texts import printable
 
 
 class PlanError(Exception):
@@ -129,7 +128,7 @@ def _deploy(name: str, files: Mapping[str, File], found: Found, stay_up: float, 
     elif not found.enabled:
         why = "not enabled at boot"
     elif new_code := [path for path, text in code.items() if state.code.get(path) != text]:
-        why = f"new code in {', '.join(map(printable, new_code))}"
+        why = f"new code in {', '.join(new_code)}"
     else:
         return None
     unit = found.files.get(unit_path(name))
