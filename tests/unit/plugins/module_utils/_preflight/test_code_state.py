@@ -75,7 +75,7 @@ def test_of_a_file_its_size_and_time_count(shop):
 @pytest.fixture
 def look():
     me = users.user_name(os.geteuid())
-    return lambda *paths, **options: code_state.look([worker(user=me, restart_on=list(map(str, paths)), **options)])
+    return lambda *paths, user=me: code_state.look([worker(user=user, restart_on=list(map(str, paths)))])
 
 
 def test_each_path_of_a_service_has_its_text(shop, look):
@@ -118,6 +118,14 @@ def test_its_answer_is_not_trusted(shop, look, monkeypatch, answer):
     states, (error,) = look(shop / "current")
     assert states == {"w": {}}
     assert error.endswith("the answer is not valid.")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look as another user")
+def test_the_services_user_looks_and_not_root(shop, look):
+    shop.chmod(0o700)
+    states, (error,) = look(shop / "current", user="nobody")
+    assert states == {"w": {}}
+    assert "can't be looked at as nobody: Permission denied." in error
 
 
 def test_services_with_the_same_code_share_a_look(shop, monkeypatch):
