@@ -26,7 +26,7 @@ class Deployment:
 
     change: Change
     found: Found
-    kind: str
+    owner: store.Owner
     warn: Callable[[str], None]
 
     @property
@@ -44,8 +44,28 @@ class Deployment:
 
     def make(self) -> str:
         """Makes the change. Returns why it could not be made or had to be rolled back, or an empty text."""
-        if self.change.only_restart:
-            return self._restart()
+        change, state = self.change, self.found.state
+        if change.only_stored:
+            failed = ""
+        elif change.only_restart:
+            failed, state = self._restart(), replace(state, code=change.code)
+        else:
+            failed, state = self._replace(), settled(change, self.found)
+        if failed:
+            return failed
+        lost = self._remember(state, self.found.project if change.only_restart else None)
+        return f"{self.name} is as wanted.{lost}" if lost else ""
+
+    def _restart(self) -> str:
+        """Restarts it with the files that it has. Returns why it is not up, or an empty text."""
+        why, invocations = self._try(lambda: None)
+        if not why:
+            return ""
+        outcome = "Its unit had not changed, so look at its application. Correct that, and run this again."
+        return f"{self.name} {why}. {outcome}\nIts journal:\n{systemd.journal(invocations)}"
+
+    def _replace(self) -> str:
+        """Replaces its files, and restarts or stops it. Returns why not, or an empty text."""
         back = fall_back(self.change, self.found)
         with contextlib.ExitStack() as stack:
             # All that needs room on the disk comes first, also for a rollback. From then on, files are only renamed.
@@ -61,18 +81,7 @@ class Deployment:
                 # The journal is read last: by now its last lines have arrived.
                 return f"{self.name} {why}. {outcome}\nIts journal:\n{systemd.journal(invocations)}"
         self._tidy()
-        return self._settle(settled(self.change, self.found))
-
-    def _restart(self) -> str:
-        why, invocations = self._try(lambda: None)
-        if why:
-            outcome = "Its unit had not changed, so look at its application. Correct that, and run this again."
-            return f"{self.name} {why}. {outcome}\nIts journal:\n{systemd.journal(invocations)}"
-        return self._settle(replace(self.found.state, code=self.change.code))
-
-    def _settle(self, state: State) -> str:
-        lost = self._remember(state)
-        return f"{self.name} is as wanted.{lost}" if lost else ""
+        return ""
 
     def _begin(self) -> None:
         """Stores everything that a rollback needs."""
@@ -85,7 +94,7 @@ class Deployment:
         for service_files in (found.files, after):
             store.keep_generation(self.name, service_files)
         # From here on the service is recorded as ours, even if this run is interrupted.
-        store.remember(self.name, self.kind, begun(change, found, generation(after)))
+        store.remember(self.name, self.owner, begun(change, found, generation(after)))
 
     def _try(self, put: Callable[[], None]) -> tuple[str, list[str]]:
         """Switches the service over. Returns why it is not up, or an empty text, and the IDs of its units' runs."""
@@ -125,7 +134,7 @@ class Deployment:
                 return f"It was rolled back, but does not start with its previous files either: {first_line(error)}."
         self._tidy()
         state = replace(self.found.state, current=back.current, pending=None, rolled_back=back.rolled_back)
-        return outcome + self._remember(state)
+        return outcome + self._remember(state, self.found.project)
 
     def _switch(self, change: Change, put: Callable[[], None]) -> None:
         """Replaces the service's files, and restarts or stops it."""
@@ -147,10 +156,11 @@ class Deployment:
         if change.run:
             units.restart(self.units, self.warn)
 
-    def _remember(self, state: State) -> str:
-        """Stores the state. Returns why it could not be stored, or an empty text."""
+    def _remember(self, state: State, project: str | None = None) -> str:
+        """Stores the state, and the project, by default ours. Returns why that failed, or an empty text."""
+        owner = self.owner if project is None else replace(self.owner, project=project)
         try:
-            store.remember(self.name, self.kind, state)
+            store.remember(self.name, owner, state)
         except OSError as error:
             return f" But this could not be stored: {error}. Correct this, and run this again."
         return ""
