@@ -69,6 +69,13 @@ errors:
   returned: always
   type: list
   elements: str
+checked:
+  description: What was checked and found in order, a line for each subject.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "celery-worker: the broker redis://127.0.0.1:6379/0 answers"
 schedule:
   description: What the beats will send, a line for each entry.
   returned: success
@@ -160,6 +167,7 @@ def main() -> None:
         changed=False,
         errors=[],
         new=[instance["name"] for instance in instances if not store.recall(instance["name"]).ours],
+        checked=[shown(each, instances) for each in found.checked],
         schedule=[shown(each, instances) for each in found.schedule],
         stale_workers=[shown(each, instances) for each in stale],
     )
