@@ -1,10 +1,13 @@
 """Common to all faults: they occur in the middle of 200 tasks (files/load.py)."""
 
+import json
 from collections import Counter
 
 import pytest
 
 TASKS = 200
+# Message ids of systemd's journal entries: sd-messages.h
+STOPPING, STARTED = "de5b426a63be47a7b6ac3eaac82e2f6f", "39f53479d3a045ac8e11786248231fbf"
 
 
 @pytest.fixture
@@ -20,5 +23,23 @@ def all_done(server, noted):
         twice = sum(tally(load).values()) - TASKS
         noted(f"{load}: {TASKS} of {TASKS} done, twice", str(twice))
         return twice
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def outages():
+    """When each of these services was down, from the journal of a host: [(from, until, host, service), …]."""
+
+    def run(server, since, services):
+        lines = f"journalctl --sync && journalctl --output=json --since=@{since:.0f} _PID=1"
+        found, stopped = [], {}
+        for entry in map(json.loads, server.check_output(lines).splitlines()):
+            service, moment = entry.get("UNIT", "").removesuffix(".service"), int(entry["__REALTIME_TIMESTAMP"]) / 1e6
+            if service in services and entry.get("MESSAGE_ID") == STOPPING:
+                stopped[service] = moment
+            elif service in stopped and entry.get("MESSAGE_ID") == STARTED:
+                found.append((stopped.pop(service), moment, server.name, service))
+        return found
 
     return run

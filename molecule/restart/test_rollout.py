@@ -11,8 +11,6 @@ import yaml
 
 SITE = "playbooks/site.yml"
 WORKERS = ("first", "second", "third")
-# Message ids of systemd's journal entries: sd-messages.h
-STOPPING, STARTED = "de5b426a63be47a7b6ac3eaac82e2f6f", "39f53479d3a045ac8e11786248231fbf"
 
 
 def options(**changes):
@@ -22,19 +20,6 @@ def options(**changes):
     workers = [{**each, **changes.get(each["name"], {})} for each in variables["celery_worker_instances"]]
     variables = {**variables, "celery_worker_instances": workers, "evenkeel_serial": 1, "swap_state": "absent"}
     return "--extra-vars", json.dumps(variables)
-
-
-def outages(server, since):
-    """When each of the three was down, from the journal: [(from, until, host, worker), …]."""
-    lines = f"journalctl --sync && journalctl --output=json --since=@{since:.0f} _PID=1"
-    found, stopped = [], {}
-    for entry in map(json.loads, server.check_output(lines).splitlines()):
-        worker, moment = entry.get("UNIT", "").removesuffix(".service"), int(entry["__REALTIME_TIMESTAMP"]) / 1e6
-        if worker in WORKERS and entry.get("MESSAGE_ID") == STOPPING:
-            stopped[worker] = moment
-        elif worker in stopped and entry.get("MESSAGE_ID") == STARTED:
-            found.append((stopped.pop(worker), moment, server.name, worker))
-    return found
 
 
 def runs(server):
@@ -47,7 +32,7 @@ def changed(before, after):
 
 
 @pytest.fixture(scope="session")
-def rolled_out(servers, rollout, wait_for):
+def rolled_out(servers, rollout, wait_for, outages):
     """Each outage on all hosts, in order, while the fleet gets another concurrency.
 
     Each worker executes a task until the first one of its host stops, with 200 more in the queue.
@@ -67,9 +52,12 @@ def rolled_out(servers, rollout, wait_for):
 
             wait_for(lambda: first_stops() or run.done(), "its turn to begin")
             server.release(*(f"{name}shared" for name in held))
-            wait_for(lambda server=server: len(outages(server, since)) == len(WORKERS) or run.done(), "its turn to end")
+            wait_for(
+                lambda server=server: len(outages(server, since, WORKERS)) == len(WORKERS) or run.done(),
+                "its turn to end",
+            )
     assert run.result().returncode == 0, run.result().stdout
-    return sorted(outage for server in servers for outage in outages(server, since))
+    return sorted(outage for server in servers for outage in outages(server, since, WORKERS))
 
 
 @pytest.fixture(scope="session")

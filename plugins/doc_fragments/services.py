@@ -188,6 +188,20 @@ options:
         type: list
         elements: str
         default: []
+      revision:
+        description: Any text that names the application's version, such as a commit. When it
+          changes, the service is restarted. Empty for none.
+        type: str
+        default: ""
+      restart_on:
+        description:
+          - Links, directories and files of the application, such as V(/srv/shop/current). When
+            one has changed since the last deployment or restart by this collection, the service
+            is restarted.
+          - Of a directory, the files C(*.py) and C(*.so) count, of a link its target too.
+        type: list
+        elements: path
+        default: []
       stop_timeout:
         description: 'C(TimeoutStopSec=): how long active tasks may take to finish. By default
           30 s more than O(instances[].time_limit), or V(5min) without a time limit. A duration

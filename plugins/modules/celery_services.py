@@ -16,9 +16,9 @@ description:
   - An original unit of the same name is kept under C(/var/lib/evenkeel/services) and can be restored.
   - Unit, environment and programs of a service are deployed together, as a generation. The current and the previous
     generation are kept there.
-  - Only services whose files changed are restarted, one after another. Each has started and stayed up for its
-    O(instances[].stay_up) before the next is touched. If one fails, it is rolled back, those after it are left as they
-    are, and the module fails with the reason and the journal's last lines.
+  - Only services whose files changed, or whose code (O(instances[].restart_on)), are restarted, one after another. Each
+    has started and stayed up for its O(instances[].stay_up) before the next is touched. If one fails, it is rolled
+    back, those after it are left as they are, and the module fails with the reason and the journal's last lines.
   - If a run is interrupted (killed, its connection lost, the host rebooted), the next run completes it.
   - Services of this kind and project that are not in O(instances) any more finish their tasks and are removed. Those of
     other projects are never touched.
@@ -48,9 +48,16 @@ options:
       - V(previous) rolls back to the generation before the current one or, if there is none, to the original unit. A
         second rollback changes nothing more.
       - V(original) rolls back to the original units of O(instances).
+      - V(restarted) restarts the services of O(instances) that this module deployed, as they are. It changes no file.
+        One that somebody has stopped stays so, with a warning; one that has failed is started.
     type: str
-    choices: [present, absent, previous, original]
+    choices: [present, absent, previous, original, restarted]
     default: present
+  names:
+    description: With O(state=restarted), only these of O(instances). Empty for all.
+    type: list
+    elements: str
+    default: []
   restore_original:
     description: Whether the original unit, if there was one, is restored when a service is removed.
     type: bool
@@ -74,6 +81,11 @@ EXAMPLES = r"""
   evenkeel.celery.celery_services:
     instances: "{{ __celery_worker_instances }}"
     state: previous
+
+- name: Restart all workers, one after another
+  evenkeel.celery.celery_services:
+    instances: "{{ __celery_worker_instances }}"
+    state: restarted
 """
 
 RETURN = r"""
@@ -136,8 +148,11 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import (
     report,
     store,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import code_state
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import deployed
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS, Kind
+
+STATES = ["present", "absent", "previous", "original", "restarted"]
 
 
 def main() -> None:
@@ -145,7 +160,8 @@ def main() -> None:
         argument_spec={
             "kind": {"type": "str", "choices": list(KINDS), "default": "worker"},
             "instances": for_modules().argument(),
-            "state": {"type": "str", "choices": ["present", "absent", "previous", "original"], "default": "present"},
+            "state": {"type": "str", "choices": STATES, "default": "present"},
+            "names": {"type": "list", "elements": "str", "default": []},
             "restore_original": {"type": "bool", "default": False},
             **argument_spec(PROJECT),
             "together_with": {"type": "list", "elements": "str", "default": []},
@@ -214,8 +230,22 @@ def plan_changes(
     stay_up = {instance["name"]: seconds_up(instance) for instance in instances}
     if state == "previous":
         return plan.plan_previous(names, found, stay_up)
+    code = state_of_code(instances)
+    if state == "restarted":
+        named = [name for name in names if name in (module.params["names"] or names)]
+        changes, left_alone = plan.plan_restart(named, found, stay_up, code)
+        for sentence in left_alone:
+            module.warn(sentence)
+        return changes
     wanted = {instance["name"]: kind.files(instance, module.params["programs"]) for instance in instances}
-    return plan.plan_present(wanted, found, stay_up, restore_original)
+    return plan.plan_present(wanted, found, stay_up, restore_original, code)
+
+
+def state_of_code(instances: list[Instance]) -> dict[str, code_state.State]:
+    code, errors = code_state.look(instances)
+    if errors:
+        raise plan.PlanError("\n".join(errors))
+    return code
 
 
 def seconds_up(instance: Instance) -> float:

@@ -100,6 +100,13 @@ def services(kind: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
             "previous",
             choices=("previous", "original"),
         ),
+        Option(
+            f"{role}restart_only",
+            "list",
+            f"The names of the {kind}s that C(tasks_from: restart) and the handler restart. Empty for all.",
+            (),
+            elements="str",
+        ),
     )
 
 
@@ -178,6 +185,11 @@ ROLES = (
                 "description": "Restores the previous generation of each worker or, with"
                 " O(celery_worker_rollback_to=original), the original unit.",
             },
+            "restart": {
+                "short_description": "Restart the workers",
+                "description": "Restarts the workers of O(celery_worker_instances) one after another, each once its"
+                " active tasks are done.",
+            },
         },
         readme={
             "variables": table(CELERY_WORKER, nested=False),
@@ -212,6 +224,10 @@ ROLES = (
                 "short_description": "Roll back the beats",
                 "description": "Restores the previous generation of each beat or, with"
                 " O(celery_beat_rollback_to=original), the original unit.",
+            },
+            "restart": {
+                "short_description": "Restart the beats",
+                "description": "Restarts the beats of O(celery_beat_instances) on O(celery_beat_host).",
             },
         },
         readme={

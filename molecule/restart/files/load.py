@@ -1,5 +1,8 @@
 #!/opt/shop/venv/bin/python
-"""load.py QUEUE LOAD: sends 200 tasks of 0.2 to 5 s, and returns when the first are completed: LOAD-0, LOAD-1, …"""
+"""load.py QUEUE LOAD [HELD]: sends 200 tasks of 0.2 to 5 s, and returns when the first are completed: LOAD-0, LOAD-1, …
+
+With HELD, so many of them end only when the test releases them; it returns when these have begun.
+"""
 
 import sys
 import time
@@ -8,10 +11,12 @@ from pathlib import Path
 sys.path.insert(0, "/opt/shop")
 from shop import app
 
-queue, load = sys.argv[1:]
+queue, load, *held = sys.argv[1:]
+held = int(*held)
 for number in range(200):
     # Most are short.
     seconds = 0.2 + 4.8 * (number * 37 % 200 / 199) ** 3
-    app.send_task("shop.sleep", [f"{load}-{number}", seconds], queue=queue)
-while Path("/opt/shop/data/done.log").read_text().count(f"\n{load}-") < 10:
+    app.send_task("shop.sleep", [f"{load}-{number}", None if number < held else seconds], queue=queue)
+first, count = (f"begun-{load}-", held) if held else (f"{load}-", 10)
+while Path("/opt/shop/data/done.log").read_text().count(f"\n{first}") < count:
     time.sleep(0.1)

@@ -30,7 +30,7 @@ _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:|\.)[A-Za-z_]\w*", re.ASCII
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+\.(service|socket|target|mount|automount|path|timer|slice|swap|device)")
 # What the unit has without quotes: systemd removes white space around it, and a backslash at the end of a line joins it
 # with the next.
-_UNQUOTED = ("description", "directory", "user", "group")
+_UNQUOTED = ("description", "directory", "user", "group", "revision")
 
 _LONGEST_NAME = 60  # characters of a variable's name that is shown although it is not valid
 _LONGEST_VARIABLE = 131072  # bytes of name and value with their "=", execve(2)
@@ -80,9 +80,15 @@ def _errors_of(instance: Instance) -> Iterator[str]:
     for option in ("directory", "executable"):
         if instance[option]:
             yield from _not_absolute(option, [instance[option]])
-    yield from _not_absolute("writable_paths", instance["writable_paths"])
+    for option in ("writable_paths", "restart_on"):
+        yield from _not_absolute(option, instance[option])
     for option in _UNQUOTED:
         yield from _not_unquoted(option, instance[option])
+    if assigned_secrets(instance["revision"] or ""):
+        yield (
+            "revision contains a password, which every user of the host could read in the unit. Use a text without it,"
+            " such as a commit or a tag."
+        )
     for unit in instance["after"]:
         if not _UNIT.fullmatch(unit):
             yield f"after {unit!r} is not the name of a unit. Write it with its type, such as redis-server.service."

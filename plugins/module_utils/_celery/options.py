@@ -177,6 +177,26 @@ _SUPERVISION = (
         elements="str",
     ),
 )
+_RELEASE = (
+    Option(
+        "revision",
+        "str",
+        "Any text that names the application's version, such as a commit. When it changes, the service is restarted."
+        " Empty for none.",
+        "",
+    ),
+    Option(
+        "restart_on",
+        "list",
+        (
+            "Links, directories and files of the application, such as V(/srv/shop/current). When one has changed since"
+            " the last deployment or restart by this collection, the service is restarted.",
+            "Of a directory, the files C(*.py) and C(*.so) count, of a link its target too.",
+        ),
+        (),
+        elements="path",
+    ),
+)
 _WRITABLE = Option(
     "writable_paths",
     "list",
@@ -226,6 +246,7 @@ WORKER = (
     Option("time_limit", "duration", "After this time, a running task is killed, Celery's C(task_time_limit)."),
     *_LIMITS,
     *_SUPERVISION,
+    *_RELEASE,
     Option(
         "stop_timeout",
         "duration",
@@ -286,6 +307,7 @@ BEAT = (
     *_CELERY,
     *_LIMITS,
     *_SUPERVISION,
+    *_RELEASE,
     Option("stop_timeout", "duration", "C(TimeoutStopSec=): how long beat may take to stop. By default V(30s)."),
     Option(
         "stale_beats",

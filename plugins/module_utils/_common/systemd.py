@@ -58,6 +58,11 @@ class Unit:
         return self.ready or self.active_state == "activating"
 
     @property
+    def stopped(self) -> bool:
+        """It was stopped, and neither failed nor is about to start again."""
+        return self.active_state == "inactive"
+
+    @property
     def enabled(self) -> bool:
         """Starts at boot. The unit of a SysV script is always reported as generated."""
         return self.unit_file_state in ("enabled", "generated")

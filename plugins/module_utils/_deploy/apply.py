@@ -57,6 +57,7 @@ def _find(name: str, service_paths: Sequence[str], unit: systemd.Unit) -> Found:
         files={path: file for path, file in there.items() if file},
         active=unit.active,
         ready=unit.ready,
+        stopped=unit.stopped,
         enabled=unit.enabled,
         elsewhere=unit.load_state == "loaded" and unit.fragment not in ("", unit_path(name)),
         project=store.owner(name).project,

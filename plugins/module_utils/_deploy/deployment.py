@@ -44,12 +44,25 @@ class Deployment:
 
     def make(self) -> str:
         """Makes the change. Returns why it could not be made or had to be rolled back, or an empty text."""
-        only_stored = self.change.only_stored
-        failed = "" if only_stored else self._replace()
+        change, state = self.change, self.found.state
+        if change.only_stored:
+            failed = ""
+        elif change.only_restart:
+            failed, state = self._restart(), replace(state, code=change.code)
+        else:
+            failed, state = self._replace(), settled(change, self.found)
         if failed:
             return failed
-        lost = self._remember(self.found.state if only_stored else settled(self.change, self.found))
+        lost = self._remember(state, self.found.project if change.only_restart else None)
         return f"{self.name} is as wanted.{lost}" if lost else ""
+
+    def _restart(self) -> str:
+        """Restarts it with the files that it has. Returns why it is not up, or an empty text."""
+        why, invocations = self._try(lambda: None)
+        if not why:
+            return ""
+        outcome = "Its unit had not changed, so look at its application. Correct that, and run this again."
+        return f"{self.name} {why}. {outcome}\nIts journal:\n{systemd.journal(invocations)}"
 
     def _replace(self) -> str:
         """Replaces its files, and restarts or stops it. Returns why not, or an empty text."""

@@ -21,6 +21,9 @@ class PlanError(Exception):
     """What can't be done, and what to do next."""
 
 
+Code = Mapping[str, str]  # the state of a service's code, by the paths that the service is restarted on
+
+
 @dataclass(frozen=True)
 class Original:
     """The original unit, which ours replaces: its file, if it has the same path as ours, and its state."""
@@ -46,6 +49,7 @@ class State:
     previous: str | None = None  # the one that was current before it
     pending: str | None = None  # being deployed; also set after a run was interrupted
     rolled_back: bool = False  # the current one, or the pending one if there is one, was put in place by a rollback
+    code: Code = field(default_factory=dict)  # as it was at the last start by a run; not part of a generation
 
     @property
     def ours(self) -> bool:
@@ -59,6 +63,7 @@ class Found:
     files: Mapping[str, File] = field(default_factory=dict)
     active: bool = False  # it runs, or systemd is trying to start it
     ready: bool = False  # it runs; a service in a crash loop is active most of the time, but not ready
+    stopped: bool = False  # somebody has stopped it
     enabled: bool = False
     elsewhere: bool = False  # systemd has loaded its unit from another directory than ours
     project: str = ""  # the project that it belongs to, as it is stored
@@ -81,6 +86,8 @@ class Change:
     current: str | None = None  # the generation that is in place afterwards
     rolled_back: bool = False  # whether that is a rollback
     keep: Original | None = None  # the original unit, to be stored first
+    code: Code = field(default_factory=dict)  # with which it starts
+    only_restart: bool = False  # nothing that is stored changes, but the state of the code
 
 
 def generation(files: Mapping[str, File]) -> str:
@@ -98,14 +105,18 @@ def plan_present(
     found: Mapping[str, Found],
     stay_up: Mapping[str, float],
     restore_original: bool = False,
+    code: Mapping[str, Code] | None = None,
 ) -> list[Change]:
     """Changes after which each wanted service runs as wanted, and all other services of ours in `found` are removed."""
-    changes = [_deploy(name, files, found.get(name, Found()), stay_up[name]) for name, files in wanted.items()]
+    changes = [
+        _deploy(name, files, found.get(name, Found()), stay_up[name], (code or {}).get(name, {}))
+        for name, files in wanted.items()
+    ]
     dropped = {name: service for name, service in found.items() if name not in wanted}
     return [change for change in changes if change] + plan_absent(dropped, restore_original)
 
 
-def _deploy(name: str, files: Mapping[str, File], found: Found, stay_up: float) -> Change | None:
+def _deploy(name: str, files: Mapping[str, File], found: Found, stay_up: float, code: Code) -> Change | None:
     current, state = generation(files), found.state
     differing = _differing(files, found)
     if state.pending:
@@ -118,6 +129,8 @@ def _deploy(name: str, files: Mapping[str, File], found: Found, stay_up: float) 
         why = "not running"
     elif not found.enabled:
         why = "not enabled at boot"
+    elif new_code := [path for path, text in code.items() if state.code.get(path) != text]:
+        why = f"new code in {', '.join(new_code)}"
     else:
         return None
     unit = found.files.get(unit_path(name))
@@ -127,7 +140,38 @@ def _deploy(name: str, files: Mapping[str, File], found: Found, stay_up: float) 
     # An interrupted run has already stored the original; the files that are there now may be partly changed.
     if not state.pending and (not_ours or (nothing_known and not state.current)):
         keep = Original(file=unit, elsewhere=found.elsewhere, active=found.active, enabled=found.enabled)
-    return Change(name, why, files=differing, current=current, keep=keep, stay_up=stay_up)
+    return Change(name, why, files=differing, current=current, keep=keep, stay_up=stay_up, code=code)
+
+
+def plan_restart(
+    names: list[str], found: Mapping[str, Found], stay_up: Mapping[str, float], code: Mapping[str, Code]
+) -> tuple[list[Change], list[str]]:
+    """Changes that restart the services as they are, and a sentence for each that is left alone."""
+    changes, left_alone = [], []
+    for name in names:
+        service = found.get(name, Found())
+        if service.state.pending:
+            raise PlanError(
+                f"{name}: an earlier run was interrupted, or could not roll it back. Run evenkeel.celery.site or"
+                " evenkeel.celery.rollback first, which complete it."
+            )
+        if not service.state.ours:
+            left_alone.append(f"{name} is not deployed on this host. Run evenkeel.celery.site to deploy it.")
+        elif service.stopped:
+            left_alone.append(f"{name} was stopped and stays so. To start it: systemctl start {name}")
+        else:
+            changes.append(
+                Change(
+                    name,
+                    "restart",
+                    enabled=service.enabled,
+                    stay_up=stay_up[name],
+                    current=service.state.current,
+                    code=code.get(name, {}),
+                    only_restart=True,
+                )
+            )
+    return changes, left_alone
 
 
 def plan_project(
@@ -230,7 +274,8 @@ def settled(change: Change, found: Found) -> State:
         return State()
     if change.rolled_back:
         return State(change.current, rolled_back=True)
-    return State(change.current, previous=found.state.previous if before == change.current else before)
+    previous = found.state.previous if before == change.current else before
+    return State(change.current, previous, code=change.code)
 
 
 def last_good(name: str, found: Found) -> str | None:

@@ -36,6 +36,7 @@ STATE = {
     "project": stored_json.is_project,
     **dict.fromkeys(("current", "previous", "pending"), stored_json.is_generation),
     "rolled_back": stored_json.is_flag,
+    "code": stored_json.is_texts,
 }
 ORIGINAL = {
     "content": stored_json.is_content,

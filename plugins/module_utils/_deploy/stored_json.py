@@ -76,6 +76,10 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
 def is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 

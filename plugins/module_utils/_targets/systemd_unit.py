@@ -39,6 +39,7 @@ def sections(instance: Instance) -> Sections:
             ("After", " ".join([*wants, *_TIME[instance["kind"]]])),
             ("StartLimitIntervalSec", instance["start_limit_interval"]),
             ("StartLimitBurst", instance["start_limit_burst"]),
+            ("X-Evenkeel-Revision", instance["revision"]),  # systemd ignores what begins with X-
         ],
         "Service": [
             ("Type", "notify"),

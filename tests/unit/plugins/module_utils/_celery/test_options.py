@@ -6,7 +6,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds imp
 from workers import PROGRAMS, beat, worker
 
 # Options that say how a service is deployed, not what it is: the module celery_services reads them.
-OF_THE_DEPLOYMENT = ("stay_up",)
+OF_THE_DEPLOYMENT = ("stay_up", "restart_on")
 MAKE = {"worker": worker, "beat": beat}
 OPTIONS = [
     pytest.param(kind, option, id=f"{kind} {option.name}")

@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -16,6 +16,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.plan impor
     plan_present,
     plan_previous,
     plan_project,
+    plan_restart,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS
 from workers import PROGRAMS, worker
@@ -39,6 +40,7 @@ class Host:
     unit: Path
     loaded: str = ""
     running: str = ""  # the text of the unit that runs
+    failed: bool = False
     stopped_by: str = ""  # the text of the unit whose ExecStop= ended what ran last
     runs: int = 0
     enabled: bool = False
@@ -71,14 +73,15 @@ class Host:
             self.runs += 1
             self.stopped_by = self.loaded if self.running else self.stopped_by
             self.running = "" if BAD["description"] in self.loaded else self.loaded
-            if not self.running:
+            self.failed = not self.running
+            if self.failed:
                 raise systemd.SystemdError("Job failed.")
         return ""
 
     def look(self, names):
         if FALLING["description"] in self.running:
             self.runs += 1
-        state = "active" if self.running else "inactive"
+        state = "active" if self.running else "failed" if self.failed else "inactive"
         exists = "loaded" if self.unit.exists() else "not-found"
         enabled = "enabled" if self.enabled else "disabled"
         return {name: systemd.Unit(exists, state, enabled, str(self.unit), str(self.runs), ()) for name in names}
@@ -202,6 +205,52 @@ def test_a_roll_back_that_fails_is_completed_by_the_next_run(host, monkeypatch):
     assert store.recall("w").pending
     deploy(SECOND)
     assert runs(host, SECOND)
+
+
+def restart(code):
+    changes, _left_alone = plan_restart(["w"], find(), STAY_UP, {"w": code})
+    carry_out(changes, find())
+
+
+def test_a_restart_runs_what_is_there_and_records_the_code(host):
+    deploy(FIRST)
+    deploy(SECOND)
+    before, starts = store.recall("w"), host.runs
+    restart({"/srv/shop": "new"})
+    assert host.runs == starts + 1
+    assert store.recall("w") == replace(before, code={"/srv/shop": "new"})
+    assert runs(host, SECOND)
+
+
+def test_a_restart_that_fails_says_why_and_does_not_record_the_code(host, monkeypatch):
+    """So the next run of either kind tries again."""
+    deploy(FIRST)
+    before = store.recall("w")
+    with monkeypatch.context() as patch:
+        patch.setitem(BAD, "description", "[Unit]")
+        with pytest.raises(apply.NotUpError, match=r"(?s)did not start: Job failed\..*look at its application.*lines"):
+            restart({"/srv/shop": "new"})
+    assert store.recall("w") == before
+    restart({"/srv/shop": "new"})
+    assert runs(host, FIRST)
+
+
+def test_a_restart_that_is_killed_at_any_step_is_repeated(tmp_path, monkeypatch):
+    for step in range(1, 100):
+        with monkeypatch.context() as patch:
+            host = new_host(tmp_path / str(step), patch)
+            deploy(FIRST)
+            host.steps, host.killed_at = 0, step
+            try:
+                restart({"/srv/shop": "new"})
+                break
+            except Killed:
+                pass
+            host.killed_at = 0
+            restart({"/srv/shop": "new"})
+            assert runs(host, FIRST)
+            assert store.recall("w").code == {"/srv/shop": "new"}
+    assert step > 2
 
 
 def test_only_the_last_two_generations_are_kept(host):

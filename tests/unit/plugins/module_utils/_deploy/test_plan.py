@@ -1,5 +1,7 @@
 """Plans: what has to change, and what to roll back to, for any state of the host."""
 
+from dataclasses import replace
+
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import MARKER, unit_path
@@ -14,6 +16,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.plan impor
     plan_original,
     plan_present,
     plan_previous,
+    plan_restart,
     settled,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.report import diff
@@ -111,6 +114,52 @@ def test_a_worker_in_a_crash_loop_counts_as_not_running():
     crashing = Found(files=WANTED["a"], active=True, ready=False, enabled=True, state=State(generation(WANTED["a"])))
     (change,) = present({"a": WANTED["a"]}, {"a": crashing})
     assert (change.why, change.files) == ("not running", {})
+
+
+RUNNING = Found(files=WANTED["a"], active=True, ready=True, enabled=True, state=State(generation(WANTED["a"])))
+CODE = {"/srv/shop/current": "one", "/srv/shop/lib": "two"}
+
+
+def with_code(code, **state):
+    return {"a": replace(RUNNING, state=replace(RUNNING.state, code=code, **state))}
+
+
+@pytest.mark.parametrize("before", [{}, {**CODE, "/srv/shop/current": "zero"}])
+def test_new_code_restarts_a_service_once_and_changes_no_file(before):
+    host, wanted = with_code(before), {"a": WANTED["a"]}
+    (change,) = plan_present(wanted, host, STAY_UP, code={"a": CODE})
+    assert change.why.startswith("new code in /srv/shop/current")
+    assert change.files == {}
+    assert plan_present(wanted, {"a": carried_out(host["a"], change)}, STAY_UP, code={"a": CODE}) == []
+
+
+def test_a_path_that_is_not_watched_any_more_restarts_nothing():
+    assert plan_present({"a": WANTED["a"]}, with_code(CODE), STAY_UP, code={"a": {}}) == []
+
+
+def test_a_restart_changes_nothing_that_is_stored_but_the_state_of_the_code():
+    host = {**with_code({}, previous="first"), "b": Found(state=State("x")), "c": Found()}
+    (change, _failed), (left_alone,) = plan_restart(["a", "b", "c"], host, STAY_UP, {"a": CODE})
+    assert (change.name, change.files, change.only_restart, change.code) == ("a", {}, True, CODE)
+    assert left_alone == "c is not deployed on this host. Run evenkeel.celery.site to deploy it."
+
+
+def test_a_restart_starts_none_that_was_stopped_but_one_that_has_failed():
+    stopped, failed = replace(RUNNING, active=False, ready=False, stopped=True), replace(RUNNING, active=False)
+    changes, left_alone = plan_restart(["a", "b"], {"a": stopped, "b": failed}, STAY_UP, {})
+    assert [change.name for change in changes] == ["b"]
+    assert left_alone == ["a was stopped and stays so. To start it: systemctl start a"]
+
+
+def test_a_restart_enables_no_service_at_boot():
+    (change,), _ = plan_restart(["a"], {"a": replace(RUNNING, enabled=False)}, STAY_UP, {})
+    assert not change.enabled
+
+
+def test_a_restart_is_refused_while_a_deployment_is_unfinished():
+    unfinished = {**with_code({}), "b": replace(RUNNING, state=State("x", pending="y"))}
+    with pytest.raises(PlanError, match="b: an earlier run was interrupted"):
+        plan_restart(["a", "b"], unfinished, STAY_UP, {})
 
 
 @given(hosts())
