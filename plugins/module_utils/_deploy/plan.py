@@ -105,7 +105,7 @@ def plan_present(
 
 def _deploy(name: str, files: Mapping[str, File], found: Found, stay_up: float) -> Change | None:
     current, state = generation(files), found.state
-    differing = _differing(files, found)
+    differing = _differing({**dict.fromkeys(found.files), **files}, found)
     if state.pending:
         why = "an earlier run was interrupted"
     elif differing:

@@ -18,7 +18,7 @@ from .._common import files, systemd
 from .._common.paths import MARKER
 from .._targets.stale_workers import handling
 from .._targets.systemd_unit import unit
-from . import probe, schedule, writable_paths
+from . import log_rotation, probe, schedule, writable_paths
 
 _LONGEST_UNIT = 2**20  # bytes
 
@@ -67,7 +67,7 @@ def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
             findings.schedule += [f"{instance['name']}: {line}" for line in schedule.lines(answer)]
         findings.errors += [f"{instance['name']}: {error}" for error in [*wrong, *unknown[instance["name"]]]]
         findings.warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
-    findings.warnings += _clock_warnings(instances)
+    findings.warnings += [*_clock_warnings(instances), *log_rotation.warnings(instances)]
     return findings
 
 

@@ -86,7 +86,7 @@ def host(tmp_path, monkeypatch):
 
 
 def new_host(tmp_path, monkeypatch):
-    for name in ("UNITS", "CONFIGURATION", "PROGRAMS"):
+    for name in ("UNITS", "CONFIGURATION", "PROGRAMS", "LOGROTATE"):
         monkeypatch.setattr(paths, name, str(tmp_path / name))
     monkeypatch.setattr(store, "STORE", tmp_path / "services")
     monkeypatch.setattr(store, "FORMER_STORE", tmp_path / "workers")
@@ -94,7 +94,7 @@ def new_host(tmp_path, monkeypatch):
     host = Host(tmp_path / "UNITS" / "w.service")
     for name in ("run", "look"):
         monkeypatch.setattr(systemd, name, getattr(host, name))
-    monkeypatch.setattr(systemd, "journal", lambda *_: "the last lines")
+    monkeypatch.setattr(systemd, "journal", lambda _: ["the last lines"])
 
     def counted(count, step):
         def run(*arguments, **options):
@@ -156,6 +156,18 @@ def test_a_generation_that_does_not_stay_up_is_rolled_back(host):
     with pytest.raises(apply.NotUpError, match="did not stay up for"):
         deploy(FALLING)
     assert runs(host, FIRST)
+
+
+def test_a_file_that_is_no_longer_wanted_is_removed_and_a_rollback_brings_it_back(host):
+    configuration = Path(paths.logrotate_path("w"))
+    deploy({**FIRST, "log_file": True})
+    assert configuration.exists()
+    deploy(FIRST)
+    assert not configuration.exists()
+    assert runs(host, FIRST)
+    carry_out(plan_previous(["w"], find(), STAY_UP), find())
+    assert configuration.exists()
+    assert runs(host, {**FIRST, "log_file": True})
 
 
 @pytest.mark.parametrize("bad", [BAD, FALLING])
