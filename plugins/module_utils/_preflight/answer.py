@@ -151,6 +151,7 @@ _FORMS = {
     "requeues": _is_switch,
     "footprint": _is_footprint,
     **dict.fromkeys(("scheduler", "zone", "schedule"), _is_text),
+    "tables": _is_switch,
     "migrations": _is_texts,
     "entries": _is_entries,
     "more_entries": lambda value, _instance: _is_number(value, 2**32),

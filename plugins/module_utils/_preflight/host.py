@@ -61,6 +61,7 @@ def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
             wrong += [*probe.errors(instance, answer), *memory_errors(instance, footprint)]
             doubtful += [*probe.warnings(instance, answer), *memory_warnings(instance, footprint)]
             doubtful += [*_cgroup_warnings(instance), *_embedded_beat_warnings(instance, unit_there)]
+            wrong += schedule.errors(answer)
             doubtful += schedule.warnings(answer, consumed)
             # Without the name, as several services may share one.
             findings.warnings += writable_paths.warnings(instance, answer)
