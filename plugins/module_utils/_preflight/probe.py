@@ -292,6 +292,11 @@ def warnings(instance: Instance, found: Answer) -> Iterator[str]:
             f"executable {instance['executable']!r}: the application, the broker and the memory limits could not be"
             f" checked: {why}."
         )
+    if "results" in found:
+        yield (
+            f"the result backend {found.get('results_uri', '')} does not answer: {found['results'].rstrip('.')}. Start"
+            " it, or correct its URL. Until then, results are lost, and whoever waits for one waits in vain."
+        )
     worker = instance["kind"] == "worker"
     if worker and instance["settings"].get("task_reject_on_worker_lost", found.get("requeues")):
         yield (

@@ -82,6 +82,20 @@ def look_at_broker(connect, timeout):
     return answer
 
 
+def look_at_results(app, timeout):
+    """Whether the result backend answers, if it is one that can simply be asked: Redis."""
+    answer = {}
+    if str(app.conf.result_backend).startswith(("redis", "sentinel")):
+        app.conf.redis_socket_connect_timeout = app.conf.redis_socket_timeout = timeout
+        try:
+            backend = app._get_backend()  # not the one that the application may have made with other time-outs
+            answer["results_uri"] = backend.as_uri()
+            backend.client.ping()
+        except Exception as error:
+            answer["results"] = describe(error)
+    return answer
+
+
 def unknown_settings(names):
     from celery.app.defaults import NAMESPACES, flatten
 
@@ -101,6 +115,7 @@ def look(request, app):
 def look_at_worker(request, app):
     return {
         **look_at_broker(app.connection_for_read, request["timeout"]),
+        **look_at_results(app, request["timeout"]),
         "requeues": bool(app.conf.task_reject_on_worker_lost),
         "footprint": footprint(request["pool"]),
     }
@@ -112,6 +127,7 @@ def look_at_worker(request, app):
 def look_at_beat(request, app):
     answer = {
         **look_at_broker(app.connection_for_write, request["timeout"]),
+        **look_at_results(app, request["timeout"]),
         "footprint": [own("status", "RssAnon"), 0, 0],
         "scheduler": str(app.conf.beat_scheduler),
         "zone": str(app.timezone),

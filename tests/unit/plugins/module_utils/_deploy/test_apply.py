@@ -15,6 +15,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.plan impor
     plan_original,
     plan_present,
     plan_previous,
+    plan_project,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS
 from workers import PROGRAMS, worker
@@ -22,6 +23,7 @@ from workers import PROGRAMS, worker
 BY_HAND = "[Service]\nExecStart=/usr/bin/celery -A shop worker\n"
 WORKER = KINDS["worker"]
 STAY_UP = {"w": 0.01}
+OWNER = store.Owner("worker", "shop")
 FIRST, SECOND = {"concurrency": 1}, {"concurrency": 2}
 BAD, FALLING = {"description": "does not start"}, {"description": "starts and crashes"}
 
@@ -37,6 +39,7 @@ class Host:
     unit: Path
     loaded: str = ""
     running: str = ""  # the text of the unit that runs
+    stopped_by: str = ""  # the text of the unit whose ExecStop= ended what ran last
     runs: int = 0
     enabled: bool = False
     steps: int = 0
@@ -61,11 +64,12 @@ class Host:
         if command[1] == "daemon-reload":
             self.loaded = self.unit.read_text() if self.unit.exists() else ""
         elif command[1] == "stop":
-            self.running = ""
+            self.stopped_by, self.running = self.loaded, ""
         elif command[1] in ("enable", "disable"):
             self.enabled = command[1] == "enable"
         elif command[1] == "restart":
             self.runs += 1
+            self.stopped_by = self.loaded if self.running else self.stopped_by
             self.running = "" if BAD["description"] in self.loaded else self.loaded
             if not self.running:
                 raise systemd.SystemdError("Job failed.")
@@ -120,7 +124,7 @@ def find(*names):
 
 
 def carry_out(changes, found, warn=print):
-    apply.carry_out(changes, found, WORKER.name, warn)
+    apply.carry_out(changes, found, OWNER, warn)
 
 
 def plan(options):
@@ -149,6 +153,26 @@ def test_a_generation_that_does_not_start_is_rolled_back(host):
     with pytest.raises(apply.NotUpError, match=r"(?s)did not start: Job failed.*rolled back and runs.*the last lines"):
         deploy(BAD)
     assert runs(host, FIRST)
+
+
+def test_the_original_unit_stops_nothing(host):
+    """Its ExecStop= may end other workers, too: `celery control shutdown` does."""
+    write_by_hand(host)
+    deploy(FIRST)
+    ours = host.loaded
+    assert host.stopped_by == ours
+    with pytest.raises(apply.NotUpError):
+        deploy(BAD)
+    carry_out(plan_original(["w"], find()), find())
+    assert (host.running, host.stopped_by) == (BY_HAND, ours)
+
+
+def test_a_first_generation_that_does_not_stay_up_is_stopped_by_itself(host):
+    write_by_hand(host)
+    with pytest.raises(apply.NotUpError):
+        deploy(FALLING)
+    assert host.running == BY_HAND
+    assert FALLING["description"] in host.stopped_by
 
 
 def test_a_generation_that_does_not_stay_up_is_rolled_back(host):
@@ -206,10 +230,41 @@ def test_the_store_of_an_earlier_version_is_taken_over(host):
     former = {"deployed": store.recall("w").current, "previous": None, "trying": None, "went_back": False}
     state.write_text(json.dumps(former))
     assert plan(FIRST) == []
-    assert store.known() == {"w": "worker"}
+    assert store.known() == {"w": store.Owner("worker", "")}
     with apply.only_one_run():
         assert plan(FIRST) == []
     assert not store.FORMER_STORE.exists()
+
+
+def test_a_service_belongs_to_the_project_that_deployed_it_last_with_success(host):
+    deploy(FIRST)
+    other = store.Owner("worker", "other")
+    with pytest.raises(apply.NotUpError):
+        apply.carry_out(plan(BAD), find(), other, print)
+    assert store.owner("w") == OWNER
+
+    found = find()
+    assert plan_project(["w"], found, "shop", []) == []
+    runs_before = host.runs
+    apply.carry_out(plan_project(["w"], found, "other", []), found, other, print)
+    assert store.owner("w") == other
+    assert runs(host, FIRST)
+    assert host.runs == runs_before, "it was restarted"
+
+
+def test_a_removed_service_leaves_its_name_to_others(host):
+    deploy(FIRST)
+    assert store.is_there("w")
+    carry_out(plan_absent(find()), find())
+    assert not store.is_there("w")
+
+
+def test_a_service_that_was_rolled_back_to_its_original_unit_is_still_the_projects(host):
+    write_by_hand(host)
+    deploy(FIRST)
+    carry_out(plan_original(["w"], find()), find())
+    assert store.is_there("w")
+    assert store.owner("w") == OWNER
 
 
 def test_a_second_run_is_refused_while_the_first_is_active(host):
