@@ -112,7 +112,9 @@ def test_a_log_file_that_can_not_be_written_is_refused(host, ansible_output):
 def test_a_failed_start_shows_its_cause_although_it_is_far_above_the_last_line(host, ansible_playbook):
     broker = "redis://:not-a-secret-of-ours@127.0.0.1:6379/3"
     refusing = {"name": "refusing", "app": "noisy", "environment": {"CELERY_BROKER_URL": broker, "NOISY_REFUSES": "1"}}
-    with pytest.raises(AssertionError, match=r"refusing did not start: .* It was rolled back") as failed:
+    with pytest.raises(
+        AssertionError, match=r"refusing did not start: .* It was rolled back\. It did not run before"
+    ) as failed:
         ansible_playbook(CONVERGE, "--extra-vars", json.dumps({"workers": [refusing]}))
     message = str(failed.value)
     assert "OSError: [Errno 30] Read-only file system: '/srv/noisy.log'" in message

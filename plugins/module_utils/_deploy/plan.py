@@ -211,7 +211,13 @@ def fall_back(change: Change, found: Found) -> Change:
         files = {path: found.files.get(path) for path in change.files}
         rolled_back = state.rolled_back
         return Change(
-            name, "undone", files, found.active, found.enabled, current=state.current, rolled_back=rolled_back
+            name,
+            "undone",
+            files,
+            run=found.active,
+            enabled=found.enabled,
+            current=state.current,
+            rolled_back=rolled_back,
         )
     if found.original and found.original.exists:
         return _restore(name, paths, found.original)

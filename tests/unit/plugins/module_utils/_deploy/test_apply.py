@@ -66,6 +66,8 @@ class Host:
         elif command[1] == "stop":
             self.stopped_by, self.running = self.loaded, ""
         elif command[1] in ("enable", "disable"):
+            if command[1] == "enable" and not self.unit.exists():
+                raise systemd.SystemdError("Failed to enable unit.")
             self.enabled = command[1] == "enable"
         elif command[1] == "restart":
             self.runs += 1
@@ -180,6 +182,14 @@ def test_a_generation_that_does_not_stay_up_is_rolled_back(host):
     with pytest.raises(apply.NotUpError, match="did not stay up for"):
         deploy(FALLING)
     assert runs(host, FIRST)
+
+
+def test_a_new_service_that_does_not_start_leaves_nothing(host):
+    with pytest.raises(apply.NotUpError, match=r"It was rolled back\. It did not run before\."):
+        deploy(BAD)
+    assert not find()["w"].files
+    assert not find()["w"].state.pending
+    assert not host.enabled
 
 
 def test_a_file_that_is_no_longer_wanted_is_removed_and_a_rollback_brings_it_back(host):
