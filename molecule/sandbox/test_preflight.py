@@ -42,7 +42,7 @@ def refused(host, check):
 @pytest.mark.parametrize(
     "complaint",
     [
-        "nowhere: writable_paths '/opt/nowhere' does not exist on this host. Create it, or leave it out.",
+        "nowhere: writable_paths '/opt/nowhere' does not exist on this host. Create it, or leave the path out.",
         "shut: writable_paths '/opt/slideshow/backend' can't be written by user slideshow:"
         " /opt/slideshow/backend is root:root, mode 0755."
         " Give that user permission (chown --no-dereference slideshow /opt/slideshow/backend, or setfacl), or leave the"

@@ -75,6 +75,22 @@ options:
         type: str
         default: info
         choices: [debug, info, warning, error, critical]
+      log_file:
+        description:
+          - 'A file to which the service writes what it logs, in addition to the journal: V(true)
+            for C(/var/log/evenkeel/NAME/NAME.log), or an absolute path in a directory that
+            O(instances[].user) can write to.'
+          - logrotate renames it once a week, and keeps eight older ones.
+        type: raw
+      log_max_size:
+        description: The size above which logrotate renames O(instances[].log_file) on the same
+          day, without waiting for the end of the week. A size such as V(500M) or V(2G).
+        type: str
+        default: 50M
+      log_rate_limit:
+        description: 'C(LogRateLimitBurst=): how many messages of the service the journal takes
+          in 30 s. It drops further ones. By default C(RateLimitBurst=) of journald.conf(5).'
+        type: int
       settings:
         description:
           - Any other Celery setting by its lower-case name, such as C(task_acks_late).

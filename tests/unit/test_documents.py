@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery import log_file
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.command import state_directory
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import paths
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import store
@@ -18,6 +19,8 @@ ON_THE_HOST = {
     paths.PROGRAMS,
     paths.unit_path("NAME"),
     paths.environment_path("NAME"),
+    paths.logrotate_path("NAME"),
+    f"/var/log/{log_file.logs_directory({'name': 'NAME', 'log_file': True})}",
     paths.program_directory("NAME"),
     f"{paths.program_directory('NAME')}/{PROGRAM}",
     *(paths.unit_path(f"{prefix}NAME") for prefix in PREFIXES.values()),

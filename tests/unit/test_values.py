@@ -107,7 +107,7 @@ def test_each_module_refuses_it(name, args, capsys):
 
 
 TEXT = st.text(st.sampled_from("ab /\\\"'%$#;=[]+- \n\r\0\t\x0b\x85\u2028ä"), max_size=12)
-STARTS = {"directory": "/", "executable": "/", "writable_paths": "/"}
+STARTS = {"directory": "/", "executable": "/", "writable_paths": "/", "log_file": "/"}
 
 
 @st.composite
@@ -121,6 +121,7 @@ def services(draw):
     values = {
         "str": text,
         "bool": st.booleans(),
+        "raw": st.booleans() | text | TEXT,
         "int": st.integers(),
         "list": st.lists(text, min_size=1),
         "dict": st.dictionaries(st.sampled_from(["UMask", "task_x"]) | TEXT, text | st.booleans() | st.lists(text)),

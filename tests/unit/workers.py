@@ -3,7 +3,12 @@
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import BEAT, WORKER
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import with_defaults
 
-PROGRAMS = {"evenkeel_watchdog.py": "watchdog", "evenkeel_beat.py": "beat", "stale_workers.py": "stale workers"}
+PROGRAMS = {
+    "evenkeel_watchdog.py": "watchdog",
+    "evenkeel_beat.py": "beat",
+    "evenkeel_log_file.py": "log file",
+    "stale_workers.py": "stale workers",
+}
 
 
 def worker(**options):

@@ -14,11 +14,12 @@ from typing import Any
 from .._common.options import Option, hidden_characters
 from .._common.quantities import parse_duration, parse_size
 from .._common.secrets import assigned_secrets, says_secret
+from . import log_file
 from .names import name_errors
 from .options import KINDS, Instance, node_name, time_limit
 
 # Options for which neither Celery nor systemd has a default.
-_REQUIRED = ("app", "directory", "executable", "user", "watchdog", "start_timeout", "stay_up")
+_REQUIRED = ("app", "directory", "executable", "user", "log_max_size", "watchdog", "start_timeout", "stay_up")
 _REQUIRED_OF = {
     "worker": (*_REQUIRED, "pool", "stale_workers", "stale_workers_timeout"),
     "beat": (*_REQUIRED, "stale_beats", "stale_beats_timeout"),
@@ -27,6 +28,10 @@ _PARSERS = {"size": parse_size, "duration": parse_duration}
 # Settings without a section, which Celery's command line can't set. (include has an option of its own.)
 _NOT_ON_THE_COMMAND_LINE = ("imports", "timezone")
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:|\.)[A-Za-z_]\w*", re.ASCII)
+# Characters that mean nothing to systemd and logrotate, and no step back.
+_LOG_FILE = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9_.@+-]+){2,}")
+# The service has a /tmp of its own, and logrotate.service can't write to the others (ProtectSystem=full).
+_NOT_FOR_LOGS = ("/tmp", "/var/tmp", "/dev", "/proc", "/sys", "/usr", "/etc", "/boot")  # noqa: S108
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+\.(service|socket|target|mount|automount|path|timer|slice|swap|device)")
 # What the unit has without quotes: systemd removes white space around it, and a backslash at the end of a line joins it
 # with the next.
@@ -44,7 +49,10 @@ def errors(instances: list[Instance]) -> Iterator[str]:
     if hidden:  # No other error may repeat such a value.
         yield from hidden
         return
-    unique = {"name": [instance["name"] for instance in instances]}
+    unique = {
+        "name": [instance["name"] for instance in instances],
+        "log_file": [str(path) for path in map(log_file.path, instances) if path],
+    }
     if kind == "worker":
         unique["node_name"] = list(map(node_name, instances))
     for option, values in unique.items():
@@ -82,6 +90,7 @@ def _errors_of(instance: Instance) -> Iterator[str]:
             yield from _not_absolute(option, [instance[option]])
     for option in ("writable_paths", "restart_on"):
         yield from _not_absolute(option, instance[option])
+    yield from _wrong_log(instance)
     for option in _UNQUOTED:
         yield from _not_unquoted(option, instance[option])
     if assigned_secrets(instance["revision"] or ""):
@@ -107,6 +116,20 @@ def _errors_of(instance: Instance) -> Iterator[str]:
 def _not_unquoted(option: str, text: Any) -> Iterator[str]:
     if text and (str(text) != str(text).strip() or str(text).endswith("\\")):
         yield f"{option} {text!r} begins or ends with white space, or ends with a backslash. Remove it."
+
+
+def _wrong_log(instance: Instance) -> Iterator[str]:
+    file, limit = instance["log_file"], instance["log_rate_limit"]
+    if not isinstance(file, bool) and file not in (None, ""):
+        if not isinstance(file, str) or not _LOG_FILE.fullmatch(file):
+            yield (
+                f"log_file {file!r} is neither true nor an absolute path in a directory. Write its names with letters,"
+                " digits, '_', '-', '.', '+' and '@', such as /var/log/shop/worker.log."
+            )
+        elif file.startswith(tuple(f"{directory}/" for directory in _NOT_FOR_LOGS)):
+            yield f"log_file {file!r} is where logrotate can't rename it. Use a path in /var/log, or set it to true."
+    if limit is not None and limit < 1:
+        yield f"log_rate_limit {limit} is too small. Use 1 or more: 1000000 is as good as no limit."
 
 
 def _wrong_directive(directive: str, value: Any) -> Iterator[str]:

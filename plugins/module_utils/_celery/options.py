@@ -78,6 +78,27 @@ _CELERY = (
         "log_level", "str", "Celery's log level.", "info", choices=("debug", "info", "warning", "error", "critical")
     ),
     Option(
+        "log_file",
+        "raw",
+        (
+            "A file to which the service writes what it logs, in addition to the journal: V(true) for"
+            " C(/var/log/evenkeel/NAME/NAME.log), or an absolute path in a directory that O(user) can write to.",
+            "logrotate renames it once a week, and keeps eight older ones.",
+        ),
+    ),
+    Option(
+        "log_max_size",
+        "size",
+        "The size above which logrotate renames O(log_file) on the same day, without waiting for the end of the week.",
+        "50M",
+    ),
+    Option(
+        "log_rate_limit",
+        "int",
+        "C(LogRateLimitBurst=): how many messages of the service the journal takes in 30 s. It drops further ones. By"
+        " default C(RateLimitBurst=) of journald.conf(5).",
+    ),
+    Option(
         "settings",
         "dict",
         (

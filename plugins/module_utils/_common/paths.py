@@ -11,6 +11,7 @@ CONFIGURATION = "/etc/evenkeel"
 PROGRAMS = "/usr/local/lib/evenkeel"
 STATE = "/var/lib/evenkeel"
 RUN = "/run/evenkeel"
+LOGROTATE = "/etc/logrotate.d"
 
 
 def unit_path(service: str) -> str:
@@ -19,6 +20,11 @@ def unit_path(service: str) -> str:
 
 def environment_path(service: str) -> str:
     return f"{CONFIGURATION}/{service}.env"
+
+
+def logrotate_path(service: str) -> str:
+    """With a suffix, as logrotate ignores files that end like copies: a service may be called shop.bak."""
+    return f"{LOGROTATE}/evenkeel-{service}.conf"
 
 
 def program_directory(service: str) -> str:

@@ -19,7 +19,10 @@ from .texts import printable
 A_DAY = 86400.0  # seconds
 ANSWER = 120  # seconds in which systemd answers, unless it is asked to wait for a unit
 
-_LONGEST = 20_000  # characters of a journal in a message
+_LONGEST = 20_000  # characters of a program's message
+_LINES = 1000  # of a journal, in which to look for the first error
+_FEW_LINES = 20  # of a journal: so many can always be read, however long they are
+_LONGEST_LINE = 1000  # characters
 
 
 class SystemdError(Exception):
@@ -160,24 +163,29 @@ def clock_is_synchronized() -> bool:
         return True
 
 
-def journal(invocations: Iterable[str], lines: int = 20) -> str:
+def journal(invocations: Iterable[str]) -> list[str]:
     """The journal's last lines of one run of each unit, printable: its own output, and systemd's messages about it."""
     ids = [each for each in invocations if each]
     if not ids:
-        return "It has no entries, as systemd did not start the service."
+        return ["It has no entries, as systemd did not start the service."]
     matches = [f"{field}={each}" for each in ids for field in ("_SYSTEMD_INVOCATION_ID", "INVOCATION_ID")]
-    return _journal(lines, *" + ".join(matches).split())
+    return _journal(_LINES, *" + ".join(matches).split())
 
 
 def why_not_prepared(unit: str) -> str:
     """What the journal says of a process that systemd could not set up; systemd may have forgotten the unit already."""
-    lines = _journal(10, f"UNIT={unit}").splitlines()
+    lines = _journal(10, f"UNIT={unit}")
     return "; ".join(line.removeprefix(f"{unit}: ") for line in lines if re.search("Failed (to|at step)", line))
 
 
-def _journal(lines: int, *matches: str) -> str:
+def _journal(lines: int, *matches: str) -> list[str]:
+    """Its last lines; fewer of them if they are very long."""
     try:
         output = run("journalctl", f"--lines={lines}", "--no-pager", "--output=cat", *matches)
+    except LateError as error:
+        if lines > _FEW_LINES:
+            return _journal(_FEW_LINES, *matches)
+        output = str(error)
     except SystemdError as error:
         output = str(error)
-    return printable(output, _LONGEST, keep="\n\t")
+    return [printable(line, _LONGEST_LINE, keep="\t") for line in output.rstrip("\n").split("\n")]

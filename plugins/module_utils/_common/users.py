@@ -71,6 +71,14 @@ def user_name(uid: int) -> str:
         return str(uid)
 
 
+def primary_group(user: str) -> str:
+    """The name of a user's primary group; the user's own name if there is no such user."""
+    try:
+        return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
+    except KeyError:
+        return user
+
+
 def become(identity: Identity) -> None:
     """Root becomes this user for good: this process and all that it starts. Any other user stays who it is."""
     if os.geteuid() == 0:

@@ -14,7 +14,7 @@ from typing import Callable
 
 from .._common import files, systemd
 from .._common.paths import program_directory, unit_path
-from . import store, units
+from . import report, store, units
 from .plan import Change, Found, State, begun, fall_back, generation, is_ours, settled
 
 LOOK_EVERY = 0.5  # seconds
@@ -79,7 +79,8 @@ class Deployment:
             if why:
                 outcome = self._undo(back, put_back)
                 # The journal is read last: by now its last lines have arrived.
-                return f"{self.name} {why}. {outcome}\nIts journal:\n{systemd.journal(invocations)}"
+                journal = "\n".join(report.from_first_error(systemd.journal(invocations)))
+                return f"{self.name} {why}. {outcome}\nIts journal:\n{journal}"
         self._tidy()
         return ""
 

@@ -118,7 +118,7 @@ def plan_present(
 
 def _deploy(name: str, files: Mapping[str, File], found: Found, stay_up: float, code: Code) -> Change | None:
     current, state = generation(files), found.state
-    differing = _differing(files, found)
+    differing = _differing({**dict.fromkeys(found.files), **files}, found)
     if state.pending:
         why = "an earlier run was interrupted"
     elif differing:
@@ -255,7 +255,13 @@ def fall_back(change: Change, found: Found) -> Change:
         files = {path: found.files.get(path) for path in change.files}
         rolled_back = state.rolled_back
         return Change(
-            name, "undone", files, found.active, found.enabled, current=state.current, rolled_back=rolled_back
+            name,
+            "undone",
+            files,
+            run=found.active,
+            enabled=found.enabled,
+            current=state.current,
+            rolled_back=rolled_back,
         )
     if found.original and found.original.exists:
         return _restore(name, paths, found.original)

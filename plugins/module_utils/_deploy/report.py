@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._common import environment_files
@@ -14,6 +15,11 @@ from .._common.files import File
 from .._common.secrets import unit_without_secrets
 from .._common.texts import printable
 from .plan import Change, Found, is_ours
+
+# How Python, Celery and its command line begin to say that something has failed.
+_ERROR = re.compile(r"^(Traceback \(|Fatal Python error|Error\b)|\b(ERROR|CRITICAL|FATAL)\b")
+FIRST, LAST = 40, 20  # lines of a journal
+MOST_EXCEPTIONS = 5  # of those between
 
 
 def diff(changes: list[Change], found: Mapping[str, Found]) -> dict[str, str]:
@@ -55,3 +61,23 @@ def summary(changes: list[Change]) -> list[dict[str, Any]]:
         {"name": c.name, "why": c.why, "files": sorted(c.files), "runs": c.run, "generation": c.current}
         for c in changes
     ]
+
+
+def from_first_error(journal: Sequence[str]) -> list[str]:
+    """What explains a failure: the lines from the first error on, as later ones may only be its consequences.
+
+    Of many lines the first and the last, and the exceptions between them: the cause of a chain of exceptions is above
+    them. Without an error, the last lines.
+    """
+    begin = next((number for number, line in enumerate(journal) if _ERROR.search(line)), None)
+    if begin is None:
+        return list(journal[-LAST:])
+    lines = list(journal[begin:])
+    between = range(FIRST, len(lines) - LAST)
+    # Below the indented lines of a traceback is its exception.
+    exceptions = [lines[at] for at in between if lines[at - 1].startswith(" ") and not lines[at].startswith(" ")]
+    named = exceptions[:MOST_EXCEPTIONS]
+    left_out = len(between) - len(named)
+    if left_out <= 0:
+        return lines
+    return [*lines[:FIRST], f"… {left_out} lines left out …", *named, *lines[-LAST:]]

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from .._celery import log_file
 from .._celery.options import Instance
 from .._celery.secrets import without_secrets
 from .._common.texts import printable
@@ -24,6 +25,12 @@ _MOST_MEMORY = 2**50
 
 class AnswerError(Exception):
     """The answer does not have the expected form."""
+
+
+def paths(instance: Instance) -> list[str]:
+    """What the probe looks at: what the service has to be able to write to, its log file last."""
+    file = log_file.path(instance) if log_file.other_directory(instance) else None
+    return [*log_file.writable_paths(instance), *([file] if file else [])]
 
 
 def read(output: str, instance: Instance) -> Answer:
@@ -71,12 +78,12 @@ def _is_number(value: Any, below: int) -> bool:
 
 
 def _is_absent(value: Any, instance: Instance) -> bool:
-    return isinstance(value, list) and all(path in instance["writable_paths"] for path in value)
+    return isinstance(value, list) and all(path in paths(instance) for path in value)
 
 
 def _is_closed(value: Any, instance: Instance) -> bool:
     return isinstance(value, dict) and all(
-        path in instance["writable_paths"]
+        path in paths(instance)
         and isinstance(about, list)
         and len(about) == 4
         and about[0] in (path, *map(str, Path(path).parents))
@@ -88,7 +95,7 @@ def _is_closed(value: Any, instance: Instance) -> bool:
 def _is_roots(value: Any, instance: Instance) -> bool:
     if not (isinstance(value, list) and len(value) == 2 and _is_number(value[0], 2**32) and isinstance(value[1], list)):
         return False
-    directories = [Path(path) for path in instance["writable_paths"]]
+    directories = [Path(path) for path in paths(instance)]
     return all(
         isinstance(file, str) and Path(file).parent in directories and Path(file).name != ".." for file in value[1]
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .._celery import log_file
 from .._celery.memory import Footprint
 from .._celery.options import Instance
 from .answer import Answer
@@ -19,8 +20,9 @@ def lines(instance: Instance, found: Answer) -> Iterator[str]:
             f"user {user} can run {instance['executable']} in {instance['directory']}, and it loads {instance['app']},"
             " with the environment and in the sandbox that it will have"
         )
-    if "absent" in found and instance["writable_paths"]:
-        yield f"user {user} can write to {', '.join(instance['writable_paths'])}"
+    written = log_file.writable_paths(instance)
+    if "absent" in found and written:
+        yield f"user {user} can write to {', '.join(written)}"
     if "uri" in found and "broker" not in found:
         yield f"the broker {found['uri']} answers"
     if "results_uri" in found and "results" not in found:

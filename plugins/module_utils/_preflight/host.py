@@ -18,7 +18,7 @@ from .._common import files, systemd
 from .._common.paths import MARKER
 from .._targets.stale_workers import handling
 from .._targets.systemd_unit import unit
-from . import checked, code_state, probe, schedule, writable_paths
+from . import checked, code_state, log_rotation, probe, schedule, writable_paths
 
 _LONGEST_UNIT = 2**20  # bytes
 
@@ -72,7 +72,7 @@ def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
         findings.warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
     _code, wrong = code_state.look([instance for instance in instances if not unknown[instance["name"]]])
     findings.errors += wrong
-    findings.warnings += _clock_warnings(instances)
+    findings.warnings += [*_clock_warnings(instances), *log_rotation.warnings(instances)]
     return findings
 
 

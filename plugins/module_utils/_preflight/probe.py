@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
+from .._celery import log_file
 from .._celery.command import command, module, state_directory
 from .._celery.options import Instance
 from .._common import files, systemd, transient
@@ -57,7 +58,7 @@ _NOT_PREPARED = range(200, 246)
 
 _ASKED = (
     *("executable", "app", "directory", "user", "group", "environment", "settings", "sandbox", "writable_paths"),
-    *("pool", "scheduler"),
+    *("pool", "scheduler", "log_file"),
 )
 
 
@@ -120,7 +121,8 @@ def properties(instance: Instance, programs: str) -> list[str]:
     tolerant = {
         **instance,
         "directory": f"-{instance['directory']}",
-        "writable_paths": [f"-{path}" for path in instance["writable_paths"]],
+        "writable_paths": [f"-{path}" for path in log_file.writable_paths(instance)],
+        "log_file": None,
     }
     wanted = [
         (name, value)
@@ -151,7 +153,8 @@ def _write(instance: Instance, directory: str) -> str:
         "timeout": BROKER_TIMEOUT,
         "settings": sorted(set(instance["settings"]) - {"include"}),
         "schedule": f"/var/lib/{state_directory(instance)}/schedule",
-        **{option: instance.get(option) for option in ("directory", "pool", "writable_paths")},
+        "paths": answer.paths(instance),
+        **{option: instance.get(option) for option in ("directory", "pool")},
     }
     texts = {
         f"{programs}/{_file(start_program)}": (_SOURCE[start_program], 0o644),

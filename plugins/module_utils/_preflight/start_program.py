@@ -65,7 +65,7 @@ def main(request):
         sys.stdout.write(f"\n{request['mark']}{json.dumps(found)}\n")
         sys.stdout.flush()
 
-    say(**look(request["writable_paths"]))
+    say(**look(request["paths"]))
     why = enter(request["directory"])
     if why:
         say(directory=why)

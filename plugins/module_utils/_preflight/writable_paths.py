@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the probe found about a worker's writable_paths, as errors and warnings."""
+"""What the probe found about a service's writable_paths and log file, as errors and warnings."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from .._celery import log_file
 from .._celery.options import Instance
 from .._common.files import only_we_write
 from .answer import Answer
@@ -21,17 +22,29 @@ from .answer import Answer
 def errors(instance: Instance, found: Answer) -> Iterator[str]:
     user = instance["user"]
     for path in found.get("absent", []):
-        yield f"writable_paths {path!r} does not exist on this host. Create it, or leave it out."
+        option, or_else = _option(path, instance)
+        if path != log_file.path(instance):  # which the service makes itself
+            yield f"{option} {path!r} does not exist on this host. Create it, or {or_else}."
     for path, (shut, uid, gid, mode) in found.get("closed", {}).items():
         if shut == path:
             command, safe = ["chown", "--no-dereference", user, path], only_root_leads_to(path)
         else:
             command, safe = ["chmod", "o+x", shut], only_root_leads_to(f"{shut}/.")  # chmod follows a link
         fix = f"{shlex.join(command)}, or setfacl" if safe else "chown, chmod or setfacl"
+        option, or_else = _option(path, instance)
         yield (
-            f"writable_paths {path!r} can't be written by user {user}: {shut} is {_name(uid, gid)}, mode {mode:04o}."
-            f" Give that user permission ({fix}), or leave the path out."
+            f"{option} {path!r} can't be written by user {user}: {shut} is {_name(uid, gid)}, mode {mode:04o}."
+            f" Give that user permission ({fix}), or {or_else}."
         )
+
+
+def _option(path: str, instance: Instance) -> tuple[str, str]:
+    """By which option the service writes to a path, and what to do instead of correcting the path."""
+    if path == log_file.path(instance):
+        return "log_file", "set log_file to true"
+    if path == log_file.other_directory(instance) and path not in instance["writable_paths"]:
+        return "the directory of log_file", "set log_file to true"
+    return "writable_paths", "leave the path out"
 
 
 def warnings(instance: Instance, found: Answer) -> Iterator[str]:

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Callable
 
+from .._celery import log_file
 from .._celery.command import SCHEDULER, WATCHDOG
 from .._celery.options import Instance
 from .._common.files import File
-from .._common.paths import PROGRAMS, environment_path, program_directory, unit_path
-from . import stale_workers
+from .._common.paths import PROGRAMS, environment_path, logrotate_path, program_directory, unit_path
+from . import logrotate, stale_workers
 from .systemd_unit import environment, unit
 
 Files = dict[str, File]  # by their paths
@@ -37,15 +38,16 @@ class Kind:
         """The paths of a service's files."""
         units = (unit_path(f"{prefix}{service}") for prefix in self.units)
         programs = (f"{program_directory(service)}/{program}" for program in self.programs)
-        return (*units, environment_path(service), *programs)
+        return (*units, environment_path(service), logrotate_path(service), *programs)
 
     def files(self, instance: Instance, programs: Mapping[str, str]) -> Files:
         """The files of a service. `programs`: the texts of our programs by their file names."""
         units = [make(instance) for make in self.units.values()]
-        texts = [*units, environment(instance), *(programs[program] for program in self.programs)]
-        modes = [*[0o644] * len(units), 0o600, *[0o644] * len(self.programs)]
+        programs_of_it = (programs[program] for program in self.programs)
+        texts = [*units, environment(instance), logrotate.configuration(instance), *programs_of_it]
+        modes = [*[0o644] * len(units), 0o600, 0o644, *[0o644] * len(self.programs)]
         paths = self.paths(instance["name"])
-        return {path: File(text.encode(), mode) for path, text, mode in zip(paths, texts, modes)}
+        return {path: File(text.encode(), mode) for path, text, mode in zip(paths, texts, modes) if text is not None}
 
 
 KINDS = {
@@ -54,13 +56,13 @@ KINDS = {
         Kind(
             name="worker",
             units={"": unit, stale_workers.PREFIXES["worker"]: stale_workers.search_unit},
-            programs=(f"{WATCHDOG}.py", stale_workers.PROGRAM),
+            programs=(f"{WATCHDOG}.py", f"{log_file.MODULE}.py", stale_workers.PROGRAM),
             former=(f"{PROGRAMS}/{stale_workers.PROGRAM}",),
         ),
         Kind(
             name="beat",
             units={"": unit, stale_workers.PREFIXES["beat"]: stale_workers.search_unit},
-            programs=(f"{SCHEDULER}.py", stale_workers.PROGRAM),
+            programs=(f"{SCHEDULER}.py", f"{log_file.MODULE}.py", stale_workers.PROGRAM),
         ),
     )
 }

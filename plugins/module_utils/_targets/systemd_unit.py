@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from .._celery import log_file
 from .._celery.command import command, hand_back, state_directory, stop_timeout
 from .._celery.options import Instance
 from .._common.paths import MARKER, environment_path, program_directory
@@ -56,6 +57,7 @@ def sections(instance: Instance) -> Sections:
             ("TimeoutStartSec", instance["start_timeout"]),
             ("TimeoutStopSec", f"{stop_timeout(instance):g}"),
             ("TimeoutAbortSec", ABORT_TIMEOUT),
+            ("LogRateLimitBurst", instance["log_rate_limit"]),
             ("Restart", instance["restart"]),
             ("RestartSec", instance["restart_sec"]),
             ("WatchdogSec", instance["watchdog"] if parse_duration(instance["watchdog"]) else None),
@@ -66,10 +68,16 @@ def sections(instance: Instance) -> Sections:
             ("OOMScoreAdjust", instance["oom_score_adj"]),
             *sorted((name, value) for name, value in instance["sandbox"].items() if value is not False),
             ("ReadWritePaths", " ".join(map(word, _writable_paths(instance)))),
+            *_logs(instance),
             *_state(instance),
         ],
         "Install": [("WantedBy", "multi-user.target")],
     }
+
+
+def _logs(instance: Instance) -> Settings:
+    directory = log_file.logs_directory(instance)
+    return [("LogsDirectory", specifiers(directory)), ("LogsDirectoryMode", "0750")] if directory else []
 
 
 def _state(instance: Instance) -> Settings:
@@ -81,7 +89,7 @@ def _state(instance: Instance) -> Settings:
 def _writable_paths(instance: Instance) -> list[str]:
     # Without PrivateTmp=, the service uses the host's /tmp, which ProtectSystem=strict makes read-only.
     shared = ["/tmp", "/var/tmp"] if instance["sandbox"].get("PrivateTmp") is False else []  # noqa: S108
-    return [*instance["writable_paths"], *shared]
+    return [*log_file.writable_paths(instance), *shared]
 
 
 def environment(instance: Instance) -> str:
@@ -100,6 +108,7 @@ def _own_environment(instance: Instance) -> list[tuple[str, str | None]]:
         ("PYTHONUNBUFFERED", "1"),
         # SIGABRT from the watchdog writes a hung service's traceback to the journal.
         ("PYTHONFAULTHANDLER", "1"),
+        ("EVENKEEL_LOG_FILE", log_file.path(instance)),
         *_for_our_program(instance),
     ]
 

@@ -35,6 +35,9 @@ from celery.utils.log import get_logger
 from celery.utils.time import maybe_make_aware
 from kombu.exceptions import OperationalError
 
+if os.environ.get("EVENKEEL_LOG_FILE"):
+    import evenkeel_log_file  # noqa: F401 -- Celery's signals call it
+
 ADDR = os.environ.get("NOTIFY_SOCKET", "")
 LIMIT = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6  # seconds; 0: no WatchdogSec=, so only READY and STATUS
 EVERY = min(LIMIT / 4 or 15, 15)

@@ -29,6 +29,9 @@ from celery import VERSION, bootsteps, signals
 from celery.utils import log
 from celery.worker import state
 
+if os.environ.get("EVENKEEL_LOG_FILE"):
+    import evenkeel_log_file  # noqa: F401 -- Celery's signals call it
+
 ADDR = os.environ.get("NOTIFY_SOCKET", "")
 LIMIT = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6  # seconds; 0: no WatchdogSec=, so only READY and STATUS
 GRACE = float(os.environ.get("EVENKEEL_GRACE") or max(LIMIT, 60))  # more than the 30 s between Celery's retries

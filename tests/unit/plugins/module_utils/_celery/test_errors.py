@@ -160,3 +160,31 @@ def test_names_and_node_names_have_to_be_unique():
     twice = "is used by 2 workers. Set a different one for each."
     found = list(errors([worker(node_name="n@%h"), worker(node_name="n@%h")]))
     assert found == [f"name 'w' {twice}", f"node_name 'n@%h' {twice}"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["log/worker.log", "/worker.log", "/var/log/../etc/x", "/var/log/a b", "/var/log/*.log", "/var/log/x/", 5, {}],
+)
+def test_a_log_file_is_true_or_a_path_without_special_characters(path):
+    (error,) = errors([worker(log_file=path)])
+    assert error.startswith(f"w: log_file {path!r} is neither true nor an absolute path in a directory.")
+
+
+@pytest.mark.parametrize("path", ["/tmp/w.log", "/usr/local/shop/w.log"])
+def test_a_log_file_is_not_where_it_can_not_be_renamed(path):
+    (error,) = errors([worker(log_file=path)])
+    assert error.startswith(f"w: log_file {path!r} is where logrotate can't rename it.")
+
+
+def test_two_services_do_not_share_a_log_file():
+    shared = {"log_file": "/var/log/shop/shop.log"}
+    assert list(errors([worker(**shared), worker(name="x", **shared)])) == [
+        "log_file '/var/log/shop/shop.log' is used by 2 workers. Set a different one for each."
+    ]
+    assert not list(errors([worker(log_file=True), worker(name="x", log_file=True), worker(name="y")]))
+
+
+def test_a_rate_limit_of_nothing_is_refused():
+    (error,) = errors([worker(log_rate_limit=0)])
+    assert error.startswith("w: log_rate_limit 0 is too small.")

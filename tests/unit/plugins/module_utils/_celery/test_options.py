@@ -26,6 +26,7 @@ def another_value(option):
         "duration": "77s",
         "int": 7,
         "bool": not option.default,
+        "raw": True,
         "list": ["/another"],
         "dict": {"another_key": "another value"},
     }[option.type]
@@ -34,5 +35,8 @@ def another_value(option):
 @pytest.mark.parametrize(("kind", "option"), OPTIONS)
 def test_every_option_changes_the_files_of_a_service(kind, option):
     files, make = KINDS[kind].files, MAKE[kind]
-    changed = make(**{option.name: another_value(option)})
-    assert files(changed, PROGRAMS) != files(make(), PROGRAMS), f"{option.name} is documented, but nothing uses it"
+    usual = {"log_file": "/var/log/shop/shop.log"}  # which has options of its own
+    changed = make(**{**usual, option.name: another_value(option)})
+    assert files(changed, PROGRAMS) != files(make(**usual), PROGRAMS), (
+        f"{option.name} is documented, but nothing uses it"
+    )

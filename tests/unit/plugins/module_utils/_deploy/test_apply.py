@@ -68,6 +68,8 @@ class Host:
         elif command[1] == "stop":
             self.stopped_by, self.running = self.loaded, ""
         elif command[1] in ("enable", "disable"):
+            if command[1] == "enable" and not self.unit.exists():
+                raise systemd.SystemdError("Failed to enable unit.")
             self.enabled = command[1] == "enable"
         elif command[1] == "restart":
             self.runs += 1
@@ -93,7 +95,7 @@ def host(tmp_path, monkeypatch):
 
 
 def new_host(tmp_path, monkeypatch):
-    for name in ("UNITS", "CONFIGURATION", "PROGRAMS"):
+    for name in ("UNITS", "CONFIGURATION", "PROGRAMS", "LOGROTATE"):
         monkeypatch.setattr(paths, name, str(tmp_path / name))
     monkeypatch.setattr(store, "STORE", tmp_path / "services")
     monkeypatch.setattr(store, "FORMER_STORE", tmp_path / "workers")
@@ -101,7 +103,7 @@ def new_host(tmp_path, monkeypatch):
     host = Host(tmp_path / "UNITS" / "w.service")
     for name in ("run", "look"):
         monkeypatch.setattr(systemd, name, getattr(host, name))
-    monkeypatch.setattr(systemd, "journal", lambda *_: "the last lines")
+    monkeypatch.setattr(systemd, "journal", lambda _: ["the last lines"])
 
     def counted(count, step):
         def run(*arguments, **options):
@@ -183,6 +185,26 @@ def test_a_generation_that_does_not_stay_up_is_rolled_back(host):
     with pytest.raises(apply.NotUpError, match="did not stay up for"):
         deploy(FALLING)
     assert runs(host, FIRST)
+
+
+def test_a_new_service_that_does_not_start_leaves_nothing(host):
+    with pytest.raises(apply.NotUpError, match=r"It was rolled back\. It did not run before\."):
+        deploy(BAD)
+    assert not find()["w"].files
+    assert not find()["w"].state.pending
+    assert not host.enabled
+
+
+def test_a_file_that_is_no_longer_wanted_is_removed_and_a_rollback_brings_it_back(host):
+    configuration = Path(paths.logrotate_path("w"))
+    deploy({**FIRST, "log_file": True})
+    assert configuration.exists()
+    deploy(FIRST)
+    assert not configuration.exists()
+    assert runs(host, FIRST)
+    carry_out(plan_previous(["w"], find(), STAY_UP), find())
+    assert configuration.exists()
+    assert runs(host, {**FIRST, "log_file": True})
 
 
 @pytest.mark.parametrize("bad", [BAD, FALLING])

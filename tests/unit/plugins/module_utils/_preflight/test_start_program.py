@@ -20,7 +20,7 @@ def start(tmp_path):
         wish = {
             "mark": MARK,
             "directory": str(tmp_path),
-            "writable_paths": [],
+            "paths": [],
             "command": ["/bin/echo", "run"],
             **request,
         }
@@ -47,7 +47,7 @@ def test_it_says_why_directory_or_executable_can_not_be_used(start, tmp_path):
 
 
 def test_paths_that_do_not_exist(start, tmp_path):
-    assert start(writable_paths=[str(tmp_path), "/nowhere/data"])[0]["absent"] == ["/nowhere/data"]
+    assert start(paths=[str(tmp_path), "/nowhere/data"])[0]["absent"] == ["/nowhere/data"]
 
 
 def test_paths_that_can_not_be_written(start, tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ def test_no_command_is_advised_if_others_can_replace_a_directory(safe):
 
 def test_a_path_that_does_not_exist_is_an_error():
     (error,) = writable_paths.errors(worker(), {"absent": ["/opt/x"]})
-    assert error == "writable_paths '/opt/x' does not exist on this host. Create it, or leave it out."
+    assert error == "writable_paths '/opt/x' does not exist on this host. Create it, or leave the path out."
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,20 @@ def test_a_path_is_safe_if_only_root_can_change_where_it_leads(monkeypatch, tmp_
     assert not writable_paths.only_root_leads_to(str(shared / "data" / "x"))
     (tmp_path / "link").symlink_to(shared)
     assert not writable_paths.only_root_leads_to(str(tmp_path / "link" / "x"))
+
+
+LOGGING = {"user": "shop", "log_file": "/var/log/shop/w.log", "writable_paths": ["/data"]}
+
+
+def test_the_directory_of_a_log_file_has_to_be_there_but_not_the_file():
+    (error,) = writable_paths.errors(worker(**LOGGING), {"absent": ["/var/log/shop", "/var/log/shop/w.log"]})
+    assert error == (
+        "the directory of log_file '/var/log/shop' does not exist on this host. Create it, or set log_file to true."
+    )
+
+
+def test_a_log_file_that_belongs_to_root_is_an_error():
+    closed = {"/var/log/shop/w.log": ["/var/log/shop/w.log", 0, 0, 0o644]}
+    (error,) = writable_paths.errors(worker(**LOGGING), {"closed": closed})
+    assert error.startswith("log_file '/var/log/shop/w.log' can't be written by user shop: ")
+    assert error.endswith(", or set log_file to true.")
