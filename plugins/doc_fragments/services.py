@@ -190,8 +190,10 @@ options:
         default: []
       stop_timeout:
         description: 'C(TimeoutStopSec=): how long active tasks may take to finish. By default
-          30 s more than O(instances[].time_limit), or V(5min) without a time limit. A duration
-          such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.'
+          30 s more than O(instances[].time_limit), or V(5min) without a time limit. A longer
+          hard time limit that only the application sets, for all tasks or for one of them,
+          is found by the preflight, and counts as well. A duration such as V(30s), V(5min)
+          or V(1h 30min). A bare number is seconds.'
         type: str
       stale_workers:
         description:

@@ -83,6 +83,14 @@ stale_workers:
     - "celery-worker: process 4242 of root, in no unit, is a worker of celery_app in /opt/slideshow/backend,
       node celery@vps, since 2026-11-18 09:12. No unit manages it: the next start asks it to finish (stale_workers:
       stop)."
+time_limits:
+  description:
+    - The longest hard time limit that only the application sets for its tasks, in seconds and at most a day, by the
+      workers' names. V(0) if it sets none; a worker whose application could not be asked is not in it.
+    - For O(evenkeel.celery.celery_services#module:time_limits).
+  returned: success
+  type: dict
+  sample: {trainer: 1800}
 """
 
 import signal
@@ -140,6 +148,8 @@ def main() -> None:
         module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
     program = module.params["stale_workers"]
     stale = list(stale_workers.report(instances, program)) if program else []
+    for instance in instances:
+        instance["application_limit"] = found.time_limits.get(instance["name"])
     for warning in [*warnings(instances), *found.warnings, *stale]:
         module.warn(shown(warning, instances))
     module.exit_json(
@@ -148,6 +158,7 @@ def main() -> None:
         new=[instance["name"] for instance in instances if not store.recall(instance["name"]).ours],
         schedule=[shown(each, instances) for each in found.schedule],
         stale_workers=[shown(each, instances) for each in stale],
+        time_limits=found.time_limits,
     )
 
 

@@ -54,6 +54,13 @@ options:
         C(stale_workers.py), which a unit of its own runs before each start.
       - Required with O(state=present).
     type: dict
+  time_limits:
+    description:
+      - The longest hard time limit that only the application sets for its tasks, by the workers' names, as
+        M(evenkeel.celery.celery_preflight) returns them. A worker gets more time than that to stop.
+      - A worker that is not in it keeps at least the time to stop that its deployed unit has.
+    type: dict
+    default: {}
 attributes: {}
 notes:
   - Needs root and systemd. Supports check mode and diff mode. The values of the environment are never shown.
@@ -117,8 +124,11 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import unit_path
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, directories, plan, report, store
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets import systemd_unit
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS, Kind
 
 
@@ -130,6 +140,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["present", "absent", "previous", "original"], "default": "present"},
             "restore_original": {"type": "bool", "default": False},
             "programs": {"type": "dict"},
+            "time_limits": {"type": "dict", "default": {}},
         },
         required_if=[("state", "present", ("programs",))],
         supports_check_mode=True,
@@ -184,8 +195,22 @@ def plan_changes(
     stay_up = {instance["name"]: seconds_up(instance) for instance in instances}
     if state == "previous":
         return plan.plan_previous(names, found, stay_up)
+    for instance in instances:
+        deployed = found[instance["name"]].files.get(unit_path(instance["name"]))
+        instance["application_limit"] = application_limit(module, instance["name"], deployed)
     wanted = {instance["name"]: kind.files(instance, module.params["programs"]) for instance in instances}
     return plan.plan_present(wanted, found, stay_up, restore_original)
+
+
+def application_limit(module: AnsibleModule, name: str, deployed: File | None) -> float:
+    """Seconds of the application's time limit or, if it is not known, the one that the deployed unit accords with."""
+    limit = module.params["time_limits"].get(name)
+    if limit is None:
+        return systemd_unit.time_limit(deployed)
+    try:
+        return parse_duration(limit)
+    except ValueError as error:
+        raise plan.PlanError(f"{name}: time_limits {error}.") from None
 
 
 def seconds_up(instance: Instance) -> float:

@@ -14,7 +14,7 @@ from .._common.options import Option, hidden_characters
 from .._common.quantities import parse_duration, parse_size
 from .._common.secrets import assigned_secrets, says_secret
 from .names import name_errors
-from .options import KINDS, Instance, node_name, time_limit
+from .options import KINDS, Instance, application_limit, node_name, time_limit
 
 # Options for which neither Celery nor systemd has a default.
 _REQUIRED = ("app", "directory", "executable", "user", "watchdog", "start_timeout", "stay_up")
@@ -229,9 +229,12 @@ def warnings(instances: list[Instance]) -> Iterator[str]:
         if instance["user"] == "root":
             yield f"{instance['name']}: user is root, so its tasks run as root. Set an unprivileged user."
     for instance in workers:
-        limit = time_limit(instance)
-        if instance["stop_timeout"] and limit and parse_duration(instance["stop_timeout"]) < limit:
+        own, its_applications = time_limit(instance) or 0, application_limit(instance)
+        if instance["stop_timeout"] and parse_duration(instance["stop_timeout"]) < max(own, its_applications):
+            limit = f"time_limit {instance['time_limit'] or f'{own:g}'}"
+            if its_applications > own:
+                limit = f"the time limit {its_applications:g} s that the application sets"
             yield (
-                f"{instance['name']}: stop_timeout {instance['stop_timeout']} is below time_limit"
-                f" {instance['time_limit'] or f'{limit:g}'}. A restart may interrupt a long task. Raise stop_timeout."
+                f"{instance['name']}: stop_timeout {instance['stop_timeout']} is below {limit}. A restart may interrupt"
+                " a long task. Raise stop_timeout."
             )

@@ -230,7 +230,8 @@ WORKER = (
         "stop_timeout",
         "duration",
         "C(TimeoutStopSec=): how long active tasks may take to finish. By default 30 s more than O(time_limit), or"
-        " V(5min) without a time limit.",
+        " V(5min) without a time limit. A longer hard time limit that only the application sets, for all tasks or for"
+        " one of them, is found by the preflight, and counts as well.",
     ),
     Option(
         "stale_workers",
@@ -390,3 +391,8 @@ def time_limit(instance: Instance) -> float | None:
         return parse_duration(instance["time_limit"])
     setting = instance["settings"].get("task_time_limit")
     return setting if isinstance(setting, (int, float)) else None
+
+
+def application_limit(instance: Instance) -> float:
+    """Seconds of the longest hard time limit that only the application sets, as far as it is known; 0 if none is."""
+    return instance.get("application_limit") or 0

@@ -110,6 +110,10 @@ def _is_footprint(value: Any, _instance: Instance) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(_is_number(size, _MOST_MEMORY) for size in value)
 
 
+def _is_time_limits(value: Any, _instance: Instance) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(_is_number(limit, 2**32) for limit in value)
+
+
 def _is_texts(value: Any, instance: Instance) -> bool:
     return isinstance(value, list) and all(_is_text(each, instance) for each in value)
 
@@ -143,6 +147,7 @@ _FORMS = {
     "transport": _is_transport,
     "requeues": _is_switch,
     "footprint": _is_footprint,
+    "time_limits": _is_time_limits,
     **dict.fromkeys(("scheduler", "zone", "schedule"), _is_text),
     "migrations": _is_texts,
     "entries": _is_entries,

@@ -18,7 +18,7 @@ from .._common import files, systemd
 from .._common.paths import MARKER
 from .._targets.stale_workers import handling
 from .._targets.systemd_unit import unit
-from . import probe, schedule, writable_paths
+from . import probe, schedule, time_limits, writable_paths
 
 _LONGEST_UNIT = 2**20  # bytes
 
@@ -36,6 +36,8 @@ class Findings:
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     schedule: list[str] = field(default_factory=list)  # what beats will send
+    # Seconds of the longest hard time limit that only the application sets, by the names of the workers.
+    time_limits: dict[str, int] = field(default_factory=dict)
 
 
 def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
@@ -62,6 +64,9 @@ def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
             doubtful += [*probe.warnings(instance, answer), *memory_warnings(instance, footprint)]
             doubtful += [*_cgroup_warnings(instance), *_embedded_beat_warnings(instance, unit_there)]
             doubtful += schedule.warnings(answer, consumed)
+            if "time_limits" in answer:
+                findings.time_limits[instance["name"]] = time_limits.of_application(instance, answer)
+                doubtful += time_limits.warnings(instance, answer)
             # Without the name, as several services may share one.
             findings.warnings += writable_paths.warnings(instance, answer)
             findings.schedule += [f"{instance['name']}: {line}" for line in schedule.lines(answer)]

@@ -14,6 +14,7 @@ import difflib
 import gc
 import importlib
 import json
+import math
 import os
 import pickle
 import traceback
@@ -22,6 +23,7 @@ from pathlib import Path
 
 # ruff: noqa: PLC0415 -- Celery is imported by its own command first.
 
+MOST_SECONDS = 2**31
 MOST_ENTRIES = 100  # of a schedule that are described
 
 
@@ -82,6 +84,19 @@ def look_at_broker(connect, timeout):
     return answer
 
 
+def time_limits(app):
+    """Seconds of the hard time limit of all tasks, and of the longest that one task has for itself; 0 if none is set."""
+    own = [seconds(task.time_limit) for task in app.tasks.values()]
+    return [seconds(app.conf.task_time_limit), max(own, default=0)]
+
+
+def seconds(limit):
+    try:
+        return min(max(0, math.ceil(limit or 0)), MOST_SECONDS)
+    except (TypeError, ValueError, OverflowError):
+        return 0  # not a limit to Celery either
+
+
 def unknown_settings(names):
     from celery.app.defaults import NAMESPACES, flatten
 
@@ -103,6 +118,7 @@ def look_at_worker(request, app):
         **look_at_broker(app.connection_for_read, request["timeout"]),
         "requeues": bool(app.conf.task_reject_on_worker_lost),
         "footprint": footprint(request["pool"]),
+        "time_limits": time_limits(app),
     }
 
 
