@@ -56,7 +56,6 @@ options:
           - How many tasks run at once, Celery's C(worker_concurrency).
           - Only for a worker.
         type: int
-        default: 1
       pool:
         description:
           - Celery's pool, C(worker_pool).
@@ -141,6 +140,75 @@ options:
         description: 'C(OOMScoreAdjust=), from -1000 to 1000: the kernel''s OOM killer prefers
           processes with a higher value. A worker''s child has 200 more than its main process.'
         type: int
+      profile:
+        description:
+          - 'What O(instances[].concurrency), memory limits and others follow from, if they
+            are not set: what a task needs, and how large the machine is at the time of the
+            run.'
+          - The workers of a host share its memory. What the profiles chose is shown in check
+            mode.
+          - Only for a worker.
+        type: dict
+        default: {}
+        suboptions:
+          task_memory:
+            description:
+              - How much memory a child needs at a task's peak, the imported application included.
+                A child may use 30 % more.
+              - From it follow C(concurrency), which is as high as memory and processors allow,
+                C(memory_max) and, in the prefork pool, C(max_memory_per_child). A size such
+                as V(500M) or V(2G).
+            type: str
+          max_concurrency:
+            description: How many tasks run at once at most. By default as many as the machine
+              has processors, which is also the most in all pools but gevent and eventlet.
+            type: int
+          main_memory:
+            description: How much memory the main process needs, besides the children. A size
+              such as V(500M) or V(2G).
+            type: str
+            default: 128M
+          machines:
+            description: Options for machines with this much memory and more. Of the entries
+              that a machine is large enough for, the largest counts.
+            type: list
+            elements: dict
+            default: []
+            suboptions:
+              memory:
+                description: The least memory of a machine that this entry is for. Seven eighths
+                  of it are enough, as a machine that is sold with 4 GB reports less. A size
+                  such as V(500M) or V(2G).
+                type: str
+                required: true
+              concurrency:
+                description: C(concurrency) of the worker.
+                type: int
+              max_memory_per_child:
+                description: C(max_memory_per_child) of the worker. A size such as V(500M) or
+                  V(2G).
+                type: str
+              max_tasks_per_child:
+                description: C(max_tasks_per_child) of the worker.
+                type: int
+              prefetch_multiplier:
+                description: C(prefetch_multiplier) of the worker.
+                type: int
+              memory_high:
+                description: C(memory_high) of the worker. A size such as V(500M) or V(2G).
+                type: str
+              memory_max:
+                description: C(memory_max) of the worker. A size such as V(500M) or V(2G).
+                type: str
+              memory_swap_max:
+                description: C(memory_swap_max) of the worker. A size such as V(500M) or V(2G).
+                type: str
+              environment:
+                description:
+                  - Environment variables, encoded by the filter P(evenkeel.celery.with_encoded_environment#filter).
+                    They are kept in a file that only root can read, and are never shown.
+                  - A variable that is null is left out.
+                type: str
       restart:
         description: 'C(Restart=): after which kinds of exit systemd starts the service again.'
         type: str
@@ -277,12 +345,16 @@ options:
         default: 60s
 """
 
-    MEMORY = r"""
+    RESERVE = r"""
 options:
   memory_reserved:
     description: The memory that the rest of the machine needs. A size such as V(500M) or V(2G).
     type: str
     default: 512M
+"""
+
+    OVERCOMMIT = r"""
+options:
   memory_overcommit:
     description: Whether the limits of all workers and the reserve may together be more than
       the machine's memory.

@@ -25,7 +25,8 @@ author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
   - evenkeel.celery.services
-  - evenkeel.celery.services.memory
+  - evenkeel.celery.services.reserve
+  - evenkeel.celery.services.overcommit
 options:
   kind:
     description: The kind of the services.
@@ -61,6 +62,13 @@ errors:
   returned: always
   type: list
   elements: str
+profiles:
+  description: What the profiles chose for this machine, a line for each worker.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "album: concurrency 2, memory_max 1428M, max_memory_per_child 650M (3891M of memory, 2 processors)"
 schedule:
   description: What the beats will send, a line for each entry.
   returned: success
@@ -96,6 +104,7 @@ time_limits:
 import signal
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery import profile
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.memory import memory_budget
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import (
@@ -105,7 +114,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
     for_modules,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
-from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import machine, systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import store
@@ -129,18 +138,20 @@ def main() -> None:
         instances = [complete(instance, module.params["kind"]) for instance in module.params["instances"]]
     except ValueError as error:
         module.fail_json(msg=str(error))
-    wrong, found = list(errors(instances)), host.Findings()
+    wrong, found, here = [], host.Findings(), machine.look()
     try:
         reserved = parse_size(module.params["memory_reserved"])
+        instances = profile.with_profiles(instances, here, reserved)
     except ValueError as error:
         wrong.append(f"celery_{module.params['kind']}_memory_reserved {error}.")
+    wrong += errors(instances)
     if not wrong:
         try:
             found = host.look(instances, module.params["consumed_queues"])
             wrong = found.errors
         except (systemd.SystemdError, OSError) as error:
             module.fail_json(msg=f"The host could not be checked: {shown(str(error), instances)}", errors=[])
-        over = memory_budget(instances, reserved, host.total_memory())
+        over = memory_budget(instances, reserved, here.memory)
         if over and not module.params["memory_overcommit"]:
             wrong.append(f"{over}\nLower memory_max, or set celery_{module.params['kind']}_memory_overcommit to true.")
     wrong = [shown(error, instances) for error in wrong]
@@ -150,11 +161,12 @@ def main() -> None:
     stale = list(stale_workers.report(instances, program)) if program else []
     for instance in instances:
         instance["application_limit"] = found.time_limits.get(instance["name"])
-    for warning in [*warnings(instances), *found.warnings, *stale]:
+    for warning in [*warnings(instances), *profile.warnings(instances, here), *found.warnings, *stale]:
         module.warn(shown(warning, instances))
     module.exit_json(
         changed=False,
         errors=[],
+        profiles=list(profile.lines(instances, here)),
         new=[instance["name"] for instance in instances if not store.recall(instance["name"]).ours],
         schedule=[shown(each, instances) for each in found.schedule],
         stale_workers=[shown(each, instances) for each in stale],

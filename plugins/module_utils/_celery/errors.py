@@ -13,6 +13,7 @@ from typing import Any
 from .._common.options import Option, hidden_characters
 from .._common.quantities import parse_duration, parse_size
 from .._common.secrets import assigned_secrets, says_secret
+from . import profile
 from .names import name_errors
 from .options import KINDS, Instance, application_limit, node_name, time_limit
 
@@ -127,6 +128,7 @@ def _wrong_of_beat(instance: Instance, quantities: dict[str, float]) -> Iterator
 
 
 def _wrong_of_worker(instance: Instance, quantities: dict[str, float]) -> Iterator[str]:
+    yield from profile.errors(instance)
     if instance["concurrency"] is not None and instance["concurrency"] < 1:
         yield f"concurrency {instance['concurrency']} is too small. Use 1 or more."
     for limit in ("soft_time_limit", "time_limit"):

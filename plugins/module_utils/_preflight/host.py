@@ -23,12 +23,6 @@ from . import probe, schedule, time_limits, writable_paths
 _LONGEST_UNIT = 2**20  # bytes
 
 
-def total_memory() -> int:
-    """Bytes of RAM that the machine has, or the container if it has its own /proc/meminfo (LXC)."""
-    kib = re.search(r"MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))[1]
-    return int(kib) // 1024 * 2**20
-
-
 @dataclass
 class Findings:
     """What was found. Each sentence begins with the service's name."""

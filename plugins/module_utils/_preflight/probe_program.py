@@ -85,7 +85,7 @@ def look_at_broker(connect, timeout):
 
 
 def time_limits(app):
-    """Seconds of the hard time limit of all tasks, and of the longest that one task has for itself; 0 if none is set."""
+    """Seconds of the hard time limit of all tasks, and of the longest that one task has for itself; 0 if not set."""
     own = [seconds(task.time_limit) for task in app.tasks.values()]
     return [seconds(app.conf.task_time_limit), max(own, default=0)]
 
