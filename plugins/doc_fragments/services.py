@@ -287,6 +287,21 @@ options:
             is seconds.
         type: str
         default: 60s
+      preflight_command:
+        description:
+          - A command that has to succeed before anything is changed, such as V([venv/bin/python,
+            manage.py, check, --database, default]). It also runs in check mode, so it should
+            change nothing.
+          - 'It runs as the service would: in its directory, as its user, with its environment,
+            in its sandbox. It may take O(instances[].start_timeout).'
+        type: list
+        elements: str
+        default: []
+      check_databases:
+        description: 'Whether a Django application''s databases have to be usable: C(DATABASES)
+          in its settings.'
+        type: bool
+        default: true
       writable_paths:
         description: Files and directories that the service may write to, C(ReadWritePaths=).
           The sandbox makes everything else read-only but C(/tmp) and C(/var/tmp), which are

@@ -71,6 +71,7 @@ def _errors_of(instance: Instance) -> Iterator[str]:
     for unit in instance["after"]:
         if not _UNIT.fullmatch(unit):
             yield f"after {unit!r} is not the name of a unit. Write it with its type, such as redis-server.service."
+    yield from _wrong_command(instance["preflight_command"])
     for directive, value in instance["sandbox"].items():
         yield from _wrong_directive(directive, value)
     quantities, wrong = _quantities(instance)
@@ -81,6 +82,19 @@ def _errors_of(instance: Instance) -> Iterator[str]:
         yield from _wrong_setting(setting, value, kind)
     for variable, value in instance["environment"].items():
         yield from _wrong_variable(variable, value)
+
+
+def _wrong_command(command: list[str]) -> Iterator[str]:
+    if command and "/" not in command[0]:
+        yield (
+            f"preflight_command {command[0]!r} is not the path of a program. Write it with a '/', absolute or relative"
+            " to directory, such as venv/bin/python."
+        )
+    if any(map(assigned_secrets, command)):
+        yield (
+            "preflight_command contains a password, which every user of the host could read in the process list. Set it"
+            " in environment instead."
+        )
 
 
 def _not_unquoted(option: str, text: Any) -> Iterator[str]:

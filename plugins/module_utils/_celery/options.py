@@ -179,6 +179,27 @@ _SUPERVISION = (
         elements="str",
     ),
 )
+_CHECKS = (
+    Option(
+        "preflight_command",
+        "list",
+        (
+            "A command that has to succeed before anything is changed, such as"
+            " V([venv/bin/python, manage.py, check, --database, default]). It also runs in check mode, so it should"
+            " change nothing.",
+            "It runs as the service would: in its directory, as its user, with its environment, in its sandbox. It may"
+            " take O(start_timeout).",
+        ),
+        (),
+        elements="str",
+    ),
+    Option(
+        "check_databases",
+        "bool",
+        "Whether a Django application's databases have to be usable: C(DATABASES) in its settings.",
+        True,
+    ),
+)
 _WRITABLE = Option(
     "writable_paths",
     "list",
@@ -315,6 +336,7 @@ WORKER = (
         elements="str",
     ),
     Option("stale_workers_timeout", "duration", "How long a stale worker may take to finish its tasks.", "60s"),
+    *_CHECKS,
     _WRITABLE,
     Option(
         "sandbox",
@@ -370,6 +392,7 @@ BEAT = (
         elements="str",
     ),
     Option("stale_beats_timeout", "duration", "How long a stale beat may take to exit.", "60s"),
+    *_CHECKS,
     _WRITABLE,
     Option(
         "sandbox",

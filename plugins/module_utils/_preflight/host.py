@@ -18,7 +18,7 @@ from .._common import files, systemd
 from .._common.paths import MARKER
 from .._targets.stale_workers import handling
 from .._targets.systemd_unit import unit
-from . import probe, schedule, time_limits, writable_paths
+from . import commands, databases, probe, schedule, time_limits, writable_paths
 
 _LONGEST_UNIT = 2**20  # bytes
 
@@ -58,6 +58,8 @@ def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
             doubtful += [*probe.warnings(instance, answer), *memory_warnings(instance, footprint)]
             doubtful += [*_cgroup_warnings(instance), *_embedded_beat_warnings(instance, unit_there)]
             doubtful += schedule.warnings(answer, consumed)
+            wrong += databases.errors(instance, answer)
+            doubtful += databases.warnings(instance, answer)
             if "time_limits" in answer:
                 findings.time_limits[instance["name"]] = time_limits.of_application(instance, answer)
                 doubtful += time_limits.warnings(instance, answer)
@@ -66,6 +68,8 @@ def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
             findings.schedule += [f"{instance['name']}: {line}" for line in schedule.lines(answer)]
         findings.errors += [f"{instance['name']}: {error}" for error in [*wrong, *unknown[instance["name"]]]]
         findings.warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
+    if not findings.errors:
+        findings.errors += [f"{name}: {error}" for name, error in commands.errors(instances).items()]
     findings.warnings += _clock_warnings(instances)
     return findings
 

@@ -18,7 +18,7 @@ JSON = st.recursive(
 NAMES = st.sampled_from(
     [
         *("absent", "closed", "roots", "directory", "executable", "failed", "child", "unknown_settings", "uri"),
-        *("broker", "transport", "requeues", "footprint", "time_limits", "another"),
+        *("broker", "transport", "requeues", "footprint", "time_limits", "databases", "another"),
     ]
 )
 
