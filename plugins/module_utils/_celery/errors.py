@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -51,9 +52,24 @@ def errors(instances: list[Instance]) -> Iterator[str]:
         for value, count in Counter(values).items():
             if count > 1:
                 yield f"{option} {value!r} is used by {count} {kind}s. Set a different one for each."
+    if kind == "beat":
+        yield from _beats_of_one_schedule(instances)
     for instance in instances:
         for error in _errors_of(instance):
             yield f"{instance['name']}: {error}"
+
+
+def _beats_of_one_schedule(instances: list[Instance]) -> Iterator[str]:
+    schedules: dict[str, list[str]] = {}
+    for beat in instances:
+        schedule = [beat[option] for option in ("app", "directory", "environment", "scheduler", "settings")]
+        schedules.setdefault(json.dumps(schedule, sort_keys=True, default=str), []).append(beat["name"])
+    for names in schedules.values():
+        if len(names) > 1:
+            yield (
+                f"{', '.join(names)}: these beats have the same application and environment: every task would be sent"
+                f" {len(names)} times. Keep one of them."
+            )
 
 
 def _errors_of(instance: Instance) -> Iterator[str]:

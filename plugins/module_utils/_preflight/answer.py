@@ -158,6 +158,7 @@ _FORMS = {
     "footprint": _is_footprint,
     "time_limits": _is_time_limits,
     **dict.fromkeys(("scheduler", "zone", "schedule"), _is_text),
+    "tables": _is_switch,
     "migrations": _is_texts,
     "databases": _is_databases,
     "entries": _is_entries,

@@ -57,6 +57,7 @@ def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
             wrong += [*probe.errors(instance, answer), *memory_errors(instance, footprint)]
             doubtful += [*probe.warnings(instance, answer), *memory_warnings(instance, footprint)]
             doubtful += [*_cgroup_warnings(instance), *_embedded_beat_warnings(instance, unit_there)]
+            wrong += schedule.errors(answer)
             doubtful += schedule.warnings(answer, consumed)
             wrong += databases.errors(instance, answer)
             doubtful += databases.warnings(instance, answer)

@@ -230,8 +230,10 @@ def in_database(app, answer):
 
     executor = MigrationExecutor(connection)
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    answer["migrations"] = [f"{migration.app_label}.{migration.name}" for migration, _backwards in missing[:5]]
-    if any(migration.app_label == "django_celery_beat" for migration, _backwards in missing):
+    names = sorted(f"{migration.app_label}.{migration.name}" for migration, _backwards in missing)
+    answer["tables"] = not any(name.startswith("django_celery_beat.") for name in names)
+    answer["migrations"] = names[:5]
+    if not answer["tables"]:
         return in_settings(app)
     stored = list(PeriodicTask.objects.all())
     names = {task.name for task in stored}

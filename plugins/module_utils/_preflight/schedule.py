@@ -20,6 +20,15 @@ def lines(found: Answer) -> Iterator[str]:
         yield f"and {found['more_entries']} more"
 
 
+def errors(found: Answer) -> Iterator[str]:
+    """What keeps the beat from starting, each in a sentence."""
+    if found.get("tables") is False:
+        yield (
+            "the tables of django-celery-beat are missing from the application's database, or are those of another"
+            " version. Run manage.py migrate."
+        )
+
+
 def warnings(found: Answer, consumed: Collection[str]) -> Iterator[str]:
     """What keeps entries from being sent or executed, each in a sentence.
 
@@ -28,10 +37,7 @@ def warnings(found: Answer, consumed: Collection[str]) -> Iterator[str]:
     if found.get("schedule"):
         yield f"the schedule can't be read: {found['schedule'].rstrip('.')}. Beat waits until it can."
     if found.get("migrations"):
-        yield (
-            f"migrations are not applied, such as {', '.join(found['migrations'])}. Run manage.py migrate, or beat may"
-            " find no schedule in its database."
-        )
+        yield f"migrations are not applied, such as {', '.join(found['migrations'])}. Run manage.py migrate."
     entries = found.get("entries", [])
     if "entries" in found and not entries:
         yield "the schedule has no entries, so beat will send nothing."

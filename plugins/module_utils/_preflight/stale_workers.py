@@ -35,7 +35,10 @@ def report(instances: list[Instance], program: str) -> Iterator[str]:
         yield f"The search for stale workers failed: {printable(why)}"
         return
     yield from map(printable, dict.fromkeys(result.stderr.splitlines()))  # each once, as all searches say the same
-    for instance, found in zip(instances, json.loads(result.stdout)):
+    own = {f"{instance['name']}.service" for instance in instances}
+    for instance, all_found in zip(instances, json.loads(result.stdout)):
+        # Services of one list know of each other: errors.py looks at them.
+        found = [process for process in all_found if process["unit"] not in own]
         for process in found[:MOST]:
             for sentence in sentences(instance, process):
                 yield printable(f"{instance['name']}: {sentence}", None)

@@ -64,6 +64,9 @@ def scheduler(app, lazy=False, **options):
     own = symbol_by_name(app.conf.beat_scheduler, aliases=aliases)
     if lazy:
         return own(app=app, lazy=True, **options)
+    if Watch.made:
+        # Celery's handler of SIGTERM closes the scheduler: it asks for another one while the first is being made.
+        raise SystemExit(0)
     # Celery subscribes to the result of each task, although beat never reads one, and drops the tick if that fails.
     app.backend.on_task_call = lambda producer, task_id: {}
     watch = Watch(app, Lock(app) if LOCKED else None)
@@ -89,7 +92,10 @@ def is_unreachable(error):
 class Watch:
     """What the scheduler does, and since when. A thread of its own draws the conclusion, and notifies systemd."""
 
+    made = False
+
     def __init__(self, app, lock):
+        Watch.made = True
         self.app, self.lock = app, lock
         self.doing, self.since, self.until = "starting", now(), None  # until: when it should wake up
         self.ticks = self.sent = 0

@@ -2,11 +2,44 @@
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
-from workers import worker
+from workers import beat, worker
 
 
 def test_the_defaults_are_accepted():
     assert list(errors([worker()])) == []
+    assert list(errors([beat()])) == []
+    assert list(warnings([beat()])) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"app": None}, "b: app is required. Set it for this beat or in celery_beat_defaults."),
+        ({"max_interval": "0.5s"}, "b: max_interval 0.5s is shorter than a second."),
+        (
+            {"scheduler": "my scheduler"},
+            "b: scheduler 'my scheduler' is not the path of a class. Write it as module:Class",
+        ),
+        (
+            {"settings": {"beat_scheduler": "x:Y"}},
+            "b: settings: beat_scheduler can't be set here. Use the option scheduler",
+        ),
+        ({"settings": {"include": ["x"]}}, "b: settings: 'include' can't be set on Celery's command line."),
+    ],
+)
+def test_an_error_of_a_beat_names_option_value_and_what_is_accepted(options, sentence):
+    (error,) = errors([beat(**options)])
+    assert error.startswith(sentence)
+
+
+def test_two_beats_of_one_schedule_are_refused():
+    (error,) = errors([beat(), beat(name="c"), beat(name="staging", environment={"BROKER": "redis://staging"})])
+    assert error.startswith("b, c: these beats have the same application and environment")
+
+
+def test_a_beat_within_a_worker_is_refused():
+    (error,) = errors([worker(environment={"CELERY_WORKER_BEAT": "1"})])
+    assert "add a beat to celery_beat_instances" in error
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_second_beat_is_named_wherever_it_runs(monkeypatch, process, options, 
 
 
 def test_one_process_answers_for_all_workers(monkeypatch):
-    program = "import json, sys; print(json.dumps([[each] for each in json.loads(sys.argv[2])]))"
+    program = "import json, sys; print(json.dumps([[{**each, 'unit': ''}] for each in json.loads(sys.argv[2])]))"
     program += "; print('a warning', 'a warning', sep='\\n', file=sys.stderr)"
     monkeypatch.setattr(stale_workers, "sentences", lambda _, search: [f"node {search['node']} of {search['users']}"])
     assert list(stale_workers.report([worker(), worker(name="x", user="root")], program)) == [
@@ -77,11 +77,18 @@ def test_one_process_answers_for_all_workers(monkeypatch):
 
 
 def test_of_many_processes_some_are_reported_and_the_others_counted(monkeypatch):
-    program = "print([list(range(5000))])"
-    monkeypatch.setattr(stale_workers, "sentences", lambda _, process: [f"process {process}"])
+    program = "import json; print(json.dumps([[{'unit': 'no unit'}] * 5000]))"
+    monkeypatch.setattr(stale_workers, "sentences", lambda _, process: ["a process"])
     sentences = list(stale_workers.report([worker()], program))
     assert len(sentences) == stale_workers.MOST + 1
     assert sentences[-1] == "w: 4980 more workers of this application are running."
+
+
+def test_services_of_one_list_are_not_reported_to_each_other():
+    process = {"pid": 1, "user": "shop", "is": "is a beat", "stale": False, "embedded": False}
+    program = f"import json; print(json.dumps([[{ {**process, 'unit': 'c.service'} }]] * 2))"
+    assert list(stale_workers.report([beat(), beat(name="c")], program)) == []
+    assert len(list(stale_workers.report([beat(), beat(name="d")], program))) == 2
 
 
 @pytest.mark.parametrize("program", ["raise SystemExit('no such thing')", "while True: pass"])

@@ -6,11 +6,15 @@ import re
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery import command
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import node_name
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
-from ansible_collections.evenkeel.celery.plugins.module_utils._targets import stale_workers, systemd_unit, unit_text
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets import (
+    deployed,
+    stale_workers,
+    systemd_unit,
+    unit_text,
+)
 from hypothesis import given
 from hypothesis import strategies as st
-from workers import worker
+from workers import beat, worker
 
 TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1)
 
@@ -135,14 +139,12 @@ def test_a_stop_takes_longer_than_a_time_limit_of_the_application(options, limit
 @pytest.mark.parametrize("options", [{}, {"time_limit": "1h"}, {"stop_timeout": "20d"}, {"stop_timeout": "1.5s"}])
 def test_as_long_as_the_applications_limit_is_not_known_a_stop_takes_no_less_time_than_before(options):
     before = worker(**options)
-    deployed = File(systemd_unit.unit(before).encode())
-    after = {**worker(time_limit="1min"), "application_limit": systemd_unit.time_limit(deployed)}
+    after = {**worker(time_limit="1min"), "application_limit": deployed.read(systemd_unit.unit(before)).time_limit}
     assert command.stop_timeout(after) == max(90, command.stop_timeout(before))
 
 
 def test_the_original_units_time_to_stop_is_not_a_time_limit():
-    assert systemd_unit.time_limit(None) == 0
-    assert systemd_unit.time_limit(File(b"[Service]\nTimeoutStopSec=7200\n")) == 0
+    assert deployed.read("[Service]\nTimeoutStopSec=7200\n").time_limit == 0
 
 
 @pytest.mark.parametrize(
@@ -202,3 +204,45 @@ def test_the_search_looks_for_exactly_this_worker(users, app):
     words = split(line)
     assert f"--app={app}" in words
     assert [word for word in words if word.startswith("--user=")] == [f"--user={user}" for user in users]
+
+
+def test_the_unit_of_a_beat_with_default_options():
+    unit = settings(systemd_unit.unit(beat()))
+    assert split(unit["ExecStart"][0]) == [
+        *("/usr/bin/celery", "-A", "shop", "beat", "--loglevel=info"),
+        "--schedule=/var/lib/evenkeel/beat/b/schedule",
+        "--scheduler=evenkeel_beat:scheduler",
+        *("--", "beat_sync_every=(json)1"),
+    ]
+    assert unit["StateDirectory"] == ["evenkeel/beat/b"]
+    assert unit["StateDirectoryMode"] == ["0700"]
+    assert unit["TimeoutStopSec"] == ["30"]
+    assert "time-sync.target" in unit["After"][0].split()
+    assert "time-sync.target" not in unit["Wants"][0].split()
+    assert unit["SystemCallFilter"] == ["@system-service", "~@privileged @resources"]
+    assert unit["Description"] == ["Celery beat b"]
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"scheduler": "redbeat.RedBeatScheduler"}, 'beat_scheduler=(json)"redbeat.RedBeatScheduler"'),
+        ({"max_interval": "1min"}, "--max-interval=60"),
+        ({"settings": {"beat_sync_every": 5}}, "beat_sync_every=(json)5"),
+    ],
+)
+def test_options_of_a_beat_are_on_the_command_line(options, word):
+    assert word in command.command(beat(**options))
+
+
+def test_the_lock_is_asked_for_only_if_it_is_set():
+    assert "EVENKEEL_LOCK" not in systemd_unit.unit(beat())
+    assert "EVENKEEL_LOCK=1" in settings(systemd_unit.unit(beat(lock=True)))["Environment"][0]
+
+
+def test_the_search_looks_for_beats_of_every_node():
+    unit = settings(stale_workers.search_unit(beat(stale_beats_users=["root"])))
+    words = split(unit["ExecStart"][0])
+    assert "--kind=beat" in words
+    assert "--user=root" in words
+    assert not [word for word in words if word.startswith("--node")]
