@@ -18,8 +18,8 @@ description:
   - Each service's own command is started in a transient unit of systemd's, with the user, environment, paths and
     sandbox of its unit. It ends before it consumes or sends a message. Services that differ only in names, queues,
     numbers and memory limits share one such start.
-  - The start may take O(instances[].start_timeout), and 15 s more for the broker and the databases of a Django
-    application. Whatever the application leaves
+  - The start may take O(instances[].start_timeout), and 20 s more for the broker, the result backend and
+    the databases of a Django application. Whatever the application leaves
     running is killed.
 version_added: "0.1.0"
 author:
@@ -71,6 +71,13 @@ errors:
   returned: always
   type: list
   elements: str
+checked:
+  description: What was checked and found in order, a line for each subject.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "celery-worker: the broker redis://127.0.0.1:6379/0 answers"
 profiles:
   description: What the profiles chose for this machine, a line for each worker.
   returned: success
@@ -186,6 +193,7 @@ def main() -> None:
         errors=[],
         profiles=list(profile.lines(instances, here)),
         new=[instance["name"] for instance in instances if not store.recall(instance["name"]).ours],
+        checked=[shown(each, instances) for each in found.checked],
         schedule=[shown(each, instances) for each in found.schedule],
         stale_workers=[shown(each, instances) for each in stale],
         time_limits=found.time_limits,

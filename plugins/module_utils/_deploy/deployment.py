@@ -130,6 +130,8 @@ class Deployment:
         if systemd.look([self.name])[self.name].exists:
             if own in change.files and is_ours(change.files[own]) != is_ours(files.read(own)):
                 systemd.run("systemctl", "disable", "--quiet", service)
+            # A restart would stop ours as the original unit says: within its time, and with its ExecStop=, such as
+            # `celery control shutdown`, which ends all workers of the broker.
             leaves = change.current is None and is_ours(files.read(own))
             if leaves or not change.run:
                 units.stop(self.units, self.warn)

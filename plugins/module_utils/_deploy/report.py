@@ -21,12 +21,18 @@ def diff(changes: list[Change], found: Mapping[str, Found]) -> dict[str, str]:
     sides: dict[str, list[str]] = {"before": [], "after": []}
     for change in changes:
         service = found.get(change.name, Found())
-        sides["before"].append(f"# {change.name}: {'running' if service.active else 'not running'}\n")
+        sides["before"].append(f"# {change.name}: {_state(service)}\n")
         sides["after"].append(f"# {change.name}: {'running' if change.run else 'not running'} ({change.why})\n")
         for path, after in change.files.items():
             sides["before"].append(show_file(path, service.files.get(path)))
             sides["after"].append(show_file(path, after))
     return {side: "\n".join(texts) for side, texts in sides.items()}
+
+
+def _state(service: Found) -> str:
+    if service.ready:
+        return "running"
+    return "starting" if service.active else "not running"
 
 
 def show_file(path: str, file: File | None) -> str:

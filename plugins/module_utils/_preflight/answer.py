@@ -153,6 +153,8 @@ _FORMS = {
     "unknown_settings": _is_settings,
     "uri": _is_text,
     "broker": _is_text,
+    "results_uri": _is_text,
+    "results": _is_text,
     "transport": _is_transport,
     "requeues": _is_switch,
     "footprint": _is_footprint,

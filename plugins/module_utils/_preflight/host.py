@@ -18,7 +18,7 @@ from .._common import files, systemd
 from .._common.paths import MARKER
 from .._targets.stale_workers import handling
 from .._targets.systemd_unit import unit
-from . import commands, databases, probe, schedule, time_limits, writable_paths
+from . import checked, commands, databases, probe, schedule, time_limits, writable_paths
 
 _LONGEST_UNIT = 2**20  # bytes
 
@@ -29,6 +29,7 @@ class Findings:
 
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)  # what is in order
     schedule: list[str] = field(default_factory=list)  # what beats will send
     # Seconds of the longest hard time limit that only the application sets, by the names of the workers.
     time_limits: dict[str, int] = field(default_factory=dict)
@@ -66,6 +67,7 @@ def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
                 doubtful += time_limits.warnings(instance, answer)
             # Without the name, as several services may share one.
             findings.warnings += writable_paths.warnings(instance, answer)
+            findings.checked += [f"{instance['name']}: {line}" for line in checked.lines(instance, answer)]
             findings.schedule += [f"{instance['name']}: {line}" for line in schedule.lines(answer)]
         findings.errors += [f"{instance['name']}: {error}" for error in [*wrong, *unknown[instance["name"]]]]
         findings.warnings += [f"{instance['name']}: {warning}" for warning in doubtful]

@@ -108,8 +108,8 @@ def _remove_leftovers() -> None:
 
 def ask(group: list[Instance]) -> Answer:
     """What the probe of these services, which have the same question, found."""
-    # The broker is asked twice, the databases are asked once.
-    seconds = max(parse_duration(each["start_timeout"]) for each in group) + 3 * TIMEOUT
+    # The broker is asked twice, the result backend and the databases once.
+    seconds = max(parse_duration(each["start_timeout"]) for each in group) + 4 * TIMEOUT
     return _understood(start(group, command(group[0]), seconds), group[0])
 
 
@@ -303,6 +303,11 @@ def warnings(instance: Instance, found: Answer) -> Iterator[str]:
         yield (
             f"executable {instance['executable']!r}: the application, the broker and the memory limits could not be"
             f" checked: {why}."
+        )
+    if "results" in found:
+        yield (
+            f"the result backend {found.get('results_uri', '')} does not answer: {found['results'].rstrip('.')}. Start"
+            " it, or correct its URL. Until then, results are lost, and whoever waits for one waits in vain."
         )
     worker = instance["kind"] == "worker"
     if worker and instance["settings"].get("task_reject_on_worker_lost", found.get("requeues")):

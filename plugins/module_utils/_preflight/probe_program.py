@@ -90,6 +90,20 @@ def look_at_broker(connect, timeout):
     return answer
 
 
+def look_at_results(app, timeout):
+    """Whether the result backend answers, if it is one that can simply be asked: Redis."""
+    answer = {}
+    if str(app.conf.result_backend).startswith(("redis", "sentinel")):
+        app.conf.redis_socket_connect_timeout = app.conf.redis_socket_timeout = timeout
+        try:
+            backend = app._get_backend()  # not the one that the application may have made with other time-outs
+            answer["results_uri"] = backend.as_uri()
+            backend.client.ping()
+        except Exception as error:
+            answer["results"] = describe(error)
+    return answer
+
+
 def time_limits(app):
     """Seconds of the hard time limit of all tasks, and of the longest that one task has for itself; 0 if not set."""
     own = [seconds(task.time_limit) for task in app.tasks.values()]
@@ -123,6 +137,7 @@ def look(request, app):
 def look_at_worker(request, app, _found):
     return {
         **look_at_broker(app.connection_for_read, request["timeout"]),
+        **look_at_results(app, request["timeout"]),
         "requeues": bool(app.conf.task_reject_on_worker_lost),
         "footprint": footprint(request["pool"]),
         "time_limits": time_limits(app),
@@ -199,6 +214,7 @@ def look_at_file(file):
 def look_at_beat(request, app, found):
     answer = {
         **look_at_broker(app.connection_for_write, request["timeout"]),
+        **look_at_results(app, request["timeout"]),
         "footprint": [own("status", "RssAnon"), 0, 0],
         "scheduler": str(app.conf.beat_scheduler),
         "zone": str(app.timezone),

@@ -39,6 +39,7 @@ class Host:
     unit: Path
     loaded: str = ""
     running: str = ""  # the text of the unit that runs
+    stopped_by: str = ""  # the text of the unit whose ExecStop= ended what ran last
     runs: int = 0
     enabled: bool = False
     steps: int = 0
@@ -63,11 +64,12 @@ class Host:
         if command[1] == "daemon-reload":
             self.loaded = self.unit.read_text() if self.unit.exists() else ""
         elif command[1] == "stop":
-            self.running = ""
+            self.stopped_by, self.running = self.loaded, ""
         elif command[1] in ("enable", "disable"):
             self.enabled = command[1] == "enable"
         elif command[1] == "restart":
             self.runs += 1
+            self.stopped_by = self.loaded if self.running else self.stopped_by
             self.running = "" if BAD["description"] in self.loaded else self.loaded
             if not self.running:
                 raise systemd.SystemdError("Job failed.")
@@ -151,6 +153,26 @@ def test_a_generation_that_does_not_start_is_rolled_back(host):
     with pytest.raises(apply.NotUpError, match=r"(?s)did not start: Job failed.*rolled back and runs.*the last lines"):
         deploy(BAD)
     assert runs(host, FIRST)
+
+
+def test_the_original_unit_stops_nothing(host):
+    """Its ExecStop= may end other workers, too: `celery control shutdown` does."""
+    write_by_hand(host)
+    deploy(FIRST)
+    ours = host.loaded
+    assert host.stopped_by == ours
+    with pytest.raises(apply.NotUpError):
+        deploy(BAD)
+    carry_out(plan_original(["w"], find()), find())
+    assert (host.running, host.stopped_by) == (BY_HAND, ours)
+
+
+def test_a_first_generation_that_does_not_stay_up_is_stopped_by_itself(host):
+    write_by_hand(host)
+    with pytest.raises(apply.NotUpError):
+        deploy(FALLING)
+    assert host.running == BY_HAND
+    assert FALLING["description"] in host.stopped_by
 
 
 def test_a_generation_that_does_not_stay_up_is_rolled_back(host):

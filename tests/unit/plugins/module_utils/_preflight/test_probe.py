@@ -213,3 +213,9 @@ def test_task_reject_on_worker_lost_for_all_tasks_gets_a_warning(settings, of_th
 def test_workers_for_which_the_probe_would_find_the_same_share_one_answer(options, same):
     first = worker(settings={"task_acks_late": True})
     assert (probe.question({**first, **options}) == probe.question(first)) is same
+
+
+def test_a_result_backend_that_does_not_answer_is_a_warning():
+    found = {"results_uri": "redis://results:6379/1", "results": "ConnectionError: refused."}
+    (warning,) = probe.warnings(worker(), found)
+    assert "result backend redis://results:6379/1 does not answer: ConnectionError: refused. Start it" in warning
