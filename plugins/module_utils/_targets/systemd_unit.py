@@ -55,7 +55,7 @@ def sections(instance: Instance) -> Sections:
             # Only the main process gets SIGTERM, so a worker's children finish their tasks.
             ("KillMode", "mixed"),
             ("TimeoutStartSec", instance["start_timeout"]),
-            ("TimeoutStopSec", f"{stop_timeout(instance):g}"),
+            ("TimeoutStopSec", f"{stop_timeout(instance):.12g}"),
             ("TimeoutAbortSec", ABORT_TIMEOUT),
             ("LogRateLimitBurst", instance["log_rate_limit"]),
             ("Restart", instance["restart"]),
