@@ -100,6 +100,10 @@ def test_no_process_of_a_worker_has_capabilities(host, show):
     assert status.count("NoNewPrivs") >= 2, "the main process and its child"
 
 
+def test_a_stop_takes_longer_than_the_time_limit_that_only_a_task_has(show):
+    assert show("slideshow", "TimeoutStopUSec")["TimeoutStopUSec"] == "25min 30s"
+
+
 def test_systemd_rates_the_exposure_of_the_default_unit_as_low(host):
     """From 0, nothing allowed, to 10."""
 

@@ -56,7 +56,6 @@ options:
           - How many tasks run at once, Celery's C(worker_concurrency).
           - Only for a worker.
         type: int
-        default: 1
       pool:
         description:
           - Celery's pool, C(worker_pool).
@@ -141,6 +140,75 @@ options:
         description: 'C(OOMScoreAdjust=), from -1000 to 1000: the kernel''s OOM killer prefers
           processes with a higher value. A worker''s child has 200 more than its main process.'
         type: int
+      profile:
+        description:
+          - 'What O(instances[].concurrency), memory limits and others follow from, if they
+            are not set: what a task needs, and how large the machine is at the time of the
+            run.'
+          - The workers of a host share its memory. What the profiles chose is shown in check
+            mode.
+          - Only for a worker.
+        type: dict
+        default: {}
+        suboptions:
+          task_memory:
+            description:
+              - How much memory a child needs at a task's peak, the imported application included.
+                A child may use 30 % more.
+              - From it follow C(concurrency), which is as high as memory and processors allow,
+                C(memory_max) and, in the prefork pool, C(max_memory_per_child). A size such
+                as V(500M) or V(2G).
+            type: str
+          max_concurrency:
+            description: How many tasks run at once at most. By default as many as the machine
+              has processors, which is also the most in all pools but gevent and eventlet.
+            type: int
+          main_memory:
+            description: How much memory the main process needs, besides the children. A size
+              such as V(500M) or V(2G).
+            type: str
+            default: 128M
+          machines:
+            description: Options for machines with this much memory and more. Of the entries
+              that a machine is large enough for, the largest counts.
+            type: list
+            elements: dict
+            default: []
+            suboptions:
+              memory:
+                description: The least memory of a machine that this entry is for. Seven eighths
+                  of it are enough, as a machine that is sold with 4 GB reports less. A size
+                  such as V(500M) or V(2G).
+                type: str
+                required: true
+              concurrency:
+                description: C(concurrency) of the worker.
+                type: int
+              max_memory_per_child:
+                description: C(max_memory_per_child) of the worker. A size such as V(500M) or
+                  V(2G).
+                type: str
+              max_tasks_per_child:
+                description: C(max_tasks_per_child) of the worker.
+                type: int
+              prefetch_multiplier:
+                description: C(prefetch_multiplier) of the worker.
+                type: int
+              memory_high:
+                description: C(memory_high) of the worker. A size such as V(500M) or V(2G).
+                type: str
+              memory_max:
+                description: C(memory_max) of the worker. A size such as V(500M) or V(2G).
+                type: str
+              memory_swap_max:
+                description: C(memory_swap_max) of the worker. A size such as V(500M) or V(2G).
+                type: str
+              environment:
+                description:
+                  - Environment variables, encoded by the filter P(evenkeel.celery.with_encoded_environment#filter).
+                    They are kept in a file that only root can read, and are never shown.
+                  - A variable that is null is left out.
+                type: str
       restart:
         description: 'C(Restart=): after which kinds of exit systemd starts the service again.'
         type: str
@@ -190,8 +258,10 @@ options:
         default: []
       stop_timeout:
         description: 'C(TimeoutStopSec=): how long active tasks may take to finish. By default
-          30 s more than O(instances[].time_limit), or V(5min) without a time limit. A duration
-          such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.'
+          30 s more than O(instances[].time_limit), or V(5min) without a time limit. A longer
+          hard time limit that only the application sets, for all tasks or for one of them,
+          is found by the preflight, and counts as well. A duration such as V(30s), V(5min)
+          or V(1h 30min). A bare number is seconds.'
         type: str
       stale_workers:
         description:
@@ -217,6 +287,21 @@ options:
             is seconds.
         type: str
         default: 60s
+      preflight_command:
+        description:
+          - A command that has to succeed before anything is changed, such as V([venv/bin/python,
+            manage.py, check, --database, default]). It also runs in check mode, so it should
+            change nothing.
+          - 'It runs as the service would: in its directory, as its user, with its environment,
+            in its sandbox. It may take O(instances[].start_timeout).'
+        type: list
+        elements: str
+        default: []
+      check_databases:
+        description: 'Whether a Django application''s databases have to be usable: C(DATABASES)
+          in its settings.'
+        type: bool
+        default: true
       writable_paths:
         description: Files and directories that the service may write to, C(ReadWritePaths=).
           The sandbox makes everything else read-only but C(/tmp) and C(/var/tmp), which are
@@ -275,12 +360,16 @@ options:
         default: 60s
 """
 
-    MEMORY = r"""
+    RESERVE = r"""
 options:
   memory_reserved:
     description: The memory that the rest of the machine needs. A size such as V(500M) or V(2G).
     type: str
     default: 512M
+"""
+
+    OVERCOMMIT = r"""
+options:
   memory_overcommit:
     description: Whether the limits of all workers and the reserve may together be more than
       the machine's memory.

@@ -14,6 +14,7 @@ short_description: A worker with its environment as one encoded text
 version_added: "0.2.0"
 author: The evenkeel developers (@evenkeel)
 description:
+  - The environments of its profile's machines are encoded in the same way.
   - Ansible masks each value of a secret dictionary wherever it occurs in a module's output, such as a V(3) in a size or
     a path. As one text, the environment is kept secret while the rest stays readable.
   - The text is the base64 of a JSON object. In the journal of a managed host, Ansible masks only secrets that it finds
@@ -40,7 +41,11 @@ _value:
 
 def with_encoded_environment(worker):
     environment = json.dumps(worker.get("environment") or {}, sort_keys=True)
-    return {**worker, "environment": base64.b64encode(environment.encode()).decode()}
+    encoded = {**worker, "environment": base64.b64encode(environment.encode()).decode()}
+    profile = worker.get("profile") or {}
+    if profile.get("machines"):
+        encoded["profile"] = {**profile, "machines": [with_encoded_environment(entry) for entry in profile["machines"]]}
+    return encoded
 
 
 class FilterModule:

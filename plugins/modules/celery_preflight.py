@@ -18,14 +18,16 @@ description:
   - Each service's own command is started in a transient unit of systemd's, with the user, environment, paths and
     sandbox of its unit. It ends before it consumes or sends a message. Services that differ only in names, queues,
     numbers and memory limits share one such start.
-  - The start may take O(instances[].start_timeout), and 10 s more for the broker. Whatever the application leaves
+  - The start may take O(instances[].start_timeout), and 15 s more for the broker and the databases of a Django
+    application. Whatever the application leaves
     running is killed.
 version_added: "0.1.0"
 author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
   - evenkeel.celery.services
-  - evenkeel.celery.services.memory
+  - evenkeel.celery.services.reserve
+  - evenkeel.celery.services.overcommit
 options:
   kind:
     description: The kind of the services.
@@ -68,6 +70,13 @@ checked:
   elements: str
   sample:
     - "celery-worker: the broker redis://127.0.0.1:6379/0 answers"
+profiles:
+  description: What the profiles chose for this machine, a line for each worker.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "album: concurrency 2, memory_max 1428M, max_memory_per_child 650M (3891M of memory, 2 processors)"
 schedule:
   description: What the beats will send, a line for each entry.
   returned: success
@@ -90,11 +99,20 @@ stale_workers:
     - "celery-worker: process 4242 of root, in no unit, is a worker of celery_app in /opt/slideshow/backend,
       node celery@vps, since 2026-11-18 09:12. No unit manages it: the next start asks it to finish (stale_workers:
       stop)."
+time_limits:
+  description:
+    - The longest hard time limit that only the application sets for its tasks, in seconds and at most a day, by the
+      workers' names. V(0) if it sets none; a worker whose application could not be asked is not in it.
+    - For O(evenkeel.celery.celery_services#module:time_limits).
+  returned: success
+  type: dict
+  sample: {trainer: 1800}
 """
 
 import signal
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery import profile
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.memory import memory_budget
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import (
@@ -104,7 +122,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
     for_modules,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
-from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import machine, systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import store
@@ -128,18 +146,20 @@ def main() -> None:
         instances = [complete(instance, module.params["kind"]) for instance in module.params["instances"]]
     except ValueError as error:
         module.fail_json(msg=str(error))
-    wrong, found = list(errors(instances)), host.Findings()
+    wrong, found, here = [], host.Findings(), machine.look()
     try:
         reserved = parse_size(module.params["memory_reserved"])
+        instances = profile.with_profiles(instances, here, reserved)
     except ValueError as error:
         wrong.append(f"celery_{module.params['kind']}_memory_reserved {error}.")
+    wrong += errors(instances)
     if not wrong:
         try:
             found = host.look(instances, module.params["consumed_queues"])
             wrong = found.errors
         except (systemd.SystemdError, OSError) as error:
             module.fail_json(msg=f"The host could not be checked: {shown(str(error), instances)}", errors=[])
-        over = memory_budget(instances, reserved, host.total_memory())
+        over = memory_budget(instances, reserved, here.memory)
         if over and not module.params["memory_overcommit"]:
             wrong.append(f"{over}\nLower memory_max, or set celery_{module.params['kind']}_memory_overcommit to true.")
     wrong = [shown(error, instances) for error in wrong]
@@ -147,15 +167,19 @@ def main() -> None:
         module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
     program = module.params["stale_workers"]
     stale = list(stale_workers.report(instances, program)) if program else []
-    for warning in [*warnings(instances), *found.warnings, *stale]:
+    for instance in instances:
+        instance["application_limit"] = found.time_limits.get(instance["name"])
+    for warning in [*warnings(instances), *profile.warnings(instances, here), *found.warnings, *stale]:
         module.warn(shown(warning, instances))
     module.exit_json(
         changed=False,
         errors=[],
+        profiles=list(profile.lines(instances, here)),
         new=[instance["name"] for instance in instances if not store.recall(instance["name"]).ours],
         checked=[shown(each, instances) for each in found.checked],
         schedule=[shown(each, instances) for each in found.schedule],
         stale_workers=[shown(each, instances) for each in stale],
+        time_limits=found.time_limits,
     )
 
 

@@ -27,6 +27,7 @@ author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
   - evenkeel.celery.services
+  - evenkeel.celery.services.reserve
 options:
   kind:
     description: The kind of the services.
@@ -54,6 +55,13 @@ options:
         C(stale_workers.py), which a unit of its own runs before each start.
       - Required with O(state=present).
     type: dict
+  time_limits:
+    description:
+      - The longest hard time limit that only the application sets for its tasks, by the workers' names, as
+        M(evenkeel.celery.celery_preflight) returns them. A worker gets more time than that to stop.
+      - A worker that is not in it keeps at least the time to stop that its deployed unit has.
+    type: dict
+    default: {}
 attributes: {}
 notes:
   - Needs root and systemd. Supports check mode and diff mode. The values of the environment are never shown.
@@ -69,6 +77,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+profiles:
+  description: What the profiles chose for this machine, a line for each worker.
+  returned: success
+  type: list
+  elements: str
 msg:
   description: What was done and why, a line for each service; after a failure the reason, with the journal.
   returned: always
@@ -108,17 +121,23 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._celery import profile
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.names import name_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import (
+    MEMORY,
     Instance,
     complete,
     for_modules,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
-from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import machine, systemd
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import unit_path
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration, parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, directories, plan, report, store
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets import systemd_unit
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS, Kind
 
 
@@ -127,9 +146,11 @@ def main() -> None:
         argument_spec={
             "kind": {"type": "str", "choices": list(KINDS), "default": "worker"},
             "instances": for_modules().argument(),
+            **argument_spec(MEMORY[:1]),
             "state": {"type": "str", "choices": ["present", "absent", "previous", "original"], "default": "present"},
             "restore_original": {"type": "bool", "default": False},
             "programs": {"type": "dict"},
+            "time_limits": {"type": "dict", "default": {}},
         },
         required_if=[("state", "present", ("programs",))],
         supports_check_mode=True,
@@ -139,8 +160,10 @@ def main() -> None:
         instances = [complete(instance, kind.name) for instance in module.params["instances"]]
     except ValueError as error:
         module.fail_json(msg=str(error))
+    here = machine.look()
     try:
         if module.params["state"] == "present":
+            instances = profile.with_profiles(instances, here, parse_size(module.params["memory_reserved"]))
             wrong = list(errors(instances))
         else:
             wrong = [error for instance in instances for error in name_errors(instance["name"])]
@@ -153,9 +176,9 @@ def main() -> None:
     except apply.NotUpError as error:
         message = shown(str(error), instances)
         module.fail_json(msg=message, changes=report.summary(error.done), changed=bool(error.done))
-    except (plan.PlanError, systemd.SystemdError, apply.BusyError, OSError) as error:
+    except (plan.PlanError, systemd.SystemdError, apply.BusyError, ValueError, OSError) as error:
         module.fail_json(msg=shown(str(error), instances), changes=[], changed=False)
-    module.exit_json(**result)
+    module.exit_json(**result, profiles=list(profile.lines(instances, here)))
 
 
 def run(module: AnsibleModule, kind: Kind, instances: list[Instance]) -> dict[str, Any]:
@@ -184,8 +207,22 @@ def plan_changes(
     stay_up = {instance["name"]: seconds_up(instance) for instance in instances}
     if state == "previous":
         return plan.plan_previous(names, found, stay_up)
+    for instance in instances:
+        deployed = found[instance["name"]].files.get(unit_path(instance["name"]))
+        instance["application_limit"] = application_limit(module, instance["name"], deployed)
     wanted = {instance["name"]: kind.files(instance, module.params["programs"]) for instance in instances}
     return plan.plan_present(wanted, found, stay_up, restore_original)
+
+
+def application_limit(module: AnsibleModule, name: str, deployed: File | None) -> float:
+    """Seconds of the application's time limit or, if it is not known, the one that the deployed unit accords with."""
+    limit = module.params["time_limits"].get(name)
+    if limit is None:
+        return systemd_unit.time_limit(deployed)
+    try:
+        return parse_duration(limit)
+    except ValueError as error:
+        raise plan.PlanError(f"{name}: time_limits {error}.") from None
 
 
 def seconds_up(instance: Instance) -> float:

@@ -25,7 +25,7 @@ LICENSE = """\
 FRAGMENTS = {
     "services": (
         "plugins/module_utils/_celery/options.py",
-        {"DOCUMENTATION": (for_modules(),), "MEMORY": MEMORY},
+        {"DOCUMENTATION": (for_modules(),), "RESERVE": MEMORY[:1], "OVERCOMMIT": MEMORY[1:]},
     ),
     "databases": ("plugins/module_utils/_stuck_jobs/option_table.py", {"DOCUMENTATION": (DATABASES,)}),
     "job_cleanup": (

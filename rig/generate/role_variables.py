@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import markup
 from for_people import code, table
-from module_utils._celery.options import BEAT, BEAT_SANDBOX, MEMORY, SANDBOX, WORKER
+from module_utils._celery.options import BEAT, BEAT_SANDBOX, MEMORY, PROFILE, SANDBOX, WORKER
 from module_utils._common.options import Option
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._stuck_jobs.option_table import DATABASE
@@ -98,7 +98,19 @@ def services(kind: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
     )
 
 
-CELERY_WORKER = (*services("worker", WORKER), *prefixed("celery_worker_", MEMORY))
+CELERY_WORKER = (
+    *services("worker", WORKER),
+    Option(
+        "celery_worker_profile",
+        "dict",
+        "The O(celery_worker_instances[].profile) of all workers, which O(celery_worker_defaults) and a worker can"
+        " override in parts. What a worker's options follow from, if they are not set: what a task needs, and how large"
+        " the machine is.",
+        {},
+        options=common(PROFILE),
+    ),
+    *prefixed("celery_worker_", MEMORY),
+)
 CELERY_BEAT = (
     *services("beat", BEAT),
     Option(

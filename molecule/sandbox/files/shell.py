@@ -6,7 +6,7 @@ from pathlib import Path
 from celery import shared_task
 
 
-@shared_task
+@shared_task(time_limit=1500)
 def sh(name, command):
     """Writes the exit code and the output to a file in the data directory."""
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=300, check=False)

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from .._common.quantities import parse_duration, parse_size
-from .options import Instance, node_name, time_limit
+from .options import Instance, application_limit, node_name, time_limit
 
 WATCHDOG = "evenkeel_watchdog"  # the module that a worker loads
 SCHEDULER = "evenkeel_beat"  # the module that a beat loads
@@ -25,12 +25,15 @@ HAND_BACK_MARGIN = 10
 def stop_timeout(instance: Instance) -> float:
     """Seconds that a service gets to stop.
 
-    For a worker more than its hard time limit, so that systemd does not interrupt a task.
+    For a worker more than any hard time limit, so that systemd does not interrupt a task.
     """
     if instance["stop_timeout"] is not None:
         return parse_duration(instance["stop_timeout"])
-    limit = time_limit(instance) if instance["kind"] == "worker" else None
-    return STOP_TIMEOUT[instance["kind"]] if limit is None else limit + STOP_MARGIN
+    if instance["kind"] != "worker":
+        return STOP_TIMEOUT[instance["kind"]]
+    limit = time_limit(instance)
+    own = STOP_TIMEOUT["worker"] if limit is None else limit + STOP_MARGIN
+    return max(own, application_limit(instance) + STOP_MARGIN)
 
 
 def hand_back(instance: Instance) -> str | None:

@@ -14,8 +14,9 @@ from typing import Any
 from .._common.options import Option, hidden_characters
 from .._common.quantities import parse_duration, parse_size
 from .._common.secrets import assigned_secrets, says_secret
+from . import profile
 from .names import name_errors
-from .options import KINDS, Instance, node_name, time_limit
+from .options import KINDS, Instance, application_limit, node_name, time_limit
 
 # Options for which neither Celery nor systemd has a default.
 _REQUIRED = ("app", "directory", "executable", "user", "watchdog", "start_timeout", "stay_up")
@@ -86,6 +87,7 @@ def _errors_of(instance: Instance) -> Iterator[str]:
     for unit in instance["after"]:
         if not _UNIT.fullmatch(unit):
             yield f"after {unit!r} is not the name of a unit. Write it with its type, such as redis-server.service."
+    yield from _wrong_command(instance["preflight_command"])
     for directive, value in instance["sandbox"].items():
         yield from _wrong_directive(directive, value)
     quantities, wrong = _quantities(instance)
@@ -96,6 +98,19 @@ def _errors_of(instance: Instance) -> Iterator[str]:
         yield from _wrong_setting(setting, value, kind)
     for variable, value in instance["environment"].items():
         yield from _wrong_variable(variable, value)
+
+
+def _wrong_command(command: list[str]) -> Iterator[str]:
+    if command and "/" not in command[0]:
+        yield (
+            f"preflight_command {command[0]!r} is not the path of a program. Write it with a '/', absolute or relative"
+            " to directory, such as venv/bin/python."
+        )
+    if any(map(assigned_secrets, command)):
+        yield (
+            "preflight_command contains a password, which every user of the host could read in the process list. Set it"
+            " in environment instead."
+        )
 
 
 def _not_unquoted(option: str, text: Any) -> Iterator[str]:
@@ -143,6 +158,7 @@ def _wrong_of_beat(instance: Instance, quantities: dict[str, float]) -> Iterator
 
 
 def _wrong_of_worker(instance: Instance, quantities: dict[str, float]) -> Iterator[str]:
+    yield from profile.errors(instance)
     if instance["concurrency"] is not None and instance["concurrency"] < 1:
         yield f"concurrency {instance['concurrency']} is too small. Use 1 or more."
     for limit in ("soft_time_limit", "time_limit"):
@@ -245,9 +261,12 @@ def warnings(instances: list[Instance]) -> Iterator[str]:
         if instance["user"] == "root":
             yield f"{instance['name']}: user is root, so its tasks run as root. Set an unprivileged user."
     for instance in workers:
-        limit = time_limit(instance)
-        if instance["stop_timeout"] and limit and parse_duration(instance["stop_timeout"]) < limit:
+        own, its_applications = time_limit(instance) or 0, application_limit(instance)
+        if instance["stop_timeout"] and parse_duration(instance["stop_timeout"]) < max(own, its_applications):
+            limit = f"time_limit {instance['time_limit'] or f'{own:g}'}"
+            if its_applications > own:
+                limit = f"the time limit {its_applications:g} s that the application sets"
             yield (
-                f"{instance['name']}: stop_timeout {instance['stop_timeout']} is below time_limit"
-                f" {instance['time_limit'] or f'{limit:g}'}. A restart may interrupt a long task. Raise stop_timeout."
+                f"{instance['name']}: stop_timeout {instance['stop_timeout']} is below {limit}. A restart may interrupt"
+                " a long task. Raise stop_timeout."
             )

@@ -39,14 +39,14 @@ def memory_errors(instance: Instance, footprint: Footprint) -> Iterator[str]:
     concurrency = instance.get("concurrency") or AT_LEAST
     if child and child <= footprint.peak:
         yield (
-            f"max_memory_per_child {instance['max_memory_per_child']} is not above the {_mebi(footprint.peak)} that a"
+            f"{_named(instance, 'max_memory_per_child')} is not above the {_mebi(footprint.peak)} that a"
             " child uses once the application is imported: each child would be replaced after its first task. Raise it"
             " well above that, or import less."
         )
     if limit and limit < footprint.with_children(concurrency):
         children = f", {_mebi(footprint.child)} more for each of {concurrency} children" if footprint.child else ""
         yield (
-            f"memory_max {instance['memory_max']} is below the {_mebi(footprint.with_children(concurrency))} that the"
+            f"{_named(instance, 'memory_max')} is below the {_mebi(footprint.with_children(concurrency))} that the"
             f" service uses once the application is imported ({_mebi(footprint.main)} for the main process{children})."
             " Raise it, or import less."
         )
@@ -60,7 +60,7 @@ def memory_warnings(instance: Instance, footprint: Footprint) -> Iterator[str]:
         grown = footprint.main + (child - footprint.peak + footprint.child) * concurrency
         if grown > limit:
             yield (
-                f"memory_max {instance['memory_max']} is below the {_mebi(grown)} that the worker uses when each of its"
+                f"{_named(instance, 'memory_max')} is below the {_mebi(grown)} that the worker uses when each of its"
                 f" {concurrency} children has grown to max_memory_per_child {instance['max_memory_per_child']}."
                 " The kernel may kill a child before Celery replaces it. Raise memory_max, or lower"
                 " max_memory_per_child or concurrency."
@@ -84,6 +84,11 @@ def memory_budget(instances: list[Instance], reserved: int, total: int) -> str |
     width = max(len(name) for name, size in rows)
     table = [f"  {name:<{width}}  {size:>8}" if name else "  " + "-" * (width + 10) for name, size in rows]
     return "The services' memory_max and the reserve are together more than the machine's memory:\n" + "\n".join(table)
+
+
+def _named(instance: Instance, option: str) -> str:
+    by_profile = ", which its profile chose," if option in instance.get("chosen", {}) else ""
+    return f"{option} {instance[option]}{by_profile}"
 
 
 def _mebi(size: int) -> str:

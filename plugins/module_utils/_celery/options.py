@@ -14,7 +14,9 @@ from typing import Any
 from .._common.options import Option, with_defaults
 from .._common.quantities import parse_duration
 
-Instance = dict[str, Any]  # a service's kind and its options by their names, complete: see complete()
+# A service's kind and its options by their names, complete: see complete(). Besides these, `given` has the names of the
+# options that are set, and `chosen` those that its profile has chosen (profile.py).
+Instance = dict[str, Any]
 
 # Directives of systemd.exec(5) that let a worker do its work and little else. docs/sandbox.md explains each.
 SANDBOX = {
@@ -177,6 +179,27 @@ _SUPERVISION = (
         elements="str",
     ),
 )
+_CHECKS = (
+    Option(
+        "preflight_command",
+        "list",
+        (
+            "A command that has to succeed before anything is changed, such as"
+            " V([venv/bin/python, manage.py, check, --database, default]). It also runs in check mode, so it should"
+            " change nothing.",
+            "It runs as the service would: in its directory, as its user, with its environment, in its sandbox. It may"
+            " take O(start_timeout).",
+        ),
+        (),
+        elements="str",
+    ),
+    Option(
+        "check_databases",
+        "bool",
+        "Whether a Django application's databases have to be usable: C(DATABASES) in its settings.",
+        True,
+    ),
+)
 _WRITABLE = Option(
     "writable_paths",
     "list",
@@ -186,21 +209,8 @@ _WRITABLE = Option(
     elements="path",
 )
 
-WORKER = (
-    *_SERVICE,
-    Option(
-        "queues", "list", "The queues to consume from. Empty for the application's default queue.", (), elements="str"
-    ),
-    Option("concurrency", "int", "How many tasks run at once, Celery's C(worker_concurrency).", 1),
-    Option(
-        "pool",
-        "str",
-        "Celery's pool, C(worker_pool).",
-        "prefork",
-        choices=("prefork", "threads", "solo", "gevent", "eventlet"),
-    ),
-    Option("node_name", "str", "The name of the node, C(celery worker -n). Empty for C(NAME@%h).", ""),
-    *_CELERY,
+_CONCURRENCY = Option("concurrency", "int", "How many tasks run at once, Celery's C(worker_concurrency).", 1)
+_CHILDREN = (
     Option(
         "max_memory_per_child",
         "size",
@@ -218,6 +228,68 @@ WORKER = (
         "int",
         "How many messages are reserved for each child, Celery's C(worker_prefetch_multiplier).",
     ),
+)
+
+# An entry of a profile's `machines`.
+MACHINE = (
+    Option(
+        "memory",
+        "size",
+        "The least memory of a machine that this entry is for. Seven eighths of it are enough, as a machine that is"
+        " sold with 4 GB reports less.",
+        required=True,
+    ),
+    *(
+        replace(option, description=f"C({option.name}) of the worker.", default=None)
+        for option in (_CONCURRENCY, *_CHILDREN, *_LIMITS, *_CELERY)
+        if option.name not in ("log_level", "settings", "oom_policy", "oom_score_adj")
+    ),
+)
+PROFILE = (
+    Option(
+        "task_memory",
+        "size",
+        (
+            "How much memory a child needs at a task's peak, the imported application included. A child may use 30 %"
+            " more.",
+            "From it follow C(concurrency), which is as high as memory and processors allow, C(memory_max) and, in the"
+            " prefork pool, C(max_memory_per_child).",
+        ),
+    ),
+    Option(
+        "max_concurrency",
+        "int",
+        "How many tasks run at once at most. By default as many as the machine has processors, which is also the most"
+        " in all pools but gevent and eventlet.",
+    ),
+    Option("main_memory", "size", "How much memory the main process needs, besides the children.", "128M"),
+    Option(
+        "machines",
+        "list",
+        "Options for machines with this much memory and more. Of the entries that a machine is large enough for, the"
+        " largest counts.",
+        (),
+        elements="dict",
+        options=MACHINE,
+    ),
+)
+
+WORKER = (
+    *_SERVICE,
+    Option(
+        "queues", "list", "The queues to consume from. Empty for the application's default queue.", (), elements="str"
+    ),
+    _CONCURRENCY,
+    Option(
+        "pool",
+        "str",
+        "Celery's pool, C(worker_pool).",
+        "prefork",
+        choices=("prefork", "threads", "solo", "gevent", "eventlet"),
+    ),
+    Option("node_name", "str", "The name of the node, C(celery worker -n). Empty for C(NAME@%h).", ""),
+    *_CELERY,
+    *_CHILDREN,
     Option(
         "soft_time_limit",
         "duration",
@@ -225,12 +297,24 @@ WORKER = (
     ),
     Option("time_limit", "duration", "After this time, a running task is killed, Celery's C(task_time_limit)."),
     *_LIMITS,
+    Option(
+        "profile",
+        "dict",
+        (
+            "What O(concurrency), memory limits and others follow from, if they are not set: what a task needs, and how"
+            " large the machine is at the time of the run.",
+            "The workers of a host share its memory. What the profiles chose is shown in check mode.",
+        ),
+        {},
+        options=PROFILE,
+    ),
     *_SUPERVISION,
     Option(
         "stop_timeout",
         "duration",
         "C(TimeoutStopSec=): how long active tasks may take to finish. By default 30 s more than O(time_limit), or"
-        " V(5min) without a time limit.",
+        " V(5min) without a time limit. A longer hard time limit that only the application sets, for all tasks or for"
+        " one of them, is found by the preflight, and counts as well.",
     ),
     Option(
         "stale_workers",
@@ -252,6 +336,7 @@ WORKER = (
         elements="str",
     ),
     Option("stale_workers_timeout", "duration", "How long a stale worker may take to finish its tasks.", "60s"),
+    *_CHECKS,
     _WRITABLE,
     Option(
         "sandbox",
@@ -307,6 +392,7 @@ BEAT = (
         elements="str",
     ),
     Option("stale_beats_timeout", "duration", "How long a stale beat may take to exit.", "60s"),
+    *_CHECKS,
     _WRITABLE,
     Option(
         "sandbox",
@@ -351,24 +437,38 @@ def for_modules() -> Option:
             options.setdefault(option.name, replace(option, description=(*option.sentences, *only)))
     # Their defaults depend on the kind: see complete().
     options["sandbox"] = replace(options["sandbox"], default=None)
-    options["environment"] = replace(options["environment"], type="str", default=None, description=_ENCODED)
+    # If it is not set, the profile counts.
+    options["concurrency"] = replace(options["concurrency"], default=None)
     return Option(
         "instances",
         "list",
         "The services, each with its options.",
         required=True,
         elements="dict",
-        options=tuple(options.values()),
+        options=tuple(map(_encoded, options.values())),
     )
+
+
+def _encoded(option: Option) -> Option:
+    if option.name == "environment":
+        return replace(option, type="str", default=None, description=_ENCODED)
+    return replace(option, options=tuple(map(_encoded, option.options)))
 
 
 def complete(instance: Mapping[str, Any], kind: str = "worker") -> Instance:
     """An instance with a value for each option, from a module's argument. Raises ValueError for its environment."""
-    environment = _decoded(instance.get("environment") or "")
-    return {"kind": kind, **with_defaults(KINDS[kind], {**instance, "environment": environment})}
+    given = _decoded({name: value for name, value in instance.items() if value is not None})
+    if given.get("profile"):
+        machines = [_decoded(entry) for entry in given["profile"].get("machines") or ()]
+        given["profile"] = {**given["profile"], "machines": machines}
+    return {"kind": kind, "given": set(given), "chosen": {}, **with_defaults(KINDS[kind], given)}
 
 
-def _decoded(environment: str) -> dict[str, Any]:
+def _decoded(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {**given, "environment": _decoded_environment(given.get("environment") or "")}
+
+
+def _decoded_environment(environment: str) -> dict[str, Any]:
     try:
         found = json.loads(base64.b64decode(environment, validate=True) or "{}")
         if isinstance(found, dict):
@@ -390,3 +490,8 @@ def time_limit(instance: Instance) -> float | None:
         return parse_duration(instance["time_limit"])
     setting = instance["settings"].get("task_time_limit")
     return setting if isinstance(setting, (int, float)) else None
+
+
+def application_limit(instance: Instance) -> float:
+    """Seconds of the longest hard time limit that only the application sets, as far as it is known; 0 if none is."""
+    return instance.get("application_limit") or 0

@@ -110,6 +110,19 @@ def _is_footprint(value: Any, _instance: Instance) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(_is_number(size, _MOST_MEMORY) for size in value)
 
 
+def _is_time_limits(value: Any, _instance: Instance) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(_is_number(limit, 2**32) for limit in value)
+
+
+def _is_databases(value: Any, instance: Instance) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(database, dict)
+        and database.keys() == {"name", "engine", "state", "file", "why"}
+        and all(_is_text(about, instance) for about in database.values())
+        for database in value
+    )
+
+
 def _is_texts(value: Any, instance: Instance) -> bool:
     return isinstance(value, list) and all(_is_text(each, instance) for each in value)
 
@@ -145,9 +158,11 @@ _FORMS = {
     "transport": _is_transport,
     "requeues": _is_switch,
     "footprint": _is_footprint,
+    "time_limits": _is_time_limits,
     **dict.fromkeys(("scheduler", "zone", "schedule"), _is_text),
     "tables": _is_switch,
     "migrations": _is_texts,
+    "databases": _is_databases,
     "entries": _is_entries,
     "more_entries": lambda value, _instance: _is_number(value, 2**32),
 }

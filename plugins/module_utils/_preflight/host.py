@@ -18,15 +18,9 @@ from .._common import files, systemd
 from .._common.paths import MARKER
 from .._targets.stale_workers import handling
 from .._targets.systemd_unit import unit
-from . import checked, probe, schedule, writable_paths
+from . import checked, commands, databases, probe, schedule, time_limits, writable_paths
 
 _LONGEST_UNIT = 2**20  # bytes
-
-
-def total_memory() -> int:
-    """Bytes of RAM that the machine has, or the container if it has its own /proc/meminfo (LXC)."""
-    kib = re.search(r"MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"))[1]
-    return int(kib) // 1024 * 2**20
 
 
 @dataclass
@@ -37,6 +31,8 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)  # what is in order
     schedule: list[str] = field(default_factory=list)  # what beats will send
+    # Seconds of the longest hard time limit that only the application sets, by the names of the workers.
+    time_limits: dict[str, int] = field(default_factory=dict)
 
 
 def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
@@ -64,12 +60,19 @@ def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
             doubtful += [*_cgroup_warnings(instance), *_embedded_beat_warnings(instance, unit_there)]
             wrong += schedule.errors(answer)
             doubtful += schedule.warnings(answer, consumed)
+            wrong += databases.errors(instance, answer)
+            doubtful += databases.warnings(instance, answer)
+            if "time_limits" in answer:
+                findings.time_limits[instance["name"]] = time_limits.of_application(instance, answer)
+                doubtful += time_limits.warnings(instance, answer)
             # Without the name, as several services may share one.
             findings.warnings += writable_paths.warnings(instance, answer)
             findings.checked += [f"{instance['name']}: {line}" for line in checked.lines(instance, answer)]
             findings.schedule += [f"{instance['name']}: {line}" for line in schedule.lines(answer)]
         findings.errors += [f"{instance['name']}: {error}" for error in [*wrong, *unknown[instance["name"]]]]
         findings.warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
+    if not findings.errors:
+        findings.errors += [f"{name}: {error}" for name, error in commands.errors(instances).items()]
     findings.warnings += _clock_warnings(instances)
     return findings
 

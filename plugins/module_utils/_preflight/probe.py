@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import Callable, TypeVar
 
 from .._celery.command import command, module, state_directory
 from .._celery.options import Instance
@@ -32,7 +33,7 @@ from .._targets import systemd_unit, unit_text
 from . import answer, probe_program, start_program
 from .answer import MARK, Answer
 
-BROKER_TIMEOUT = 5  # seconds for the broker to answer
+TIMEOUT = 5  # seconds for the broker to answer, and for all databases
 UNIT = "evenkeel-probe"
 _DIRECTORY = "/run"  # where only root can make files, and none survives a reboot
 _LEFT_AFTER = 86400  # seconds
@@ -51,13 +52,15 @@ _NOT_FOR_PROBE = re.compile(
 # Read once, as threads that do it at the same time disturb each other.
 _SOURCE = {program: inspect.getsource(program) for program in (start_program, probe_program)}
 
+_Found = TypeVar("_Found")
+
 # Exit codes with which systemd reports that it could not prepare a process, systemd.exec(5).
 _NOT_PREPARED = range(200, 246)
 
 
 _ASKED = (
     *("executable", "app", "directory", "user", "group", "environment", "settings", "sandbox", "writable_paths"),
-    *("pool", "scheduler"),
+    *("pool", "scheduler", "check_databases"),
 )
 
 
@@ -68,13 +71,20 @@ def question(instance: Instance) -> str:
 
 def ask_each(instances: list[Instance]) -> dict[str, Answer]:
     """What the probe found for each service, by its name."""
+    return for_each(instances, question, ask)
+
+
+def for_each(
+    instances: list[Instance], key: Callable[[Instance], str], work: Callable[[list[Instance]], _Found]
+) -> dict[str, _Found]:
+    """What `work` returns for each service, by its name. Those with the same key share it."""
     groups: dict[str, list[Instance]] = {}
     for instance in instances:
-        groups.setdefault(question(instance), []).append(instance)
+        groups.setdefault(key(instance), []).append(instance)
     _remove_leftovers()
     threads = ThreadPoolExecutor(os.cpu_count())
     try:
-        answers = threads.map(ask, groups.values())
+        answers = threads.map(work, groups.values())
         return {instance["name"]: found for group, found in zip(groups.values(), answers) for instance in group}
     except BaseException:
         transient.kill(f"{_units()}-*")  # so that their threads end now
@@ -98,17 +108,22 @@ def _remove_leftovers() -> None:
 
 def ask(group: list[Instance]) -> Answer:
     """What the probe of these services, which have the same question, found."""
+    # The broker is asked twice, the databases are asked once.
+    seconds = max(parse_duration(each["start_timeout"]) for each in group) + 3 * TIMEOUT
+    return _understood(start(group, command(group[0]), seconds), group[0])
+
+
+def start(group: list[Instance], line: list[str], seconds: float) -> transient.Result:
+    """Runs a command as these services would run."""
     instance = group[0]
-    seconds = max(parse_duration(each["start_timeout"]) for each in group) + 2 * BROKER_TIMEOUT
     with tempfile.TemporaryDirectory(prefix=f"{UNIT}-", dir=_DIRECTORY) as directory:
-        programs = _write(instance, directory)
-        result = transient.run(
+        programs = _write(instance, directory, line)
+        return transient.run(
             _units(),
             ["/usr/bin/python3", "-I", f"{programs}/{_file(start_program)}"],
             [*properties(instance, programs), f"EnvironmentFile={directory}/environment", *_memory(group)],
             seconds,
         )
-    return _understood(result, instance)
 
 
 def properties(instance: Instance, programs: str) -> list[str]:
@@ -141,17 +156,17 @@ def _memory(group: list[Instance]) -> list[str]:
     return [f"MemoryMax={max(map(parse_size, [*limits, LEAST_MEMORY]))}"]
 
 
-def _write(instance: Instance, directory: str) -> str:
+def _write(instance: Instance, directory: str, line: list[str]) -> str:
     """Writes the environment, which only root can read, and the programs, whose directory is returned."""
     Path(directory).chmod(0o711)
     programs = f"{directory}/programs"
     request = {
-        "command": command(instance),
+        "command": line,
         "mark": MARK,
-        "timeout": BROKER_TIMEOUT,
+        "timeout": TIMEOUT,
         "settings": sorted(set(instance["settings"]) - {"include"}),
         "schedule": f"/var/lib/{state_directory(instance)}/schedule",
-        **{option: instance.get(option) for option in ("directory", "pool", "writable_paths")},
+        **{option: instance.get(option) for option in ("directory", "pool", "writable_paths", "check_databases")},
     }
     texts = {
         f"{programs}/{_file(start_program)}": (_SOURCE[start_program], 0o644),

@@ -11,17 +11,25 @@ Prints one line: the mark, then a JSON object. Works with Python 3.9 and Celery 
 """
 
 import difflib
+import errno
 import gc
 import importlib
+import itertools
 import json
+import math
 import os
 import pickle
+import sys
+import threading
+import time
 import traceback
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 # ruff: noqa: PLC0415 -- Celery is imported by its own command first.
 
+MOST_DATABASES = 20
+MOST_SECONDS = 2**31
 MOST_ENTRIES = 100  # of a schedule that are described
 
 
@@ -96,6 +104,19 @@ def look_at_results(app, timeout):
     return answer
 
 
+def time_limits(app):
+    """Seconds of the hard time limit of all tasks, and of the longest that one task has for itself; 0 if not set."""
+    own = [seconds(task.time_limit) for task in app.tasks.values()]
+    return [seconds(app.conf.task_time_limit), max(own, default=0)]
+
+
+def seconds(limit):
+    try:
+        return min(max(0, math.ceil(limit or 0)), MOST_SECONDS)
+    except (TypeError, ValueError, OverflowError):
+        return 0  # not a limit to Celery either
+
+
 def unknown_settings(names):
     from celery.app.defaults import NAMESPACES, flatten
 
@@ -109,22 +130,88 @@ def look(request, app):
     return {
         "child": started is not None and started != str(os.getpid()),
         "unknown_settings": unknown_settings(request["settings"]),
+        "databases": databases(request["timeout"]) if request["check_databases"] else [],
     }
 
 
-def look_at_worker(request, app):
+def look_at_worker(request, app, _found):
     return {
         **look_at_broker(app.connection_for_read, request["timeout"]),
         **look_at_results(app, request["timeout"]),
         "requeues": bool(app.conf.task_reject_on_worker_lost),
         "footprint": footprint(request["pool"]),
+        "time_limits": time_limits(app),
     }
+
+
+# --- A Django application's databases ---------------------------------------------------------------------------------
+
+
+def databases(timeout):
+    """Those that can't be used, as _preflight/databases.py wants them."""
+    conf = sys.modules.get("django.conf")
+    if conf is None or not conf.settings.configured:
+        return []
+    from django.db import connections
+
+    found = {alias: (engine_of(alias), "unusable", "", f"no answer within {timeout} s") for alias in connections}
+    found = dict(itertools.islice(found.items(), MOST_DATABASES))
+    # In threads, as libraries may wait for ever.
+    threads = [threading.Thread(target=look_at_database, args=(alias, found), daemon=True) for alias in found]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + timeout
+    for thread in threads:
+        thread.join(max(0, until - time.monotonic()))
+    names = ("name", "engine", "state", "file", "why")
+    return [dict(zip(names, (alias, *about))) for alias, about in sorted(found.items()) if about[1] != "usable"]
+
+
+def engine_of(alias):
+    from django.conf import settings
+
+    return str(settings.DATABASES.get(alias, {}).get("ENGINE", "")).rpartition(".")[2]
+
+
+def look_at_database(alias, found):
+    from django.db import connections
+
+    engine = engine_of(alias)
+    state, file, why = "usable", "", ""
+    try:
+        connection = connections[alias]
+        if connection.vendor == "sqlite":
+            file = str(connection.settings_dict["NAME"])
+            state, why = look_at_file(file)
+        elif connection.vendor != "unknown":  # Django's dummy, if there are no DATABASES
+            connection.ensure_connection()
+            connection.close()
+    except Exception as error:
+        state, why = "unusable", describe(error)
+    found[alias] = engine, state, file, why
+
+
+def look_at_file(file):
+    """Whether SQLite could write to a file: SQLite itself would create one that does not exist."""
+    if ":memory:" in file or file.startswith("file:"):
+        return "usable", ""
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_NONBLOCK))
+    except FileNotFoundError:
+        return "absent", ""
+    except OSError as error:
+        return "read_only" if error.errno == errno.EROFS else "denied", error.strerror
+    directory = Path(file).resolve().parent
+    if os.access(directory, os.W_OK | os.X_OK):
+        return "usable", ""
+    read_only = os.statvfs(directory).f_flag & os.ST_RDONLY
+    return ("read_only", "Read-only file system") if read_only else ("denied", f"{directory}: Permission denied")
 
 
 # --- A beat's schedule ------------------------------------------------------------------------------------------------
 
 
-def look_at_beat(request, app):
+def look_at_beat(request, app, found):
     answer = {
         **look_at_broker(app.connection_for_write, request["timeout"]),
         **look_at_results(app, request["timeout"]),
@@ -132,6 +219,8 @@ def look_at_beat(request, app):
         "scheduler": str(app.conf.beat_scheduler),
         "zone": str(app.timezone),
     }
+    if any(database["state"] == "unusable" for database in found["databases"]):
+        return answer
     try:
         entries = list(in_database(app, answer) if "django_celery_beat" in answer["scheduler"] else in_settings(app))
         ran = last_runs(request["schedule"])
@@ -214,7 +303,8 @@ def has_gap(schedule, zone):
 def answer(app, look_closer):
     request = json.loads(Path(__file__).with_name("request.json").read_text())
     try:
-        found = {**look(request, app), **look_closer(request, app)}
+        found = look(request, app)
+        found.update(look_closer(request, app, found))
     except BaseException as error:
         found = {"failed": describe(error)}
     # Not by sys.stdout, which the application may have replaced.

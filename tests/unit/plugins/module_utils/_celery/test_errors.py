@@ -143,6 +143,11 @@ def test_a_stop_timeout_below_the_time_limit_gets_a_warning(options, limit):
     assert f"stop_timeout 1min is below time_limit {limit}" in found
 
 
+def test_a_stop_timeout_below_a_time_limit_of_the_application_gets_a_warning():
+    (found,) = warnings([{**worker(memory_max="1G", stop_timeout="1min", time_limit="30s"), "application_limit": 1500}])
+    assert "stop_timeout 1min is below the time limit 1500 s that the application sets. A restart may" in found
+
+
 def test_a_worker_that_runs_as_root_gets_a_warning():
     (found,) = warnings([worker(memory_max="1G", user="root")])
     assert found.startswith("w: user is root, so its tasks run as root")

@@ -7,12 +7,15 @@ from workers import PROGRAMS, beat, worker
 
 # Options that say how a service is deployed, not what it is: the module celery_services reads them.
 OF_THE_DEPLOYMENT = ("stay_up",)
+# Options from which others follow on a machine: test_profile.py.
+OF_THE_MACHINE = ("profile",)
+OF_THE_PREFLIGHT = ("preflight_command", "check_databases")
 MAKE = {"worker": worker, "beat": beat}
 OPTIONS = [
     pytest.param(kind, option, id=f"{kind} {option.name}")
     for kind, table in TABLES.items()
     for option in table
-    if option.name not in OF_THE_DEPLOYMENT
+    if option.name not in (*OF_THE_DEPLOYMENT, *OF_THE_MACHINE, *OF_THE_PREFLIGHT)
 ]
 
 

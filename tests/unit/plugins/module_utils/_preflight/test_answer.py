@@ -18,7 +18,7 @@ JSON = st.recursive(
 NAMES = st.sampled_from(
     [
         *("absent", "closed", "roots", "directory", "executable", "failed", "child", "unknown_settings", "uri"),
-        *("broker", "transport", "requeues", "footprint", "another"),
+        *("broker", "transport", "requeues", "footprint", "time_limits", "databases", "another"),
     ]
 )
 
@@ -54,6 +54,9 @@ def test_texts_are_printable_short_and_without_secrets():
         '{"footprint": [1, 2, true]}',
         '{"footprint": [1, 2, 1e999]}',
         '{"footprint": [1, 2, -1]}',
+        '{"time_limits": [1800]}',
+        '{"time_limits": [0, -1]}',
+        '{"time_limits": [0, 1e999]}',
         '{"broker": {"a": 1}}',
         '{"absent": ["/etc"]}',
         '{"user": "root"}',

@@ -6,6 +6,7 @@ import re
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery import command
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import node_name
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets import stale_workers, systemd_unit, unit_text
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +114,35 @@ def test_the_unit_of_a_worker_with_default_options():
 )
 def test_options_set_directives(options, directive, value):
     assert settings(systemd_unit.unit(worker(**options))).get(directive) == value
+
+
+@pytest.mark.parametrize(
+    ("options", "limit", "seconds"),
+    [
+        ({}, 1500, 1530),
+        ({}, 60, 300),
+        ({"time_limit": "2min"}, 1500, 1530),
+        ({"time_limit": "1h"}, 1500, 3630),
+        ({"stop_timeout": "10min"}, 1500, 600),
+    ],
+)
+def test_a_stop_takes_longer_than_a_time_limit_of_the_application(options, limit, seconds):
+    instance = {**worker(**options), "application_limit": limit}
+    assert command.stop_timeout(instance) == seconds
+    assert settings(systemd_unit.unit(instance))["TimeoutStopSec"] == [str(seconds)]
+
+
+@pytest.mark.parametrize("options", [{}, {"time_limit": "1h"}, {"stop_timeout": "20d"}, {"stop_timeout": "1.5s"}])
+def test_as_long_as_the_applications_limit_is_not_known_a_stop_takes_no_less_time_than_before(options):
+    before = worker(**options)
+    deployed = File(systemd_unit.unit(before).encode())
+    after = {**worker(time_limit="1min"), "application_limit": systemd_unit.time_limit(deployed)}
+    assert command.stop_timeout(after) == max(90, command.stop_timeout(before))
+
+
+def test_the_original_units_time_to_stop_is_not_a_time_limit():
+    assert systemd_unit.time_limit(None) == 0
+    assert systemd_unit.time_limit(File(b"[Service]\nTimeoutStopSec=7200\n")) == 0
 
 
 @pytest.mark.parametrize(
