@@ -20,14 +20,22 @@ description:
     O(instances[].stay_up) before the next is touched. If one fails, it is rolled back, those after it are left as they
     are, and the module fails with the reason and the journal's last lines.
   - If a run is interrupted (killed, its connection lost, the host rebooted), the next run completes it.
-  - Services of this kind that this module deployed and that are not in O(instances) any more finish their tasks and
-    are removed.
+  - Services of this kind and project that are not in O(instances) any more finish their tasks and are removed. Those of
+    other projects are never touched.
 version_added: "0.2.0"
 author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
   - evenkeel.celery.services
+  - evenkeel.celery.project
 options:
+  together_with:
+    description:
+      - The names of the play's services of other kinds, which no service of this kind may have.
+      - Without O(project), they also tell which services on the host are the play's.
+    type: list
+    elements: str
+    default: []
   kind:
     description: The kind of the services.
     type: str
@@ -35,8 +43,8 @@ options:
     default: worker
   state:
     description:
-      - V(present) runs the services of O(instances) and removes the others of this kind that this module deployed.
-      - V(absent) removes all services of this kind that this module deployed, whatever O(instances) has.
+      - V(present) runs the services of O(instances) and removes the others of this kind and project.
+      - V(absent) removes all services of this kind and project. Without O(project), O(instances) tells which they are.
       - V(previous) rolls back to the generation before the current one or, if there is none, to the original unit. A
         second rollback changes nothing more.
       - V(original) rolls back to the original units of O(instances).
@@ -117,8 +125,18 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import systemd
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT, project_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration
-from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, directories, plan, report, store
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import (
+    apply,
+    directories,
+    plan,
+    projects,
+    report,
+    store,
+)
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import deployed
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS, Kind
 
 
@@ -129,6 +147,8 @@ def main() -> None:
             "instances": for_modules().argument(),
             "state": {"type": "str", "choices": ["present", "absent", "previous", "original"], "default": "present"},
             "restore_original": {"type": "bool", "default": False},
+            **argument_spec(PROJECT),
+            "together_with": {"type": "list", "elements": "str", "default": []},
             "programs": {"type": "dict"},
         },
         required_if=[("state", "present", ("programs",))],
@@ -144,6 +164,7 @@ def main() -> None:
             wrong = list(errors(instances))
         else:
             wrong = [error for instance in instances for error in name_errors(instance["name"])]
+        wrong += project_errors(module.params["project"])
         if wrong:
             raise plan.PlanError("\n".join(wrong))
         if not module.check_mode:
@@ -159,15 +180,24 @@ def main() -> None:
 
 
 def run(module: AnsibleModule, kind: Kind, instances: list[Instance]) -> dict[str, Any]:
-    names = [instance["name"] for instance in instances]
-    others = [name for name, its_kind in store.known().items() if its_kind == kind.name]
-    found = apply.find({name: kind.paths(name) for name in {*names, *others}})
+    play = projects.play(kind.name, module.params, instances)
+    services = projects.there(deployed)
+    if module.params["state"] != "absent" and (errors := list(projects.clashes(play, services))):
+        raise plan.PlanError("\n".join(errors))
+    owned = projects.owned(play, services)
+    names = owned if module.params["state"] == "absent" else {*owned, *play.applications}
+    found = apply.find({name: kind.paths(name) for name in names})
+    owner = store.Owner(kind.name, projects.project(play, services))
     changes = plan_changes(module, kind, instances, found)
+    if module.params["state"] == "present":
+        changes += plan.plan_project(play.applications, found, owner.project, changes)
     refuse_bad_units(changes)
     diff = report.diff(changes, found)
     if not module.check_mode:
-        apply.carry_out(changes, found, kind.name, module.warn)
+        apply.carry_out(changes, found, owner, module.warn)
         apply.remove_unused(kind.former)
+    for warning in projects.left_alone(play, services):
+        module.warn(shown(warning, instances))
     message = "\n".join(f"{change.name}: {change.why}" for change in changes) or "Nothing to do."
     return {"changed": bool(changes), "changes": report.summary(changes), "msg": message, "diff": diff}
 
