@@ -15,6 +15,12 @@ PROJECT = Path(__file__).parents[1]
 # How long a test waits for a condition without a documented time, so that a failing run ends. If a time is documented,
 # a test compares timestamps of the host.
 PATIENCE = 300  # seconds
+# Keeps a task that is too large from being swapped out, on cgroup v1, where memory_max limits only RAM, and on v2.
+KEEP_OUT_OF_SWAP = """
+v1=$(sed -n 's/.*:memory://p' /proc/$1/cgroup) v2=$(sed -n 's/^0:://p' /proc/$1/cgroup)
+if test "$v1"; then echo 0 > "/sys/fs/cgroup/memory$v1/memory.swappiness"
+else echo max > "/sys/fs/cgroup$v2/memory.high" && echo 0 > "/sys/fs/cgroup$v2/memory.swap.max"; fi
+"""
 # Tasks of shared/shop.
 SEND = """
 import json, sys
@@ -59,8 +65,9 @@ def wait_for_fixture():
 
 
 def _run_playbook(playbook, *options, callback):
+    inventory = Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent  # with what the scenario has linked into it
     return subprocess.run(
-        ["ansible-playbook", f"--inventory={os.environ['MOLECULE_INVENTORY_FILE']}", PROJECT / playbook, *options],
+        ["ansible-playbook", f"--inventory={inventory}", PROJECT / playbook, *options],
         env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": callback, "ANSIBLE_FORCE_COLOR": "0"},
         capture_output=True,
         text=True,
@@ -164,6 +171,10 @@ class Server:
     def children(self, main):
         """The processes that this one has started."""
         return self.run("pgrep --parent %s", str(main)).stdout.split()
+
+    def keep_out_of_swap(self, unit):
+        """Has the kernel kill what exceeds the unit's memory limit, instead of swapping it out."""
+        self.check_output("sh -c %s - %s", KEEP_OUT_OF_SWAP, self.show(unit, "MainPID")["MainPID"])
 
     def journal(self, unit, output="cat"):
         """The journal of a unit, including messages that are still in a queue."""

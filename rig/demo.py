@@ -1,6 +1,8 @@
-"""A demonstration: an example's broken server in a container, before and after site.yml.
+"""A demonstration: an example's broken servers in containers, before and after site.yml.
 
-demo.py EXAMPLE: a directory below examples/ with a demo.yml, which contains the rest.
+demo.py EXAMPLE: a directory below examples/ with a demo.yml, which contains the rest. If the inventory has several
+hosts, its `host` is the one where work is sent and the report is made. If more than the workers has to be rolled back,
+`rollback` names the playbooks.
 """
 
 import json
@@ -20,14 +22,16 @@ The server works. What to try next:
   Stop the worker's main process: systemd restarts it within 45 s
     docker exec {server} sh -c 'kill -STOP $(systemctl show -P MainPID {unit})'
   Run the playbook again: nothing changes
-    .venv/bin/ansible-playbook -i {inventory} site.yml
-  Roll back to the original unit
-    .venv/bin/ansible-playbook -i {inventory} playbooks/rollback.yml -e celery_worker_rollback_to=original
+    {playbook} -i {inventory} site.yml
+  Roll back to the original units
+{rollback}
   Start again with a broken server
     make demo EXAMPLE={example}
   Remove the server and its swap
     make clean
 """
+PLAYBOOK = ".venv/bin/ansible-playbook"
+ROLLBACK = ("playbooks/rollback.yml -e celery_worker_rollback_to=original",)
 
 
 def main(example: str) -> None:
@@ -36,10 +40,10 @@ def main(example: str) -> None:
         demos = ", ".join(sorted(path.parent.name for path in Path("examples").glob("*/demo.yml")))
         sys.exit(f"There is no {directory}/demo.yml. Examples with a demo: {demos}.")
     demo = yaml.safe_load((directory / "demo.yml").read_text())
-    inventory, server = demo["inventory"], server_of(demo["inventory"])
+    inventory, server = demo["inventory"], server_of(demo["inventory"], demo.get("host"))
 
     clean.remove_containers("evenkeel=demo")
-    show(1, "Start a small server: a container with Debian 12, systemd and Redis")
+    show(1, "Start small servers: containers with Debian 12, systemd and Redis")
     play(inventory, "rig/server.yml")
     show(2, f"Break it: {demo['faults']}")
     play(inventory, directory / "playbooks/broken.yml")
@@ -51,16 +55,19 @@ def main(example: str) -> None:
     work(server, demo)
     show(5, "Compare before and after")
     on_server(server, f"{demo['report_command']} --compare /root/before.json")
-    print(NEXT.format(example=example, inventory=inventory, server=server, unit=demo["unit"]))
+    rollback = "\n".join(f"    {PLAYBOOK} -i {inventory} {each}" for each in demo.get("rollback", ROLLBACK))
+    names = {"example": example, "inventory": inventory, "server": server, "unit": demo["unit"]}
+    print(NEXT.format(**names, playbook=PLAYBOOK, rollback=rollback))
 
 
-def server_of(inventory: str) -> str:
-    """The container that is the inventory's host."""
+def server_of(inventory: str, host: str | None) -> str:
+    """The container that is this host of the inventory; the only one if none is named."""
     listing = subprocess.run(
         ["ansible-inventory", "--inventory", inventory, "--list"], stdout=subprocess.PIPE, check=True
     ).stdout
-    (host,) = json.loads(listing)["_meta"]["hostvars"].values()
-    return host["ansible_host"]
+    hosts = json.loads(listing)["_meta"]["hostvars"]
+    (server,) = [hosts[host]] if host else hosts.values()
+    return server["ansible_host"]
 
 
 def show(step: int, what: str) -> None:

@@ -52,7 +52,8 @@ def test_root_runs_no_program_of_the_applications(host, server, ansible_playbook
 
 
 def test_cron_runs_no_program_of_the_applications(host, server, ansible_playbook, trapped):
-    ansible_playbook(PLAYBOOK, "--extra-vars", json.dumps({"job_cleanup_cron_state": "present"}))
+    no_databases = {"job_cleanup_cron_state": "present", "evenkeel_take_over": ["jobs"]}  # so that it is root's
+    ansible_playbook(PLAYBOOK, "--extra-vars", json.dumps(no_databases))
     user, command = host.check_output("tail -n 1 %s", CRON).split(None, 6)[5:]
     assert user == "root"
     environment = "PATH=/srv/shop/bin:/usr/bin:/bin PYTHONPATH=/srv/shop PYTHONSTARTUP=/srv/shop/shop.py"

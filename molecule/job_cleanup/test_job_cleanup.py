@@ -134,13 +134,49 @@ def test_the_owner_may_run_it(host, sql, stick):
     assert sql("jobs", "SELECT count(*) FROM jobs WHERE id = 'dead0004'") == "0"
 
 
-def test_cron_runs_it_as_the_owner_and_logs_to_the_journal(host, sql, stick, wait_for):
+# Another project on the same host.
+ALBUM = {
+    "evenkeel_project": "album",
+    "job_cleanup_databases": [{"name": "photos", "path": "/srv/app/photos.db", "table": "photos"}],
+    "job_cleanup_once": [],
+}
+OURS = "sha256sum /etc/evenkeel/job_cleanup.json /etc/cron.d/evenkeel-job-cleanup"
+
+
+@pytest.fixture
+def album(ansible_playbook):
+    """Runs the play of the other project."""
+    return lambda **options: ansible_playbook(PLAYBOOK, "--extra-vars", json.dumps({**ALBUM, **options}))
+
+
+def test_another_project_leaves_our_configuration_and_schedule_as_they_are(host, sql, album):
+    before = host.check_output(OURS)
+    sql("photos", "CREATE TABLE photos (id TEXT PRIMARY KEY, status TEXT, updated_at TEXT)")
+    assert album()["changed"]
+    assert host.check_output(OURS) == before
+    which = host.run("%s --dry-run", SCRIPT)
+    assert (which.rc, which.stdout) == (1, "")
+    assert "/etc/evenkeel/job_cleanup.album.json, /etc/evenkeel/job_cleanup.json" in which.stderr
+
+
+def test_cron_runs_it_for_each_project_as_the_owner_and_logs_to_the_journal(host, sql, stick, wait_for):
     begun, owner = host.check_output("date +%s"), host.check_output("id -u app")
+    sql("photos", "INSERT INTO photos VALUES ('dead0005', 'processing', datetime('now', '-1 hour'))")
     stick("dead0005")
-    status = "SELECT status FROM jobs WHERE id = 'dead0005'"
-    wait_for(lambda: sql("jobs", status) == "pending", "cron to run it")
+    status = "SELECT status FROM {} WHERE id = 'dead0005'"
     journal = f"journalctl --no-pager --output=json --identifier=evenkeel-job-cleanup --since=@{begun} _UID={owner}"
-    wait_for(lambda: " in jobs reset to pending" in host.check_output(journal), "its message in the journal")
+    for name in ("jobs", "photos"):
+        wait_for(lambda name=name: sql(name, status.format(name)) == "pending", f"cron to run it for {name}")
+        told = f" in {name} reset to pending"
+        wait_for(lambda told=told: told in host.check_output(journal), f"its message about {name} in the journal")
+
+
+def test_another_project_removes_only_its_own(host, album):
+    before = host.check_output(OURS)
+    assert album(job_cleanup_state="absent")["changed"]
+    assert host.check_output(OURS) == before
+    assert not host.run("ls /etc/evenkeel /etc/cron.d | grep album").stdout
+    assert host.run("%s --dry-run --database batches", SCRIPT).stdout == "batches: nothing is stuck.\n"
 
 
 def test_absent_removes_everything_but_the_records(host, ansible_playbook):

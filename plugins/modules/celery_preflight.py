@@ -28,7 +28,15 @@ extends_documentation_fragment:
   - evenkeel.celery.services
   - evenkeel.celery.services.reserve
   - evenkeel.celery.services.overcommit
+  - evenkeel.celery.project
 options:
+  together_with:
+    description:
+      - The names of the play's services of other kinds, which no service of this kind may have.
+      - Without O(project), they also tell which services on the host are the play's.
+    type: list
+    elements: str
+    default: []
   kind:
     description: The kind of the services.
     type: str
@@ -124,9 +132,11 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import machine, systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT, project_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
-from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import store
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import plan, projects, store
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import host, stale_workers
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import deployed
 
 
 def main() -> None:
@@ -134,7 +144,8 @@ def main() -> None:
         argument_spec={
             "kind": {"type": "str", "choices": list(KINDS), "default": "worker"},
             "instances": for_modules().argument(),
-            **argument_spec(MEMORY),
+            **argument_spec((*MEMORY, *PROJECT)),
+            "together_with": {"type": "list", "elements": "str", "default": []},
             "stale_workers": {"type": "str"},
             "consumed_queues": {"type": "list", "elements": "str", "default": []},
         },
@@ -146,20 +157,26 @@ def main() -> None:
         instances = [complete(instance, module.params["kind"]) for instance in module.params["instances"]]
     except ValueError as error:
         module.fail_json(msg=str(error))
-    wrong, found, here = [], host.Findings(), machine.look()
+    wrong, found, here = project_errors(module.params["project"]), host.Findings(), machine.look()
     try:
+        play = projects.play(module.params["kind"], module.params, instances)
+        services = projects.there(deployed)
+        others = projects.memory_of_others(play, services)
         reserved = parse_size(module.params["memory_reserved"])
-        instances = profile.with_profiles(instances, here, reserved)
+        instances = profile.with_profiles(instances, here, reserved + sum(others.values()))
+    except (plan.PlanError, OSError) as error:
+        module.fail_json(msg=f"The host could not be checked: {shown(str(error), instances)}", errors=[])
     except ValueError as error:
         wrong.append(f"celery_{module.params['kind']}_memory_reserved {error}.")
-    wrong += errors(instances)
+    wrong = [*errors(instances), *wrong]
     if not wrong:
         try:
             found = host.look(instances, module.params["consumed_queues"])
-            wrong = found.errors
         except (systemd.SystemdError, OSError) as error:
             module.fail_json(msg=f"The host could not be checked: {shown(str(error), instances)}", errors=[])
-        over = memory_budget(instances, reserved, here.memory)
+        wrong = [*found.errors, *projects.clashes(play, services)]
+        found.warnings += projects.left_alone(play, services)
+        over = memory_budget(instances, reserved, here.memory, others)
         if over and not module.params["memory_overcommit"]:
             wrong.append(f"{over}\nLower memory_max, or set celery_{module.params['kind']}_memory_overcommit to true.")
     wrong = [shown(error, instances) for error in wrong]

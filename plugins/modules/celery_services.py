@@ -20,15 +20,23 @@ description:
     O(instances[].stay_up) before the next is touched. If one fails, it is rolled back, those after it are left as they
     are, and the module fails with the reason and the journal's last lines.
   - If a run is interrupted (killed, its connection lost, the host rebooted), the next run completes it.
-  - Services of this kind that this module deployed and that are not in O(instances) any more finish their tasks and
-    are removed.
+  - Services of this kind and project that are not in O(instances) any more finish their tasks and are removed. Those of
+    other projects are never touched.
 version_added: "0.2.0"
 author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
   - evenkeel.celery.services
   - evenkeel.celery.services.reserve
+  - evenkeel.celery.project
 options:
+  together_with:
+    description:
+      - The names of the play's services of other kinds, which no service of this kind may have.
+      - Without O(project), they also tell which services on the host are the play's.
+    type: list
+    elements: str
+    default: []
   kind:
     description: The kind of the services.
     type: str
@@ -36,8 +44,8 @@ options:
     default: worker
   state:
     description:
-      - V(present) runs the services of O(instances) and removes the others of this kind that this module deployed.
-      - V(absent) removes all services of this kind that this module deployed, whatever O(instances) has.
+      - V(present) runs the services of O(instances) and removes the others of this kind and project.
+      - V(absent) removes all services of this kind and project. Without O(project), O(instances) tells which they are.
       - V(previous) rolls back to the generation before the current one or, if there is none, to the original unit. A
         second rollback changes nothing more.
       - V(original) rolls back to the original units of O(instances).
@@ -132,12 +140,18 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import machine, systemd
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import unit_path
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT, project_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration, parse_size
-from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import apply, directories, plan, report, store
-from ansible_collections.evenkeel.celery.plugins.module_utils._targets import systemd_unit
+from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import (
+    apply,
+    directories,
+    plan,
+    projects,
+    report,
+    store,
+)
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import deployed
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS, Kind
 
 
@@ -149,6 +163,8 @@ def main() -> None:
             **argument_spec(MEMORY[:1]),
             "state": {"type": "str", "choices": ["present", "absent", "previous", "original"], "default": "present"},
             "restore_original": {"type": "bool", "default": False},
+            **argument_spec(PROJECT),
+            "together_with": {"type": "list", "elements": "str", "default": []},
             "programs": {"type": "dict"},
             "time_limits": {"type": "dict", "default": {}},
         },
@@ -163,10 +179,14 @@ def main() -> None:
     here = machine.look()
     try:
         if module.params["state"] == "present":
-            instances = profile.with_profiles(instances, here, parse_size(module.params["memory_reserved"]))
+            play = projects.play(kind.name, module.params, instances)
+            others = projects.memory_of_others(play, projects.there(deployed))
+            reserved = parse_size(module.params["memory_reserved"]) + sum(others.values())
+            instances = profile.with_profiles(instances, here, reserved)
             wrong = list(errors(instances))
         else:
             wrong = [error for instance in instances for error in name_errors(instance["name"])]
+        wrong += project_errors(module.params["project"])
         if wrong:
             raise plan.PlanError("\n".join(wrong))
         if not module.check_mode:
@@ -182,15 +202,24 @@ def main() -> None:
 
 
 def run(module: AnsibleModule, kind: Kind, instances: list[Instance]) -> dict[str, Any]:
-    names = [instance["name"] for instance in instances]
-    others = [name for name, its_kind in store.known().items() if its_kind == kind.name]
-    found = apply.find({name: kind.paths(name) for name in {*names, *others}})
+    play = projects.play(kind.name, module.params, instances)
+    services = projects.there(deployed)
+    if module.params["state"] != "absent" and (errors := list(projects.clashes(play, services))):
+        raise plan.PlanError("\n".join(errors))
+    owned = projects.owned(play, services)
+    names = owned if module.params["state"] == "absent" else {*owned, *play.applications}
+    found = apply.find({name: kind.paths(name) for name in names})
+    owner = store.Owner(kind.name, projects.project(play, services))
     changes = plan_changes(module, kind, instances, found)
+    if module.params["state"] == "present":
+        changes += plan.plan_project(play.applications, found, owner.project, changes)
     refuse_bad_units(changes)
     diff = report.diff(changes, found)
     if not module.check_mode:
-        apply.carry_out(changes, found, kind.name, module.warn)
+        apply.carry_out(changes, found, owner, module.warn)
         apply.remove_unused(kind.former)
+    for warning in projects.left_alone(play, services):
+        module.warn(shown(warning, instances))
     message = "\n".join(f"{change.name}: {change.why}" for change in changes) or "Nothing to do."
     return {"changed": bool(changes), "changes": report.summary(changes), "msg": message, "diff": diff}
 
@@ -208,17 +237,16 @@ def plan_changes(
     if state == "previous":
         return plan.plan_previous(names, found, stay_up)
     for instance in instances:
-        deployed = found[instance["name"]].files.get(unit_path(instance["name"]))
-        instance["application_limit"] = application_limit(module, instance["name"], deployed)
+        instance["application_limit"] = application_limit(module, instance["name"])
     wanted = {instance["name"]: kind.files(instance, module.params["programs"]) for instance in instances}
     return plan.plan_present(wanted, found, stay_up, restore_original)
 
 
-def application_limit(module: AnsibleModule, name: str, deployed: File | None) -> float:
-    """Seconds of the application's time limit or, if it is not known, the one that the deployed unit accords with."""
+def application_limit(module: AnsibleModule, name: str) -> float:
+    """Seconds of the application's time limit or, if it is not known, the one that the deployed unit allows for."""
     limit = module.params["time_limits"].get(name)
     if limit is None:
-        return systemd_unit.time_limit(deployed)
+        return deployed(name).time_limit
     try:
         return parse_duration(limit)
     except ValueError as error:

@@ -16,6 +16,7 @@ description:
   - All errors are listed at once.
 extends_documentation_fragment:
   - evenkeel.celery.job_cleanup.cron
+  - evenkeel.celery.project
 options:
   databases:
     description: The databases, as in M(evenkeel.celery.sqlite_stuck_jobs).
@@ -59,7 +60,8 @@ from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec, hidden_characters
-from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import check
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import check, projects
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.schedule import schedule_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
@@ -71,16 +73,20 @@ def main() -> None:
         argument_spec={
             "databases": {"type": "list", "elements": "dict", "required": True},
             "once": {"type": "list", "elements": "dict", "default": []},
-            **argument_spec(CRON_OPTIONS),
+            **argument_spec((*CRON_OPTIONS, *PROJECT)),
         },
         supports_check_mode=True,
     )
     params = module.params
     cron_user = params["cron_user"] if params["cron_state"] == "present" else None
-    errors = list(hidden_characters((DATABASES, replace(DATABASES, name="once"), *CRON_OPTIONS), params))
+    errors = list(hidden_characters((DATABASES, replace(DATABASES, name="once"), *CRON_OPTIONS, *PROJECT), params))
     if not errors:  # No other error may repeat such a value.
         errors += check.errors(SQLite, params["databases"], params["once"], cron_user)
         errors += schedule_errors(params["cron_schedule"])
+        play, there = projects.play(params), projects.there()
+        errors += projects.errors(play, there)
+        for sentence in () if errors else projects.left_alone(play, there):
+            module.warn(sentence)
     if errors:
         module.fail_json(msg="\n".join(errors), errors=errors)
     module.exit_json(changed=False, errors=[])

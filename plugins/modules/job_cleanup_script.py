@@ -15,10 +15,13 @@ description:
   - Installs C(cleanup_stuck_jobs.py), its engine and its configuration, a directory of records for each owner of a
     database, and cron's file. It does so in one call, while built-in modules would need one for each file.
   - What is no longer wanted is removed, such as cron's file or files of older versions. Records are kept.
+  - Each project has a configuration and a schedule of its own. The script and its engine are shared, and stay until the
+    last project is removed.
   - The package that provides cron is not installed. RV(cron_missing) tells whether it has to be.
 extends_documentation_fragment:
   - evenkeel.celery.job_cleanup.cron
   - evenkeel.celery.job_cleanup.script
+  - evenkeel.celery.project
 options:
   script:
     description: The text of the script. Required with O(state=present).
@@ -66,17 +69,23 @@ import contextlib
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import locks, programs
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec, hidden_characters
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import service_identity
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import projects
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.apply import apply, look
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.check import cron_user_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.plan import (
-    CONFIG,
-    CRON,
     LOCK,
     Cron,
+    Files,
     Wanted,
+    absent,
+    config_path,
+    configuration,
+    cron_path,
     wanted,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.schedule import schedule_errors, user_errors
@@ -84,11 +93,16 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api im
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
 
+OPTIONS = (*SCRIPT_OPTIONS, *CRON_OPTIONS, *PROJECT)
 
-def read(params: dict) -> Wanted:
+
+def read(params: dict, play: projects.Play, there: projects.There) -> Wanted:
     """What has to be on the host according to the options."""
+    project = play.project
     if params["state"] == "absent":
-        return Wanted()
+        return absent(project, last=not set(there) - {project})
+    for error in projects.errors(play, there):
+        raise StuckJobsError(error)
     metrics = params["metrics_file"]
     if metrics and not metrics.startswith("/"):
         raise StuckJobsError(f"metrics_file {metrics!r} is not an absolute path. Start it with '/'.")
@@ -103,21 +117,41 @@ def read(params: dict) -> Wanted:
             raise StuckJobsError(error)
         if name not in users:
             users[name] = service_identity(name)
-        cron = Cron({time: value for time, value in params["cron_schedule"].items() if value is not None}, name)
+        times = {time: value for time, value in params["cron_schedule"].items() if value is not None}
+        cron = Cron(times, name, project)
     records = [users[name] for name in sorted(users)]
-    return wanted(params["script"], params["databases"], params["metrics_file"], records, cron)
+    own = {
+        config_path(project): configuration(params["databases"], metrics),
+        cron_path(project): File(str(cron).encode()) if cron else None,
+    }
+    return wanted({**others(play, there), **own}, params["script"], records)
 
 
-def diff(before: dict, after: Wanted) -> list[dict]:
+def others(play: projects.Play, there: projects.There) -> Files:
+    """The files of other projects from which databases are taken over."""
+    files: Files = {}
+    for project, after in projects.others_after(play, there).items():
+        if not after.databases and there[project].databases:
+            files.update({config_path(project): None, cron_path(project): None})
+        elif after != there[project]:
+            files[config_path(project)] = configuration(after.databases, after.metrics_file)
+    return files
+
+
+def diff(project: str, before: dict, after: Wanted) -> list[dict]:
     return [
         {
             "before_header": path,
             "after_header": path,
-            "before": before[path].content.decode(errors="replace") if before[path] else "",
-            "after": after.files[path].content.decode() if path in after.files else "",
+            "before": text(before[path]),
+            "after": text(after.files[path]),
         }
-        for path in (CONFIG, CRON)
+        for path in (config_path(project), cron_path(project))
     ]
+
+
+def text(file: File | None) -> str:
+    return file.content.decode(errors="replace") if file else ""
 
 
 def main() -> None:
@@ -125,24 +159,31 @@ def main() -> None:
         argument_spec={
             "script": {"type": "str"},
             "databases": {"type": "list", "elements": "dict", "default": []},
-            **argument_spec((*SCRIPT_OPTIONS, *CRON_OPTIONS)),
+            **argument_spec(OPTIONS),
         },
         required_if=[("state", "present", ["script"])],
         supports_check_mode=True,
     )
-    hidden = list(hidden_characters((*SCRIPT_OPTIONS, *CRON_OPTIONS, DATABASES), module.params))
+    hidden = list(hidden_characters((*OPTIONS, DATABASES), module.params))
     if hidden:
         module.fail_json(msg="\n".join(hidden))
+    play = projects.play(module.params)
     try:
-        after = read(module.params)
         with contextlib.nullcontext() if module.check_mode else locks.hold(LOCK):
+            there = projects.there()
+            left = list(projects.left_alone(play, there))
+            if left and (not play.wanted.databases or module.params["state"] == "absent"):
+                module.warn(left[0])
+                module.exit_json(changed=False, files=[], cron_missing=False)
+            after = read(module.params, play, there)
             before = look(after)
             changed = apply(before, after, module.check_mode)
     except (StuckJobsError, locks.Busy, OSError) as error:
         module.fail_json(msg=str(error))
     # Every cron package of Debian provides crontab(1).
-    cron_missing = CRON in after.files and not programs.find("crontab")
-    module.exit_json(changed=bool(changed), files=changed, cron_missing=cron_missing, diff=diff(before, after))
+    cron_missing = bool(after.files[cron_path(play.project)]) and not programs.find("crontab")
+    differences = diff(play.project, before, after)
+    module.exit_json(changed=bool(changed), files=changed, cron_missing=cron_missing, diff=differences)
 
 
 if __name__ == "__main__":

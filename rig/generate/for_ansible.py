@@ -10,6 +10,7 @@ import markup
 import yaml_text
 from module_utils._celery.options import MEMORY, for_modules
 from module_utils._common.options import Option
+from module_utils._common.project import PROJECT
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._stuck_jobs.option_table import DATABASES
 from module_utils._swap.options import SWAP
@@ -27,6 +28,7 @@ FRAGMENTS = {
         "plugins/module_utils/_celery/options.py",
         {"DOCUMENTATION": (for_modules(),), "RESERVE": MEMORY[:1], "OVERCOMMIT": MEMORY[1:]},
     ),
+    "project": ("plugins/module_utils/_common/project.py", {"DOCUMENTATION": PROJECT}),
     "databases": ("plugins/module_utils/_stuck_jobs/option_table.py", {"DOCUMENTATION": (DATABASES,)}),
     "job_cleanup": (
         "plugins/module_utils/_job_cleanup/options.py",
@@ -47,7 +49,10 @@ def defaults(role: Role) -> str:
     for option in role.options:
         text = markup.plain(" ".join(option.sentences))
         comment = textwrap.fill(text, 118, initial_indent="# ", subsequent_indent="# ")
-        variables.append(f"{comment}\n{yaml_text.block({option.name: option.argument()['default']})}")
+        variable = yaml_text.block({option.name: option.argument()["default"]})
+        if not option.name.startswith(role.name):  # one that all roles have
+            variable = variable.rstrip("\n") + " # noqa: var-naming[no-role-prefix]\n"
+        variables.append(f"{comment}\n{variable}")
     return HEADER.format(role.source) + "---\n" + "\n".join(variables)
 
 

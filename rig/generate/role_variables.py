@@ -8,6 +8,7 @@ import markup
 from for_people import code, table
 from module_utils._celery.options import BEAT, BEAT_SANDBOX, MEMORY, PROFILE, SANDBOX, WORKER
 from module_utils._common.options import Option
+from module_utils._common.project import PROJECT
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._stuck_jobs.option_table import DATABASE
 from module_utils._swap.options import SWAP
@@ -54,6 +55,10 @@ def prefixed(prefix: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
     )
 
 
+# The same for all roles.
+PROJECT_VARIABLES = prefixed("evenkeel_", PROJECT)
+
+
 def services(kind: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
     """What the roles of all kinds of services have in common."""
     role = f"celery_{kind}_"
@@ -61,8 +66,8 @@ def services(kind: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
         Option(
             f"{role}state",
             "str",
-            f"V(present) runs the {kind}s of O({role}instances) and removes the others that this role deployed."
-            " V(absent) removes all that it deployed.",
+            f"V(present) runs the {kind}s of O({role}instances) and removes the others of this project. V(absent)"
+            " removes all of this project.",
             "present",
             choices=("present", "absent"),
         ),
@@ -110,6 +115,7 @@ CELERY_WORKER = (
         options=common(PROFILE),
     ),
     *prefixed("celery_worker_", MEMORY),
+    *PROJECT_VARIABLES,
 )
 CELERY_BEAT = (
     *services("beat", BEAT),
@@ -122,6 +128,7 @@ CELERY_BEAT = (
         ),
         "{{ groups['celery_workers'] | default([inventory_hostname]) | first }}",
     ),
+    *PROJECT_VARIABLES,
 )
 SWAP_VARIABLES = tuple(
     replace(option, default=10) if option.name == "swap_swappiness" else option for option in prefixed("swap_", SWAP)
@@ -162,6 +169,7 @@ JOB_CLEANUP = (
         ),
     ),
     *prefixed("job_cleanup_", (*CRON_OPTIONS, *SCRIPT_OPTIONS[1:])),
+    *PROJECT_VARIABLES,
 )
 ROLES = (
     Role(

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
+from hypothesis import HealthCheck, settings
 from in_process import Here
 
 COLLECTIONS = Path(__file__).parents[2] / ".ansible" / "collections"
 
 _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
+
+# A busy machine fails no property.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture

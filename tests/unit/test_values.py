@@ -14,6 +14,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common import env
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import Option, hidden_characters
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import unit_path
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.report import show_file
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 from module_args import patch_module_args
 from workers import PROGRAMS, beat, worker
 
-TABLES = (for_modules(), *MEMORY, DATABASES, *SCRIPT_OPTIONS, *CRON_OPTIONS, *SWAP)
+TABLES = (for_modules(), *MEMORY, *PROJECT, DATABASES, *SCRIPT_OPTIONS, *CRON_OPTIONS, *SWAP)
 # They end a line for systemd, cron or Python, or a terminal acts on them.
 CONTROLS = "\0\r\x1b\x07\x7f\x85\x9b\ufffe\ufdd0\ud800"
 HOSTILE = CONTROLS + "\n\x0b\x0c\t\u2028\u2029\u202e\ufeff"

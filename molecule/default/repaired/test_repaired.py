@@ -6,12 +6,6 @@ import pytest
 
 WORKER = "celery-worker"
 WATCHDOG, ABORT_TIMEOUT, RESTART_SEC = 10, 10, 5  # seconds; converge.yml, TimeoutAbortSec, the default
-# Keeps a task that is too large from being swapped out, on cgroup v1, where memory_max limits only RAM, and on v2.
-KEEP_OUT_OF_SWAP = """
-v1=$(sed -n 's/.*:memory://p' /proc/$1/cgroup) v2=$(sed -n 's/^0:://p' /proc/$1/cgroup)
-if test "$v1"; then echo 0 > "/sys/fs/cgroup/memory$v1/memory.swappiness"
-else echo max > "/sys/fs/cgroup$v2/memory.high" && echo 0 > "/sys/fs/cgroup$v2/memory.swap.max"; fi
-"""
 DATA = "/opt/slideshow/data"
 JOBS = f"{DATA}/jobs.db"
 
@@ -138,7 +132,7 @@ def test_swap_is_enabled_at_boot(host):
 
 def test_a_task_above_the_memory_limit_is_killed_and_the_worker_continues(server, send, touched, wait_for):
     before = server.run_of(WORKER).id
-    server.check_output("sh -c %s - %s", KEEP_OUT_OF_SWAP, server.show(WORKER, "MainPID")["MainPID"])
+    server.keep_out_of_swap(WORKER)
     send("eat_memory", 900)
     send("touch", "after-the-meal")
     wait_for(lambda: touched("after-the-meal"), "the task behind the one that eats memory")

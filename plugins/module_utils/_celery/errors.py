@@ -67,7 +67,7 @@ def _beats_of_one_schedule(instances: list[Instance]) -> Iterator[str]:
     for names in schedules.values():
         if len(names) > 1:
             yield (
-                f"{', '.join(names)}: these beats have the same application and environment, so every task would be sent"
+                f"{', '.join(names)}: these beats have the same application and environment: every task would be sent"
                 f" {len(names)} times. Keep one of them."
             )
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from .._common.quantities import parse_size
@@ -67,23 +67,29 @@ def memory_warnings(instance: Instance, footprint: Footprint) -> Iterator[str]:
             )
 
 
-def memory_budget(instances: list[Instance], reserved: int, total: int) -> str | None:
+def memory_budget(
+    instances: list[Instance], reserved: int, total: int, others: Mapping[str, int] | None = None
+) -> str | None:
     """A table of how much memory each service may use, if their sum is more than the machine has; None if it fits.
 
     reserved: bytes for everything else on the machine.
     total: bytes that the machine has.
+    others: bytes that other services of ours on this machine may use.
     """
+    others = others or {}
     limits = {i["name"]: i["memory_max"] and parse_size(i["memory_max"]) for i in instances}
-    needed = sum(size or 0 for size in limits.values()) + reserved
+    needed = sum(size or 0 for size in (*limits.values(), *others.values())) + reserved
     if needed <= total or not any(limits.values()):
         return None
     services = [(name, _mebi(size) if size else "no limit") for name, size in limits.items()]
-    rest = [("reserved for the rest", _mebi(reserved))]
+    rest = [*((name, _mebi(size)) for name, size in others.items()), ("reserved for the rest", _mebi(reserved))]
     sums = [("needed", needed), ("the machine has", total), ("missing", needed - total)]
     rows = [*services, *rest, ("", ""), *((name, _mebi(size)) for name, size in sums)]
     width = max(len(name) for name, size in rows)
     table = [f"  {name:<{width}}  {size:>8}" if name else "  " + "-" * (width + 10) for name, size in rows]
-    return "The services' memory_max and the reserve are together more than the machine's memory:\n" + "\n".join(table)
+    also = ", that of the host's other services" if others else ""
+    heading = f"The services' memory_max{also} and the reserve are together more than the machine's memory:"
+    return "\n".join([heading, *table])
 
 
 def _named(instance: Instance, option: str) -> str:

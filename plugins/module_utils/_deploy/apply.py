@@ -59,13 +59,16 @@ def _find(name: str, service_paths: Sequence[str], unit: systemd.Unit) -> Found:
         ready=unit.ready,
         enabled=unit.enabled,
         elsewhere=unit.load_state == "loaded" and unit.fragment not in ("", unit_path(name)),
+        project=store.owner(name).project,
         state=store.recall(name),
         generations=store.read_generations(name, service_paths),
         original=store.read_original(name),
     )
 
 
-def carry_out(changes: Sequence[Change], found: Mapping[str, Found], kind: str, warn: Callable[[str], None]) -> None:
+def carry_out(
+    changes: Sequence[Change], found: Mapping[str, Found], owner: store.Owner, warn: Callable[[str], None]
+) -> None:
     """Makes the changes one after another: a service has started and stayed up before the next is touched.
 
     The first service that fails is rolled back, and those after it are not touched. Raises NotUpError. `warn` is told
@@ -73,7 +76,7 @@ def carry_out(changes: Sequence[Change], found: Mapping[str, Found], kind: str, 
     """
     for number, change in enumerate(changes):
         try:
-            reason = Deployment(change, found[change.name], kind, warn).make()
+            reason = Deployment(change, found[change.name], owner, warn).make()
         except (systemd.SystemdError, OSError) as error:
             reason = f"{change.name} is partly changed: {first_line(error)}. Run this again to complete or undo it."
         if reason:

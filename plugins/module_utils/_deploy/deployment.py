@@ -26,7 +26,7 @@ class Deployment:
 
     change: Change
     found: Found
-    kind: str
+    owner: store.Owner
     warn: Callable[[str], None]
 
     @property
@@ -44,6 +44,15 @@ class Deployment:
 
     def make(self) -> str:
         """Makes the change. Returns why it could not be made or had to be rolled back, or an empty text."""
+        only_stored = self.change.only_stored
+        failed = "" if only_stored else self._replace()
+        if failed:
+            return failed
+        lost = self._remember(self.found.state if only_stored else settled(self.change, self.found))
+        return f"{self.name} is as wanted.{lost}" if lost else ""
+
+    def _replace(self) -> str:
+        """Replaces its files, and restarts or stops it. Returns why not, or an empty text."""
         back = fall_back(self.change, self.found)
         with contextlib.ExitStack() as stack:
             # All that needs room on the disk comes first, also for a rollback. From then on, files are only renamed.
@@ -59,8 +68,7 @@ class Deployment:
                 # The journal is read last: by now its last lines have arrived.
                 return f"{self.name} {why}. {outcome}\nIts journal:\n{systemd.journal(invocations)}"
         self._tidy()
-        lost = self._remember(settled(self.change, self.found))
-        return f"{self.name} is as wanted.{lost}" if lost else ""
+        return ""
 
     def _begin(self) -> None:
         """Stores everything that a rollback needs."""
@@ -73,7 +81,7 @@ class Deployment:
         for service_files in (found.files, after):
             store.keep_generation(self.name, service_files)
         # From here on the service is recorded as ours, even if this run is interrupted.
-        store.remember(self.name, self.kind, begun(change, found, generation(after)))
+        store.remember(self.name, self.owner, begun(change, found, generation(after)))
 
     def _try(self, put: Callable[[], None]) -> tuple[str, list[str]]:
         """Switches the service over. Returns why it is not up, or an empty text, and the IDs of its units' runs."""
@@ -113,7 +121,7 @@ class Deployment:
                 return f"It was rolled back, but does not start with its previous files either: {first_line(error)}."
         self._tidy()
         state = replace(self.found.state, current=back.current, pending=None, rolled_back=back.rolled_back)
-        return outcome + self._remember(state)
+        return outcome + self._remember(state, self.found.project)
 
     def _switch(self, change: Change, put: Callable[[], None]) -> None:
         """Replaces the service's files, and restarts or stops it."""
@@ -137,10 +145,11 @@ class Deployment:
         if change.run:
             units.restart(self.units, self.warn)
 
-    def _remember(self, state: State) -> str:
-        """Stores the state. Returns why it could not be stored, or an empty text."""
+    def _remember(self, state: State, project: str | None = None) -> str:
+        """Stores the state, and the project, by default ours. Returns why that failed, or an empty text."""
+        owner = self.owner if project is None else replace(self.owner, project=project)
         try:
-            store.remember(self.name, self.kind, state)
+            store.remember(self.name, owner, state)
         except OSError as error:
             return f" But this could not be stored: {error}. Correct this, and run this again."
         return ""

@@ -61,6 +61,7 @@ class Found:
     ready: bool = False  # it runs; a service in a crash loop is active most of the time, but not ready
     enabled: bool = False
     elsewhere: bool = False  # systemd has loaded its unit from another directory than ours
+    project: str = ""  # the project that it belongs to, as it is stored
     state: State = State()
     generations: Mapping[str, Mapping[str, File]] = field(default_factory=dict)  # by their names
     original: Original | None = None
@@ -74,6 +75,7 @@ class Change:
     why: str
     files: Mapping[str, File | None] = field(default_factory=dict)  # None: remove
     run: bool = True  # restart it; otherwise stop it
+    only_stored: bool = False  # leave it as it is, and store only to which project it belongs
     enabled: bool = True
     stay_up: float = 0  # seconds that it has to run before the change counts as successful
     current: str | None = None  # the generation that is in place afterwards
@@ -126,6 +128,18 @@ def _deploy(name: str, files: Mapping[str, File], found: Found, stay_up: float) 
     if not state.pending and (not_ours or (nothing_known and not state.current)):
         keep = Original(file=unit, elsewhere=found.elsewhere, active=found.active, enabled=found.enabled)
     return Change(name, why, files=differing, current=current, keep=keep, stay_up=stay_up)
+
+
+def plan_project(
+    names: Iterable[str], found: Mapping[str, Found], project: str, changes: Iterable[Change]
+) -> list[Change]:
+    """Changes after which those of the services that have no other change belong to the project, too."""
+    changed = {change.name for change in changes}
+    return [
+        Change(name, "now of this project", current=found[name].state.current, only_stored=True)
+        for name in names
+        if name not in changed and found[name].project != project
+    ]
 
 
 def plan_absent(found: Mapping[str, Found], restore_original: bool = False) -> list[Change]:

@@ -4,7 +4,7 @@
 """What is stored about a service on its host.
 
 /var/lib/evenkeel/services/NAME/
-    state.json              its kind, and which generations are current, previous and pending
+    state.json              whose it is, and which generations are current, previous and pending
     generations/ID/         the files of each of these
     original.json           the original unit and its state
     NAME.service.original   a readable copy of the original unit
@@ -17,11 +17,13 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .._common import files, paths
 from .._common.files import File
+from .._common.paths import unit_path
 from . import stored_json
 from .plan import Original, State, generation, is_ours
 
@@ -31,6 +33,7 @@ FORMER_STORE = Path(paths.STATE, "workers")  # its name until version 0.2
 # What the files contain.
 STATE = {
     "kind": stored_json.is_text,
+    "project": stored_json.is_project,
     **dict.fromkeys(("current", "previous", "pending"), stored_json.is_generation),
     "rolled_back": stored_json.is_flag,
 }
@@ -40,6 +43,14 @@ ORIGINAL = {
     "link": stored_json.is_link,
     **dict.fromkeys(("elsewhere", "active", "enabled"), stored_json.is_flag),
 }
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose a service is: what deploys services of this kind, for this project (projects.py)."""
+
+    kind: str = "worker"
+    project: str = ""
 
 
 def directory(name: str = "") -> Path:
@@ -59,21 +70,30 @@ def prepare() -> None:
     files.make_directory(STORE, 0o700)
 
 
-def known() -> dict[str, str]:
-    """The kind of each service that we manage or once managed, by its name."""
+def known() -> dict[str, Owner]:
+    """Whose each service is that we manage or once managed, by its name."""
     names = sorted(path.parent.name for path in directory().glob("*/state.json"))
-    return {name: _read_state(name).get("kind", "worker") for name in names}
+    return {name: owner(name) for name in names}
+
+
+def is_there(name: str) -> bool:
+    """Whether a service that is known runs, or would run, by a unit of ours or by its original one."""
+    return recall(name).ours or Path(unit_path(name)).exists()
+
+
+def owner(name: str) -> Owner:
+    stored = _read_state(name)
+    return Owner(**{field.name: stored[field.name] for field in dataclasses.fields(Owner) if field.name in stored})
 
 
 def recall(name: str) -> State:
-    state = _read_state(name)
-    state.pop("kind", None)
-    return State(**state)
+    stored = _read_state(name)
+    return State(**{field.name: stored[field.name] for field in dataclasses.fields(State) if field.name in stored})
 
 
-def remember(name: str, kind: str, state: State) -> None:
+def remember(name: str, whose: Owner, state: State) -> None:
     """Also removes the generations that are neither current, previous nor pending."""
-    _write_json(directory(name) / "state.json", {"kind": kind, **dataclasses.asdict(state)})
+    _write_json(directory(name) / "state.json", {**dataclasses.asdict(whose), **dataclasses.asdict(state)})
     kept = {state.current, state.previous, state.pending}
     for generation_directory in (directory(name) / "generations").glob("*"):
         if generation_directory.name not in kept:

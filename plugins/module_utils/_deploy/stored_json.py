@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from .._common import files
+from .._common.project import NAME
 from .._common.texts import printable
 from .plan import PlanError
 
@@ -65,6 +66,10 @@ def _mistakes(stored: Mapping[str, Any], fields: Fields, required: bool) -> Iter
 
 def is_generation(value: Any) -> bool:
     return value is None or (isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{16}", value)))
+
+
+def is_project(value: Any) -> bool:
+    return isinstance(value, str) and bool(not value or NAME.fullmatch(value) or re.fullmatch("~[0-9a-f]{12}", value))
 
 
 def is_text(value: Any) -> bool:

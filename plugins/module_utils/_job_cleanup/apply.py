@@ -13,30 +13,28 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common import fil
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import PROGRAMS
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import Identity
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.plan import (
-    CONFIG,
     CRON,
     ENGINE,
     OLD_ENGINES,
     RECORDS,
-    SCRIPT,
     Wanted,
 )
 
 
 def look(wanted: Wanted) -> dict[str, files.File | None]:
-    """The files on the host that are ours or are wanted, by their paths; None for a missing one."""
+    """The files on the host that are wanted, or are not any more, by their paths; None for a missing one."""
     engines = [ENGINE, *(old for old in OLD_ENGINES if Path(old, "__init__.py").exists())]  # else it is a service's
-    packages = [str(path) for package in engines for path in sorted(Path(package).rglob("*.py"))]
-    return {path: files.read(path) for path in (*wanted.files, *packages, SCRIPT, CONFIG, CRON)}
+    packages = [str(path) for package in engines for path in sorted(Path(package).rglob("*.py")) if wanted.program]
+    return {path: files.read(path) for path in (*wanted.files, *packages)}
 
 
 def apply(before: dict[str, files.File | None], wanted: Wanted, check_mode: bool) -> list[str]:
     """Writes files that differ, removes those that are no longer wanted, and returns the paths of both."""
     changed = [path for path in before if before[path] != wanted.files.get(path)]
-    changed.sort(key=lambda path: (path == CRON) == (CRON in wanted.files))  # cron's file: written last, removed first
+    changed.sort(key=lambda path: _order(path, wanted))
     records = [user for user in wanted.users if not _is_private(_records_of(user), user)]
     if not check_mode:
-        for directory in {Path(path).parent for path in wanted.files}:
+        for directory in {Path(path).parent for path, file in wanted.files.items() if file}:
             files.make_directory(directory)
         for user in records:
             _make_private(_records_of(user), user)
@@ -44,6 +42,13 @@ def apply(before: dict[str, files.File | None], wanted: Wanted, check_mode: bool
             files.write(path, wanted.files.get(path))
             _remove_empty(Path(path).parent)
     return [str(_records_of(user)) for user in records] + changed
+
+
+def _order(path: str, wanted: Wanted) -> int:
+    """Cron's files are removed first, and written last."""
+    if path.startswith(CRON):
+        return 2 if wanted.files.get(path) else 0
+    return 1
 
 
 def _records_of(user: Identity) -> Path:

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import stat
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Callable
 
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import CONFIGURATION
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import service_identity
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     Database,
@@ -41,10 +44,12 @@ def errors(
     for options in [*databases, *(options for options in once if str(options.get("name")) in counts)]:
         try:
             # Workers are not asked: they may not be deployed yet, or they may be what this play repairs.
-            (report,) = clean_up(engine, [read_options(options)], dry_run=True, ask_workers=False, shown=0)
+            database = read_options(options)
+            (report,) = clean_up(engine, [database], dry_run=True, ask_workers=False, shown=0)
         except StuckJobsError as error:
             yield str(error)
             continue
+        yield from environment_file_errors(database, cron_user)
         if report.error:
             yield report.error
         else:
@@ -65,6 +70,27 @@ def cron_user_errors(cron_user: str, owners: Collection[str]) -> Iterator[str]:
         yield f"cron_user is empty, but {belong}. Set root if cron is to run as root, or give them to the application."
     if cron_user not in ("", "root") and any(owner != cron_user for owner in owners):
         yield f"cron_user is {cron_user}, but {belong}. Set the owner of all of them, or {root}."
+
+
+def environment_file_errors(database: Database, cron_user: str | None) -> Iterator[str]:
+    """Errors about a file that only root can read, if cron does not run as root."""
+    path = database.celery.environment_file if database.celery else ""
+    if path and cron_user not in (None, "root") and _is_secret_of_root(path):
+        yield (
+            f"{database.name}: celery: only root can read environment_file {path}, but cron_user is"
+            f" {cron_user or 'empty'}, so cron runs the script as the databases' owner. Set root, which reads the file"
+            " and works as each owner in turn, or name a file that the owner can read."
+        )
+
+
+def _is_secret_of_root(path: str) -> bool:
+    if Path(path).parent == Path(CONFIGURATION):
+        return True  # a service's environment: this play may only be about to write it
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return False  # whoever reads it meets the same error, and reports it
+    return status.st_uid == 0 and not status.st_mode & (stat.S_IRGRP | stat.S_IROTH)
 
 
 def _has_name(user: str) -> bool:

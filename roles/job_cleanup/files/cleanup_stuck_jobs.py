@@ -54,7 +54,7 @@ from _engine._stuck_jobs.api import (  # noqa: E402
 )
 from _engine._stuck_jobs.engines.sqlite.engine import SQLite  # noqa: E402
 
-CONFIG = "/etc/evenkeel/job_cleanup.json"
+CONFIG = "/etc/evenkeel/job_cleanup.json"  # and job_cleanup.PROJECT.json for each project
 ROWS = 20  # that the table shows
 
 
@@ -81,7 +81,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--database", metavar="NAME", action="append", default=[], help="only this configured database; repeatable"
     )
-    parser.add_argument("--config", metavar="FILE", default=CONFIG, help=f"default: {CONFIG}")
+    parser.add_argument("--config", metavar="FILE", help="default: the only job_cleanup*.json in /etc/evenkeel")
     parser.add_argument("--json", action="store_true", help="print the plan, or what was done, as JSON")
     parser.add_argument("--quiet", action="store_true", help="print only errors")
     parser.add_argument(
@@ -99,6 +99,7 @@ def main() -> int:
             if not args.dry_run:
                 tell_journal([(syslog.LOG_NOTICE, undone.sentence)])
             return 4 if undone.left else 0
+        args.config = args.config or only_config()
         config = configuration(args)
         databases = [asked_for(database, args) for database in configured(config, args)]
         check_each_is_one(databases, args.job)
@@ -124,6 +125,14 @@ def main() -> int:
                 print(f"metrics_file can't be written: {error}. Give {user} write permission.", file=sys.stderr)
                 return 1
     return exit_code(reports, missing, args.dry_run)
+
+
+def only_config() -> str:
+    default = Path(CONFIG)
+    found = sorted(map(str, [*default.parent.glob(default.name), *default.parent.glob("job_cleanup.*.json")]))
+    if len(found) > 1:
+        raise StuckJobsError(f"This host has several projects. Add --config with one of: {', '.join(found)}.")
+    return found[0] if found else CONFIG
 
 
 def configuration(args: argparse.Namespace) -> dict[str, Any]:

@@ -71,5 +71,13 @@ def test_the_budget_is_shown_when_it_is_exceeded():
     ]
 
 
+def test_other_services_of_the_host_have_their_part_of_the_budget():
+    workers, others = [worker(memory_max="1G")], {"photos (a worker of project 'album')": 2048 * MEBI}
+    assert memory_budget(workers, 512 * MEBI, 3584 * MEBI, others) is None
+    table = memory_budget(workers, 512 * MEBI, 3583 * MEBI, others)
+    assert "The services' memory_max, that of the host's other services and the reserve are together more than" in table
+    assert "  photos (a worker of project 'album')     2048M\n" in table
+
+
 def test_workers_without_a_memory_limit_have_no_budget():
     assert memory_budget([worker()], 512 * MEBI, 256 * MEBI) is None

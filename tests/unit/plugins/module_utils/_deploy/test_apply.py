@@ -15,6 +15,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.plan impor
     plan_original,
     plan_present,
     plan_previous,
+    plan_project,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS
 from workers import PROGRAMS, worker
@@ -22,6 +23,7 @@ from workers import PROGRAMS, worker
 BY_HAND = "[Service]\nExecStart=/usr/bin/celery -A shop worker\n"
 WORKER = KINDS["worker"]
 STAY_UP = {"w": 0.01}
+OWNER = store.Owner("worker", "shop")
 FIRST, SECOND = {"concurrency": 1}, {"concurrency": 2}
 BAD, FALLING = {"description": "does not start"}, {"description": "starts and crashes"}
 
@@ -122,7 +124,7 @@ def find(*names):
 
 
 def carry_out(changes, found, warn=print):
-    apply.carry_out(changes, found, WORKER.name, warn)
+    apply.carry_out(changes, found, OWNER, warn)
 
 
 def plan(options):
@@ -216,10 +218,41 @@ def test_the_store_of_an_earlier_version_is_taken_over(host):
     former = {"deployed": store.recall("w").current, "previous": None, "trying": None, "went_back": False}
     state.write_text(json.dumps(former))
     assert plan(FIRST) == []
-    assert store.known() == {"w": "worker"}
+    assert store.known() == {"w": store.Owner("worker", "")}
     with apply.only_one_run():
         assert plan(FIRST) == []
     assert not store.FORMER_STORE.exists()
+
+
+def test_a_service_belongs_to_the_project_that_deployed_it_last_with_success(host):
+    deploy(FIRST)
+    other = store.Owner("worker", "other")
+    with pytest.raises(apply.NotUpError):
+        apply.carry_out(plan(BAD), find(), other, print)
+    assert store.owner("w") == OWNER
+
+    found = find()
+    assert plan_project(["w"], found, "shop", []) == []
+    runs_before = host.runs
+    apply.carry_out(plan_project(["w"], found, "other", []), found, other, print)
+    assert store.owner("w") == other
+    assert runs(host, FIRST)
+    assert host.runs == runs_before, "it was restarted"
+
+
+def test_a_removed_service_leaves_its_name_to_others(host):
+    deploy(FIRST)
+    assert store.is_there("w")
+    carry_out(plan_absent(find()), find())
+    assert not store.is_there("w")
+
+
+def test_a_service_that_was_rolled_back_to_its_original_unit_is_still_the_projects(host):
+    write_by_hand(host)
+    deploy(FIRST)
+    carry_out(plan_original(["w"], find()), find())
+    assert store.is_there("w")
+    assert store.owner("w") == OWNER
 
 
 def test_a_second_run_is_refused_while_the_first_is_active(host):

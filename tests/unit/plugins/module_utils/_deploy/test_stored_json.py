@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 GENERATION = "0123456789abcdef"
-WHOLE = {"kind": "worker", "current": GENERATION, "previous": None, "pending": None, "rolled_back": False}
+WHOLE = {
+    "kind": "worker",
+    "project": "shop",
+    "current": GENERATION,
+    "previous": None,
+    "pending": None,
+    "rolled_back": False,
+}
 ORIGINAL = {"content": "eA==", "mode": 420, "link": None, "elsewhere": False, "active": True, "enabled": True}
 
 
@@ -35,6 +42,7 @@ DAMAGED = {
     "a number": 3,
     "of a newer version": {**WHOLE, **ORIGINAL, "newer": 1},
     "a path": {**WHOLE, **ORIGINAL, "current": "../../etc", "link": ""},
+    "a project that is a path": {**WHOLE, **ORIGINAL, "project": "../etc", "mode": -1},
     "another type": {**WHOLE, **ORIGINAL, "rolled_back": "no", "active": "yes"},
 }
 
@@ -78,6 +86,6 @@ def test_whatever_it_contains_is_read_or_refused(directory, content):
 def test_what_we_write_is_read(directory):
     write(directory, "state.json", WHOLE)
     assert store.recall("w") == State(current=GENERATION)
-    assert store.known() == {"w": "worker"}
+    assert store.known() == {"w": store.Owner("worker", "shop")}
     write(directory, "original.json", ORIGINAL)
     assert store.read_original("w").file.content == b"x"

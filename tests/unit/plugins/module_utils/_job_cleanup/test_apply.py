@@ -19,9 +19,7 @@ def root(tmp_path, monkeypatch):
     """A directory that contains all of our files."""
     for name, path in {
         "PROGRAMS": "lib",
-        "SCRIPT": "lib/script.py",
         "ENGINE": "lib/engine",
-        "CONFIG": "etc/config.json",
         "CRON": "cron.d/cleanup",
         "RECORDS": "records",
     }.items():
@@ -32,7 +30,11 @@ def root(tmp_path, monkeypatch):
 
 def everything(root, script=b"1"):
     files = {"lib/engine/plan.py": b"", "etc/config.json": b"{}", "lib/script.py": script, "cron.d/cleanup": b"*"}
-    return Wanted({str(root / name): File(content) for name, content in files.items()}, [ME])
+    return Wanted({str(root / name): File(content) for name, content in files.items()}, users=[ME])
+
+
+def nothing(root):
+    return Wanted(dict.fromkeys(everything(root).files))
 
 
 def apply(wanted, check_mode=False):
@@ -96,6 +98,13 @@ def test_absent_removes_crons_file_first_and_keeps_records_and_files_of_others(r
     apply(everything(root))
     (root / "lib/watchdog.py").touch()
     (root / "etc/worker.env").touch()
-    assert apply(Wanted())[0] == "cleanup"
+    assert apply(nothing(root))[0] == "cleanup"
     assert tree(root) == ["cron.d", "etc", "etc/worker.env", "lib", "lib/watchdog.py", "records", f"records/{ME.name}"]
-    assert apply(Wanted()) == []
+    assert apply(nothing(root)) == []
+
+
+def test_a_project_that_leaves_the_program_to_others_removes_none_of_it(root):
+    apply(everything(root))
+    config = str(root / "etc/config.json")
+    assert apply(Wanted({config: None}, program=False)) == ["config.json"]
+    assert (root / "lib/engine/plan.py").exists()

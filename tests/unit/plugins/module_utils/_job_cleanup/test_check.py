@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sqlite3
+from pathlib import Path
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import check
@@ -44,6 +45,18 @@ def test_a_clean_up_of_an_unknown_database_is_an_error_that_names_the_nearest(da
 def test_a_clean_up_that_does_not_fit_its_database_is_an_error(database):
     (error,) = errors([database], [{**database, "stuck_statuses": []}])
     assert "stuck_statuses" in error
+
+
+@pytest.mark.parametrize("cron_user", ["", ME, "root", None])
+def test_cron_has_to_be_able_to_read_a_service_s_environment(database, cron_user):
+    celery = {"app": "shop", "directory": "/srv", "python": "/bin/python3"}
+    service = {**database, "celery": {**celery, "environment_file": "/etc/evenkeel/shop.env"}}
+    own = {**database, "celery": {**celery, "environment_file": database["path"]}}
+    words = "jobs: celery: only root can read environment_file /etc/evenkeel/shop.env"
+    found = [error for error in errors([service], cron_user=cron_user) if words in error]
+    assert len(found) == (cron_user not in ("root", None))
+    Path(database["path"]).chmod(0o644)
+    assert not [error for error in errors([own], cron_user=cron_user) if "environment_file" in error]
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def table(path, sql):
 
 
 @pytest.mark.usefixtures("in_this_process")
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(
     jobs=st.lists(JOB, max_size=10),
     children=st.lists(RELATIVE, max_size=12),

@@ -56,6 +56,22 @@ def options(path, **more):
     }
 
 
+def test_a_constraint_with_json_as_django_has_it_keeps_no_job_from_being_reset(path):
+    sql(path, "ALTER TABLE jobs ADD COLUMN labels TEXT CHECK (JSON_VALID(labels) OR labels IS NULL)")
+    assert [run(path, dry_run=dry_run).error for dry_run in (True, False)] == ["", ""]
+    assert sql(path, "SELECT DISTINCT status FROM jobs") == [("pending",)]
+
+
+@pytest.mark.parametrize("json", [False, True])
+def test_a_trigger_that_would_load_an_extension_never_does(path, json):
+    more = "json_valid(labels)" if json else "1"
+    sql(path, f"ALTER TABLE jobs ADD COLUMN labels TEXT DEFAULT '[]' CHECK ({more})")
+    sql(path, "CREATE TRIGGER evil AFTER UPDATE ON jobs BEGIN SELECT load_extension('/tmp/evil'); END")
+    report = run(path)
+    assert "unsafe use" in str(report) or "not authorized" in str(report)
+    assert sql(path, "SELECT count(*) FROM jobs WHERE status = 'processing'") == [(2,)]
+
+
 def test_a_row_that_sqlite_refuses_stops_no_other(path):
     sql(path, "CREATE UNIQUE INDEX one ON jobs (usr) WHERE status = 'pending'")
     report = run(path)
