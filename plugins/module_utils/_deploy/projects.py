@@ -157,8 +157,11 @@ def _unnamed(play: Play, services: There) -> set[str]:
 
 
 def memory_of_others(play: Play, services: There) -> dict[str, int]:
-    """The memory limits, in bytes, of services that stay on the host beside those that the play wants."""
-    mine = {*owned(play, services), *play.applications}
+    """The memory limits, in bytes, of services that stay on the host beside those that the play wants.
+
+    Its services of other kinds, which it may deploy only after these, are not among them.
+    """
+    mine = {*owned(play, services), *play.applications, *play.together_with}
     others = {name: service for name, service in services.items() if name not in mine}
     return {
         f"{name} (a {service.kind} of {_whose(service)})": service.memory_max

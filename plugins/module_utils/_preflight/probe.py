@@ -108,8 +108,8 @@ def _remove_leftovers() -> None:
 
 def ask(group: list[Instance]) -> Answer:
     """What the probe of these services, which have the same question, found."""
-    # The broker is asked twice, the databases are asked once.
-    seconds = max(parse_duration(each["start_timeout"]) for each in group) + 3 * TIMEOUT
+    # The broker is asked twice, the result backend and the databases once.
+    seconds = max(parse_duration(each["start_timeout"]) for each in group) + 4 * TIMEOUT
     return _understood(start(group, command(group[0]), seconds), group[0])
 
 

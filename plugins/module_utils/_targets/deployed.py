@@ -9,9 +9,10 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._celery.command import STOP_MARGIN
 from .._common import files
 from .._common.paths import MARKER, unit_path
-from .._common.quantities import parse_size
+from .._common.quantities import parse_duration, parse_size
 
 _LONGEST = 2**20  # bytes
 
@@ -23,6 +24,7 @@ class Deployed:
     app: str = ""
     directory: str = ""
     memory_max: int | None = None  # bytes
+    time_limit: float = 0  # seconds of the hard time limit of tasks for which it has the time to stop
 
 
 def deployed(name: str) -> Deployed:
@@ -44,6 +46,7 @@ def read(unit: str) -> Deployed:
         app=_app(settings.get("ExecStart", "")),
         directory=settings.get("WorkingDirectory", "").replace("%%", "%"),
         memory_max=_bytes(settings.get("MemoryMax", "")),
+        time_limit=_time_limit(settings.get("TimeoutStopSec", "")),
     )
 
 
@@ -53,6 +56,13 @@ def _app(command: str) -> str:
         return words[words.index("-A") + 1].replace("$$", "$").replace("%%", "%")
     except (ValueError, IndexError):  # somebody has changed it by hand
         return ""
+
+
+def _time_limit(stop: str) -> float:
+    try:
+        return max(0, parse_duration(stop) - STOP_MARGIN)
+    except ValueError:
+        return 0
 
 
 def _bytes(size: str) -> int | None:

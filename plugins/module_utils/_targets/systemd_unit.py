@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 
-from .._celery.command import STOP_MARGIN, command, hand_back, state_directory, stop_timeout
+from .._celery.command import command, hand_back, state_directory, stop_timeout
 from .._celery.options import Instance
-from .._common.files import File
 from .._common.paths import MARKER, environment_path, program_directory
 from .._common.quantities import parse_duration
 from .stale_workers import before_start, search_name
@@ -28,13 +27,6 @@ _TIME = {"worker": [], "beat": ["time-sync.target"]}
 def unit(instance: Instance) -> str:
     """The text of the unit."""
     return text(sections(instance))
-
-
-def time_limit(unit: File | None) -> float:
-    """Seconds of the hard time limit that a worker may have whose unit, as we have deployed it, this is; 0: none."""
-    text = unit.content.decode(errors="replace") if unit else ""
-    stop = re.search(r"^TimeoutStopSec=([0-9.]+)$", text, re.MULTILINE) if MARKER in text else None
-    return max(0, float(stop[1]) - STOP_MARGIN) if stop else 0
 
 
 def sections(instance: Instance) -> Sections:

@@ -117,3 +117,6 @@ def test_other_services_memory_limits_count_but_not_those_of_services_that_go():
         "beat (a beat of project 'a')": 4,
         "other (a worker of a play without a project)": 8,
     }
+    # Its own beat may be deployed only after its workers, whose profiles choose the same before and after.
+    with_beat = Play("worker", "a", {"mine": PHOTOS}, together_with=["beat"])
+    assert projects.memory_of_others(with_beat, services) == {"other (a worker of a play without a project)": 8}

@@ -20,13 +20,14 @@ from workers import worker
 def test_what_was_written_is_read(options):
     instance = worker(**options)
     limit = 2**30 if instance["memory_max"] else None
-    assert read(systemd_unit.unit(instance)) == Deployed(instance["app"], instance["directory"], limit)
+    assert read(systemd_unit.unit(instance)) == Deployed(instance["app"], instance["directory"], limit, 270)
 
 
 def test_a_unit_that_is_not_ours_or_was_changed_tells_nothing():
     unit = systemd_unit.unit(worker(memory_max="1G"))
     assert read(unit.replace("# Managed by evenkeel.celery", "#")) == Deployed()
     changed = unit.replace("-A shop", '-A "shop').replace("MemoryMax=1G", "MemoryMax=infinity")
+    changed = changed.replace("TimeoutStopSec=300", "TimeoutStopSec=infinity")
     assert read(changed) == Deployed(directory="/srv/shop")
 
 
@@ -35,7 +36,7 @@ def test_a_unit_that_somebody_else_can_replace_tells_nothing(tmp_path, monkeypat
     unit = tmp_path / "w.service"
     assert deployed("w") == Deployed()
     unit.write_text(systemd_unit.unit(worker()))
-    assert deployed("w") == Deployed("shop", "/srv/shop")
+    assert deployed("w") == Deployed("shop", "/srv/shop", time_limit=270)
     unit.rename(tmp_path / "theirs")
     unit.symlink_to("theirs")
     assert deployed("w") == Deployed()

@@ -6,8 +6,12 @@ import re
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery import command
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import node_name
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
-from ansible_collections.evenkeel.celery.plugins.module_utils._targets import stale_workers, systemd_unit, unit_text
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets import (
+    deployed,
+    stale_workers,
+    systemd_unit,
+    unit_text,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from workers import beat, worker
@@ -135,14 +139,12 @@ def test_a_stop_takes_longer_than_a_time_limit_of_the_application(options, limit
 @pytest.mark.parametrize("options", [{}, {"time_limit": "1h"}, {"stop_timeout": "20d"}, {"stop_timeout": "1.5s"}])
 def test_as_long_as_the_applications_limit_is_not_known_a_stop_takes_no_less_time_than_before(options):
     before = worker(**options)
-    deployed = File(systemd_unit.unit(before).encode())
-    after = {**worker(time_limit="1min"), "application_limit": systemd_unit.time_limit(deployed)}
+    after = {**worker(time_limit="1min"), "application_limit": deployed.read(systemd_unit.unit(before)).time_limit}
     assert command.stop_timeout(after) == max(90, command.stop_timeout(before))
 
 
 def test_the_original_units_time_to_stop_is_not_a_time_limit():
-    assert systemd_unit.time_limit(None) == 0
-    assert systemd_unit.time_limit(File(b"[Service]\nTimeoutStopSec=7200\n")) == 0
+    assert deployed.read("[Service]\nTimeoutStopSec=7200\n").time_limit == 0
 
 
 @pytest.mark.parametrize(
