@@ -20,8 +20,11 @@ def test_the_worker_runs_as_the_document_wants_it(server, show, album):
         "ActiveState": "active",
         "WatchdogUSec": "30s",
     }
+    assert show(WORKER, "TimeoutStopUSec") == {"TimeoutStopUSec": "11min 30s"}, "the application's limit, and 30 s"
+    concurrency = int(re.search(r"--concurrency=(\d+)", show(WORKER, "ExecStart")["ExecStart"])[1])
+    assert concurrency in (1, 2, 4), "as the document has it for the machine"
     main = show(WORKER, "MainPID")["MainPID"]
-    server.wait_for(lambda: len(server.children(main)) == 2, "the two children of concurrency 2")
+    server.wait_for(lambda: len(server.children(main)) == concurrency, "the worker's children")
     assert album.nodes() == {"celery"}
 
 

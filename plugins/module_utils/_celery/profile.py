@@ -52,6 +52,8 @@ def with_profiles(instances: list[Instance], machine: Machine, reserved: int) ->
     If an option is not valid, nothing is chosen: see errors() and errors.py.
     reserved: bytes for everything else on the machine.
     """
+    if any(instance["kind"] != "worker" for instance in instances):
+        return [{**instance, "chosen": {}} for instance in instances]
     try:
         sized = [_with({**instance, "chosen": {}}, _of_machine(instance, machine)) for instance in instances]
         shares = [_share(instance, machine) for instance in sized]

@@ -16,7 +16,7 @@ _OR_ELSE = "If no task writes to it, set check_databases: false."
 
 
 def errors(instance: Instance, found: Answer) -> Iterator[str]:
-    for database in found.get("databases", []):
+    for database in _needed(instance, found):
         if database["state"] == "unusable":
             yield (
                 f"database {database['name']!r} ({database['engine']}) can't be used: {database['why'].rstrip('.')}."
@@ -27,7 +27,7 @@ def errors(instance: Instance, found: Answer) -> Iterator[str]:
 
 
 def warnings(instance: Instance, found: Answer) -> Iterator[str]:
-    for database in found.get("databases", []):
+    for database in _needed(instance, found):
         if database["state"] == "absent":
             yield (
                 f"database {database['name']!r}: {database['file']} does not exist. Run manage.py migrate, or correct"
@@ -35,6 +35,13 @@ def warnings(instance: Instance, found: Answer) -> Iterator[str]:
             )
         elif database["state"] in _NOT_WRITTEN and database["name"] != "default":
             yield _not_written(instance, database)
+
+
+def _needed(instance: Instance, found: Answer) -> list[dict[str, str]]:
+    """A beat executes no task, so it needs databases only if its schedule is in one of them."""
+    if instance["kind"] == "beat" and "django_celery_beat" not in found.get("scheduler", ""):
+        return []
+    return found.get("databases", [])
 
 
 def _not_written(instance: Instance, database: dict[str, str]) -> str:

@@ -231,3 +231,8 @@ def test_celery_replaces_a_child_before_the_kernel_kills_it(task, on):
     footprint = Footprint(main=100 * MIB, child=20 * MIB, peak=30 * MIB)
     assert not list(memory_warnings(worker, footprint))
     assert parse_size(worker["max_memory_per_child"]) >= parse_size(task)
+
+
+def test_beats_have_no_profile():
+    (found,) = with_profiles([complete({"name": "b", "app": "shop", "directory": "/srv"}, "beat")], machine(4096), 0)
+    assert not found["chosen"]

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import databases, probe_program
-from workers import worker
+from workers import beat, worker
 
 
 class Connection:
@@ -134,3 +134,9 @@ def test_a_database_that_may_be_meant_so_is_a_warning():
     assert absent.endswith("shop.db does not exist. Run manage.py migrate, or correct its NAME in DATABASES.")
     assert denied.startswith("database 'map': ")
     assert read_only.startswith("database 'more': the sandbox")
+
+
+def test_a_beat_needs_a_database_only_if_its_schedule_is_there():
+    found = {"databases": [about("read_only")], "scheduler": "celery.beat:PersistentScheduler"}
+    assert not [*databases.errors(beat(), found), *databases.warnings(beat(), found)]
+    assert list(databases.errors(beat(), {**found, "scheduler": "django_celery_beat.schedulers:DatabaseScheduler"}))
