@@ -171,7 +171,7 @@ def main() -> None:
     wrong = [*errors(instances), *wrong]
     if not wrong:
         try:
-            found = host.look(instances, module.params["consumed_queues"])
+            found = host.look(instances, module.params["consumed_queues"], module.params["together_with"])
         except (systemd.SystemdError, OSError) as error:
             module.fail_json(msg=f"The host could not be checked: {shown(str(error), instances)}", errors=[])
         wrong = [*found.errors, *projects.clashes(play, services)]
@@ -183,7 +183,7 @@ def main() -> None:
     if wrong:
         module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
     program = module.params["stale_workers"]
-    stale = list(stale_workers.report(instances, program)) if program else []
+    stale = list(stale_workers.report(instances, program, module.params["together_with"])) if program else []
     for instance in instances:
         instance["application_limit"] = found.time_limits.get(instance["name"])
     for warning in [*warnings(instances), *profile.warnings(instances, here), *found.warnings, *stale]:

@@ -57,6 +57,12 @@ def test_batches_complete_everything_and_a_damaged_photo_is_tried_again(album, w
     assert album.look(damaged, "description") == "A dark photo, mostly blue."
 
 
+def test_what_is_logged_is_in_a_file_and_in_the_journal(server):
+    for service, line in ((WORKER, "process_pending_photos_batch"), (BEAT, "beat: Starting...")):
+        assert line in server.host.file(f"/var/log/evenkeel/{service}/{service}.log").content_string
+        assert line in server.journal(service)
+
+
 def test_a_batch_that_the_ai_is_too_slow_for_ends_by_itself(server, album):
     before = server.run_of(WORKER)
     album.upload("slow.ppm", "held")

@@ -45,8 +45,12 @@ class Findings:
     time_limits: dict[str, int] = field(default_factory=dict)
 
 
-def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
-    """consumed: the queues that workers consume from, if they are known."""
+def look(instances: list[Instance], consumed: Collection[str] = (), together_with: Collection[str] = ()) -> Findings:
+    """What is wrong and what is right with these services on this host.
+
+    consumed: the queues that workers consume from, if they are known.
+    together_with: the names of the play's services of other kinds.
+    """
     findings = Findings()
     if not Path("/run/systemd/system").is_dir():
         findings.errors.append("systemd is not running on this host. evenkeel.celery needs systemd as its init system.")
@@ -67,7 +71,9 @@ def look(instances: list[Instance], consumed: Collection[str] = ()) -> Findings:
                 wrong.append(f"systemd rejects its unit. Correct the option that it names:\n{about}")
             wrong += [*probe.errors(instance, answer), *memory_errors(instance, footprint)]
             doubtful += [*probe.warnings(instance, answer), *memory_warnings(instance, footprint)]
-            doubtful += [*_cgroup_warnings(instance), *_embedded_beat_warnings(instance, unit_there)]
+            doubtful += _cgroup_warnings(instance)
+            if not together_with:
+                doubtful += _embedded_beat_warnings(unit_there)
             wrong += schedule.errors(answer)
             doubtful += schedule.warnings(answer, consumed)
             wrong += databases.errors(instance, answer)
@@ -103,7 +109,7 @@ def _unit_warnings(there: systemd.Unit) -> Iterator[str]:
         yield f"{drop_in} overrides parts of this unit and stays in place. Remove it if that is not wanted."
 
 
-def _embedded_beat_warnings(instance: Instance, there: systemd.Unit) -> Iterator[str]:
+def _embedded_beat_warnings(there: systemd.Unit) -> Iterator[str]:
     text = _text(there)
     if MARKER not in text and re.search(r"^ExecStart=.*\sworker\s(.*\s)?(-E*B\S*|--beat)(\s|$)", text, re.MULTILINE):
         yield (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from .._celery.options import Instance
@@ -19,9 +19,10 @@ MOST = 20  # processes that are reported of a service
 _HARM = {"worker": "It may take this worker's tasks", "beat": "It sends every task once more"}
 
 
-def report(instances: list[Instance], program: str) -> Iterator[str]:
+def report(instances: list[Instance], program: str, together_with: Collection[str] = ()) -> Iterator[str]:
     """What stale_workers.py finds, including processes of root, each in a sentence.
 
+    together_with: the names of the play's services of other kinds.
     program: the text of stale_workers.py, which is piped to Python so that nothing is written to the host.
     """
     searches = [{**wanted(instance), "users": sorted({*wanted(instance)["users"], "root"})} for instance in instances]
@@ -35,9 +36,9 @@ def report(instances: list[Instance], program: str) -> Iterator[str]:
         yield f"The search for stale workers failed: {printable(why)}"
         return
     yield from map(printable, dict.fromkeys(result.stderr.splitlines()))  # each once, as all searches say the same
-    own = {f"{instance['name']}.service" for instance in instances}
+    own = {f"{name}.service" for name in (*(instance["name"] for instance in instances), *together_with)}
     for instance, all_found in zip(instances, json.loads(result.stdout)):
-        # Services of one list know of each other: errors.py looks at them.
+        # The play's own: errors.py compares the beats of one list, and a worker with -B is replaced by one without.
         found = [process for process in all_found if process["unit"] not in own]
         for process in found[:MOST]:
             for sentence in sentences(instance, process):

@@ -89,6 +89,7 @@ def test_services_of_one_list_are_not_reported_to_each_other():
     program = f"import json; print(json.dumps([[{ {**process, 'unit': 'c.service'} }]] * 2))"
     assert list(stale_workers.report([beat(), beat(name="c")], program)) == []
     assert len(list(stale_workers.report([beat(), beat(name="d")], program))) == 2
+    assert list(stale_workers.report([beat(), beat(name="d")], program, together_with=["c"])) == []
 
 
 @pytest.mark.parametrize("program", ["raise SystemExit('no such thing')", "while True: pass"])
