@@ -153,6 +153,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options im
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.secrets import shown
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import machine, systemd
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import unit_path
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT, project_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration, parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import (
@@ -164,7 +165,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import (
     store,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import code_state
-from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import deployed
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import deployed, has_beat
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS, Kind
 
 STATES = ["present", "absent", "previous", "original", "restarted"]
@@ -230,6 +231,7 @@ def run(module: AnsibleModule, kind: Kind, instances: list[Instance]) -> dict[st
     if module.params["state"] == "present":
         changes += plan.plan_project(play.applications, found, owner.project, changes)
     refuse_bad_units(changes)
+    refuse_second_beats(changes, services)
     diff = report.diff(changes, found)
     if not module.check_mode:
         apply.carry_out(changes, found, owner, module.warn)
@@ -248,10 +250,10 @@ def plan_changes(
     if state == "absent":
         return plan.plan_absent(found, restore_original)
     if state == "original":
-        return plan.plan_original(names, found)
+        return rolled_back(module, plan.plan_original(names, found), names, found)
     stay_up = {instance["name"]: seconds_up(instance) for instance in instances}
     if state == "previous":
-        return plan.plan_previous(names, found, stay_up)
+        return rolled_back(module, plan.plan_previous(names, found, stay_up), names, found)
     code = state_of_code(instances)
     if state == "restarted":
         named = [name for name in names if name in (module.params["names"] or names)]
@@ -263,6 +265,36 @@ def plan_changes(
         instance["application_limit"] = application_limit(module, instance["name"])
     wanted = {instance["name"]: kind.files(instance, module.params["programs"]) for instance in instances}
     return plan.plan_present(wanted, found, stay_up, restore_original, code)
+
+
+def rolled_back(
+    module: AnsibleModule, changes: list[plan.Change], names: list[str], found: dict[str, plan.Found]
+) -> list[plan.Change]:
+    for sentence in plan.without_earlier_state(names, found, changes):
+        module.warn(sentence)
+    return changes
+
+
+def refuse_second_beats(changes: list[plan.Change], services: projects.There) -> None:
+    """An original unit may run a beat in its worker, beside the one that took its place."""
+    for change in changes:
+        unit = change.files.get(unit_path(change.name))
+        mine = services.get(change.name)
+        if not (
+            change.run and mine and unit and not plan.is_ours(unit) and has_beat(unit.content.decode(errors="replace"))
+        ):
+            continue
+        for name, service in services.items():
+            if (
+                service.kind == "beat"
+                and service.application.known
+                and not service.application.differs(mine.application)
+            ):
+                raise plan.PlanError(
+                    f"{change.name}: its original unit runs a beat within the worker (-B), and {name} on this host is a"
+                    " beat of the same application: every task would be sent twice. Remove that beat first: set"
+                    " celery_beat_state to absent, and run the role celery_beat."
+                )
 
 
 def state_of_code(instances: list[Instance]) -> dict[str, code_state.State]:

@@ -10,7 +10,7 @@ files, one of them a systemd unit; its kind (_targets/kinds.py) defines the othe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from .._common.files import File
@@ -201,7 +201,8 @@ def plan_absent(found: Mapping[str, Found], restore_original: bool = False) -> l
 
 def plan_original(names: list[str], found: Mapping[str, Found]) -> list[Change]:
     """Changes after which the original units run again."""
-    return [_to_original(name, found[name]) for name in names if name in found and found[name].state.ours]
+    ours = [name for name in names if name in found and found[name].state.ours]
+    return [_restore(name, found[name].files, found[name].original) for name in ours if _has_original(found[name])]
 
 
 def plan_previous(names: list[str], found: Mapping[str, Found], stay_up: Mapping[str, float]) -> list[Change]:
@@ -219,22 +220,30 @@ def plan_previous(names: list[str], found: Mapping[str, Found], stay_up: Mapping
             why = "back to the previous generation"
             differing = _differing({**dict.fromkeys(service.files), **files}, service)
             changes.append(Change(name, why, differing, current=target, rolled_back=True, stay_up=stay_up[name]))
-        else:
-            changes.append(_to_original(name, service))
+        elif _has_original(service):
+            changes.append(_restore(name, service.files, service.original))
     return changes
+
+
+def without_earlier_state(names: Iterable[str], found: Mapping[str, Found], changes: Iterable[Change]) -> Iterator[str]:
+    """A sentence about each service that is not rolled back by these changes, as nothing was there before it."""
+    changed = {change.name for change in changes}
+    for name in names:
+        service = found.get(name, Found())
+        if name not in changed and service.state.ours and not service.state.rolled_back and not _has_original(service):
+            yield (
+                f"{name} is left as it is: there is nothing to roll back to, as there was no unit of this name before"
+                " evenkeel.celery. To remove the service, remove it from the inventory's list, or set the role's state"
+                " to absent."
+            )
 
 
 def _differing(files: Mapping[str, File | None], found: Found) -> dict[str, File | None]:
     return {path: file for path, file in files.items() if found.files.get(path) != file}
 
 
-def _to_original(name: str, found: Found) -> Change:
-    if found.original is None or not found.original.exists:
-        raise PlanError(
-            f"{name}: there is nothing to roll back to, as there was no unit of this name before evenkeel.celery."
-            " To remove the service, remove it from the inventory's list, or set the role's state to absent."
-        )
-    return _restore(name, found.files, found.original)
+def _has_original(found: Found) -> bool:
+    return found.original is not None and found.original.exists
 
 
 def _restore(name: str, ours: Iterable[str], original: Original) -> Change:

@@ -16,6 +16,7 @@ from .._celery.memory import NOTHING_KNOWN, Footprint, memory_errors, memory_war
 from .._celery.options import Instance
 from .._common import files, systemd
 from .._common.paths import MARKER
+from .._targets.deployed import has_beat
 from .._targets.stale_workers import handling
 from .._targets.systemd_unit import unit
 from . import (
@@ -111,7 +112,7 @@ def _unit_warnings(there: systemd.Unit) -> Iterator[str]:
 
 def _embedded_beat_warnings(there: systemd.Unit) -> Iterator[str]:
     text = _text(there)
-    if MARKER not in text and re.search(r"^ExecStart=.*\sworker\s(.*\s)?(-E*B\S*|--beat)(\s|$)", text, re.MULTILINE):
+    if MARKER not in text and has_beat(text):
         yield (
             f"{there.fragment} runs a beat within this worker (-B), and the new unit does not. Add a beat to"
             " celery_beat_instances, or nothing of the schedule is sent any more."

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,12 @@ class Deployed:
     directory: str = ""
     memory_max: int | None = None  # bytes
     time_limit: float = 0  # seconds of the hard time limit of tasks for which it has the time to stop
+
+
+def has_beat(unit: str) -> bool:
+    """Whether a unit runs a worker with a beat in it (-B)."""
+    one_line = unit.replace("\\\n", " ")
+    return bool(re.search(r"^ExecStart=.*\sworker\s(.*\s)?(-E*B\S*|--beat)(\s|$)", one_line, re.MULTILINE))
 
 
 def deployed(name: str) -> Deployed:

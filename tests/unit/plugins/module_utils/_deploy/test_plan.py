@@ -18,6 +18,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.plan impor
     plan_previous,
     plan_restart,
     settled,
+    without_earlier_state,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy.report import diff
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.kinds import KINDS
@@ -178,15 +179,16 @@ def test_a_second_rollback_to_the_original_changes_nothing():
     assert plan_original(["a"], host) == []
 
 
-def test_a_worker_without_an_original_unit_can_not_be_rolled_back_to_it():
+def test_a_service_with_nothing_before_it_is_left_alone_and_named_while_others_are_rolled_back():
     nothing = Original(None, elsewhere=False, active=False, enabled=False)
-    found = Found(files=WANTED["a"], state=State("x"), original=nothing)
-    for plan in (plan_original(["a"], {}), plan_previous(["a"], {}, STAY_UP)):
-        assert plan == []
-    with pytest.raises(PlanError, match="there was no unit of this name before"):
-        plan_original(["a"], {"a": found})
-    with pytest.raises(PlanError, match="there was no unit of this name before"):
-        plan_previous(["a"], {"a": found}, STAY_UP)
+    new = Found(files=WANTED["a"], state=State("x"), original=nothing)
+    replaced = replace(new, original=Original(BY_HAND, elsewhere=False, active=True, enabled=True))
+    host = {"a": new, "b": replaced}
+    for changes in (plan_original(["a", "b"], host), plan_previous(["a", "b"], host, {"a": 0, "b": 0})):
+        assert [change.name for change in changes] == ["b"]
+        (sentence,) = without_earlier_state(["a", "b", "c"], host, changes)
+        assert sentence.startswith("a is left as it is: there is nothing to roll back to")
+    assert plan_original(["a"], {}) == plan_previous(["a"], {}, STAY_UP) == []
 
 
 def test_a_second_rollback_to_the_previous_generation_changes_nothing():

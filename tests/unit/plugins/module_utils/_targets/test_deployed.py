@@ -5,7 +5,12 @@ import os
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import paths
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets import systemd_unit
-from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import Deployed, deployed, read
+from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import (
+    Deployed,
+    deployed,
+    has_beat,
+    read,
+)
 from workers import worker
 
 
@@ -21,6 +26,21 @@ def test_what_was_written_is_read(options):
     instance = worker(**options)
     limit = 2**30 if instance["memory_max"] else None
     assert read(systemd_unit.unit(instance)) == Deployed(instance["app"], instance["directory"], limit, 270)
+
+
+@pytest.mark.parametrize(
+    ("options", "has"),
+    [
+        ("worker -B", True),
+        ("worker --loglevel=info --beat", True),
+        ("worker \\\n  -l info -EB", True),
+        ("worker -Q Batch", False),
+        ("worker -n -Q", False),
+        ("beat -B", False),
+    ],
+)
+def test_a_beat_within_a_worker_is_seen_in_a_unit(options, has):
+    assert has_beat(f"[Service]\nExecStart=/venv/bin/celery -A shop {options}\nUser=shop\n") == has
 
 
 def test_a_unit_that_is_not_ours_or_was_changed_tells_nothing():
