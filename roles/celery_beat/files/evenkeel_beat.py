@@ -20,6 +20,7 @@ file is replaced as a whole after each tick; one that can't be read is set aside
 would silence its entry until then, is taken back.
 """
 
+import importlib
 import os
 import pickle
 import socket
@@ -36,7 +37,7 @@ from celery.utils.time import maybe_make_aware
 from kombu.exceptions import OperationalError
 
 if os.environ.get("EVENKEEL_LOG_FILE"):
-    import evenkeel_log_file  # noqa: F401 -- Celery's signals call it
+    importlib.import_module("evenkeel_log_file")  # Celery's signals call it
 
 ADDR = os.environ.get("NOTIFY_SOCKET", "")
 LIMIT = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6  # seconds; 0: no WatchdogSec=, so only READY and STATUS

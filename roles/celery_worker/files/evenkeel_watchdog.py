@@ -17,6 +17,7 @@ Never a reason: a dead broker, a long task, a shutdown in progress (TimeoutStopS
 """
 
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -30,7 +31,7 @@ from celery.utils import log
 from celery.worker import state
 
 if os.environ.get("EVENKEEL_LOG_FILE"):
-    import evenkeel_log_file  # noqa: F401 -- Celery's signals call it
+    importlib.import_module("evenkeel_log_file")  # Celery's signals call it
 
 ADDR = os.environ.get("NOTIFY_SOCKET", "")
 LIMIT = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6  # seconds; 0: no WatchdogSec=, so only READY and STATUS

@@ -153,7 +153,7 @@ def test_a_restart_starts_none_that_was_stopped_but_one_that_has_failed():
 
 
 def test_a_restart_enables_no_service_at_boot():
-    (change,), _ = plan_restart(["a"], {"a": replace(RUNNING, enabled=False)}, STAY_UP, {})
+    (change,), _left_alone = plan_restart(["a"], {"a": replace(RUNNING, enabled=False)}, STAY_UP, {})
     assert not change.enabled
 
 

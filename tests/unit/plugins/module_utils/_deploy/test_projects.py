@@ -88,7 +88,7 @@ def test_services_of_one_list_get_one_project():
     assert projects.project(play("a", x=PHOTOS), there(x=(ONE, PHOTOS))) == "a"
     assert projects.project(play(x=PHOTOS), there(x=(ONE, PHOTOS))) == ONE
     assert projects.project(play(x=PHOTOS, y=PEAKOPS), there(x=(OTHER, PHOTOS), y=(ONE, PEAKOPS))) == ONE
-    one, other = (projects.project(play(x=PHOTOS), there(y=("", PEAKOPS))) for _ in range(2))
+    one, other = (projects.project(play(x=PHOTOS), there(y=("", PEAKOPS))) for _again in range(2))
     assert one != other
     assert not projects.is_named(one)
 
