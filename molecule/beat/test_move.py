@@ -38,6 +38,11 @@ def test_a_beat_runs_on_one_host_only_and_moves_even_if_the_other_is_excluded(ro
     assert " changed=0 " in run.stdout.split("PLAY RECAP")[1].splitlines()[1], run.stdout
 
 
+def test_a_host_that_is_not_in_the_group_is_refused(rollout):
+    run = rollout(PLAYBOOK, "--extra-vars", "celery_beat_host=elsewhere", "--check")
+    assert "celery_beat_host 'elsewhere' is not a host of the group celery_workers" in " ".join(run.stdout.split())
+
+
 def test_a_beat_does_not_move_while_it_may_be_running_on_a_host_that_cant_be_reached(
     rollout, first_and_second, tmp_path
 ):

@@ -75,7 +75,7 @@ def look(instances: list[Instance], consumed: Collection[str] = (), together_wit
             doubtful += _cgroup_warnings(instance)
             if not together_with:
                 doubtful += _embedded_beat_warnings(unit_there)
-            wrong += schedule.errors(answer)
+            wrong += schedule.errors(instance, answer)
             doubtful += schedule.warnings(answer, consumed)
             wrong += databases.errors(instance, answer)
             doubtful += databases.warnings(instance, answer)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from .._celery.options import Instance
 from .answer import Answer
 
 
@@ -20,8 +21,13 @@ def lines(found: Answer) -> Iterator[str]:
         yield f"and {found['more_entries']} more"
 
 
-def errors(found: Answer) -> Iterator[str]:
-    """What keeps the beat from starting, each in a sentence."""
+def errors(instance: Instance, found: Answer) -> Iterator[str]:
+    """What keeps a beat from sending anything, each in a sentence."""
+    if instance.get("lock") and not found.get("uri", "redis").startswith(("redis", "sentinel")):
+        yield (
+            f"lock is set, but the broker {found['uri']} is not Redis, which the lock needs. Remove lock; celery_beat_host"
+            " keeps beat on one host of the inventory without it."
+        )
     if found.get("tables") is False:
         yield (
             "the tables of django-celery-beat are missing from the application's database, or are those of another"

@@ -51,9 +51,18 @@ def test_a_schedule_without_mistakes_gets_no_warning_nor_a_worker():
 
 
 def test_missing_tables_are_an_error():
-    (error,) = schedule.errors({"tables": False})
+    (error,) = schedule.errors(beat(), {"tables": False})
     assert "Run manage.py migrate." in error
-    assert not list(schedule.errors({"tables": True}))
+    assert not list(schedule.errors(beat(), {"tables": True}))
+
+
+@pytest.mark.parametrize(
+    ("uri", "refused"),
+    [("amqp://guest:**@h//", True), ("redis://h/0", False), ("rediss://h", False), ("sentinel://h", False)],
+)
+def test_the_lock_needs_redis(uri, refused):
+    assert [("is not Redis" in error) for error in schedule.errors(beat(lock=True), {"uri": uri})] == [True] * refused
+    assert not list(schedule.errors(beat(), {"uri": uri}))
 
 
 def test_the_entries_of_an_answer_are_fit_to_be_shown():
