@@ -25,8 +25,8 @@ def errors(instance: Instance, found: Answer) -> Iterator[str]:
     """What keeps a beat from sending anything, each in a sentence."""
     if instance.get("lock") and not found.get("uri", "redis").startswith(("redis", "sentinel")):
         yield (
-            f"lock is set, but the broker {found['uri']} is not Redis, which the lock needs. Remove lock; celery_beat_host"
-            " keeps beat on one host of the inventory without it."
+            f"lock is set, but the broker {found['uri']} is not Redis, which the lock needs. Remove lock: by"
+            " celery_beat_host, one host of the inventory runs beat without it, too."
         )
     if found.get("tables") is False:
         yield (
