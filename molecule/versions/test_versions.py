@@ -1,4 +1,4 @@
-"""Celery 5.3 to 5.7 in each pool, and applications in all forms: ready, restarted, and restarted after a hang."""
+"""Celery 5.3 to 5.7 in each pool, applications in all forms, and beat: ready, restarted, and restarted after a hang."""
 
 import re
 
@@ -72,3 +72,18 @@ def test_each_worker_is_restarted_after_a_hang(server, workers, runs, recovered)
         recovered(f"hang: {worker}", back.ready - moment)
         assert "Watchdog timeout (limit 10s)!" in server.journal(worker)
     server.serve(*workers)
+
+
+def test_each_beat_sends_tasks_and_is_restarted_after_a_hang(server, runs, recovered):
+    beats = server.check_output("ls /var/lib/evenkeel/beat").split()
+    assert beats
+    before, moment = runs(*beats), server.now()
+    server.wait_for(lambda: all(server.times(f"sent-by-{beat.split('-')[1]}") for beat in beats), "a task of each")
+    server.check_output("systemctl kill --kill-who=main --signal=STOP " + " ".join(beats))
+    for beat in beats:
+        sent = server.times(f"sent-by-{beat.split('-')[1]}")
+        back = server.next_run(beat, before[beat])
+        recovered(f"hang: {beat}", back.ready - moment)
+        server.wait_for(
+            lambda beat=beat, sent=sent: server.times(f"sent-by-{beat.split('-')[1]}") > sent, "its next task"
+        )
