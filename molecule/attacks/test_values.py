@@ -54,9 +54,7 @@ def test_a_schedule_with_a_second_line_is_no_second_job_of_roots(attempt, host):
 @pytest.mark.parametrize("name", ["redis-server", "systemd-journald", "dbus", "stuck_jobs", "stale_workers.py", ".."])
 def test_a_worker_is_not_called_like_another_unit_or_one_of_our_files(attempt, name):
     output = attempt(workers=[{"name": name}])
-    assert any(
-        why in output for why in ("is not a unit of Celery", "is reserved for", "is not a valid unit name")
-    )
+    assert any(why in output for why in ("is not a unit of Celery", "is reserved for", "is not a valid unit name"))
 
 
 READ = "import json, os, sys; json.dump(dict(os.environ), sys.stdout)"
