@@ -44,7 +44,8 @@ lint: setup ## Everything that is checked without running it: code, what is gene
 unit: setup ## Unit tests
 	pytest -n auto
 
-check: lint unit ## The quick loop: lint and unit tests
+check: setup ## The quick loop: lint and unit tests, at the same time
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit
 
 sanity: setup ## ansible-test sanity, on a copy of the tracked files
 	python rig/sanity.py
