@@ -210,7 +210,7 @@ def test_limits_below_what_the_application_needs_are_refused_with_measured_figur
     message = refusal({"name": "leaky", "max_memory_per_child": "20M"}, {"name": "configured", "memory_max": "20M"})
     peak = re.search(r"leaky: max_memory_per_child 20M is not above the (\d+)M that a child uses", message)
     needed = re.search(
-        r"configured: memory_max 20M is below the (\d+)M that the worker uses once the application", message
+        r"configured: memory_max 20M is below the (\d+)M that the service uses once the application", message
     )
 
     main = server.show("configured", "MainPID")["MainPID"]
