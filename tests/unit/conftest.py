@@ -9,6 +9,7 @@ import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 from hypothesis import HealthCheck, settings
 from in_process import Here
+from postgresql import driver, postgresql, postgresql_server  # noqa: F401
 
 COLLECTIONS = Path(__file__).parents[2] / ".ansible" / "collections"
 
