@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import check
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
 ME = getpass.getuser()
 
@@ -22,7 +21,7 @@ def database(tmp_path):
 
 
 def errors(databases, once=(), cron_user=None):
-    return list(check.errors(SQLite, databases, once, cron_user))
+    return list(check.errors(databases, once, cron_user))
 
 
 def test_correct_options_have_no_errors(database):
