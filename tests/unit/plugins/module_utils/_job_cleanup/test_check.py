@@ -46,6 +46,13 @@ def test_a_clean_up_that_does_not_fit_its_database_is_an_error(database):
     assert "stuck_statuses" in error
 
 
+def test_a_password_does_not_get_into_the_configuration():
+    entry = {"name": "jobs", "login_db": "shop", "system_user": "nobody", "table": "jobs", "login_password": "hunter2"}
+    error = errors([entry])[0]
+    assert error.startswith("jobs: login_password would stand in /etc/evenkeel, where every user can read it.")
+    assert "hunter2" not in error
+
+
 @pytest.mark.parametrize("cron_user", ["", ME, "root", None])
 def test_cron_has_to_be_able_to_read_a_service_s_environment(database, cron_user):
     celery = {"app": "shop", "directory": "/srv", "python": "/bin/python3"}
