@@ -256,7 +256,7 @@ ROLES = (
         options=JOB_CLEANUP,
         entry_points={
             "main": {
-                "short_description": "Clean up the jobs that a crash left stuck in SQLite",
+                "short_description": "Clean up the jobs that a crash left stuck in SQLite or PostgreSQL",
                 "description": "Installs C(cleanup_stuck_jobs.py) with its configuration and, if asked, its schedule."
                 " Can also clean up once, within the play.",
             },
