@@ -40,11 +40,11 @@ class App:
 
 @pytest.fixture
 def we_are_system_user(monkeypatch):
-    """Every system user is that of the test."""
+    """The user of the test is the system user of every application, even if that is root."""
     users = importlib.import_module(f"{STUCK_JOBS.rpartition('.')[0]}._common.users")
     engine = importlib.import_module(f"{STUCK_JOBS}.engines.postgresql.engine")
     us = users.owner_identity(os.geteuid(), os.getegid())
-    monkeypatch.setattr(engine, "service_identity", lambda user: us)
+    monkeypatch.setattr(engine.PostgreSQL, "owner", us)
 
 
 @pytest.fixture
