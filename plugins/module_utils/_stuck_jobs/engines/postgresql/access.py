@@ -49,6 +49,7 @@ class Access:
         wait, limit = (max(1, math.ceil(seconds * 1000)) for seconds in (database.busy_timeout, database.time_limit))
         self._limits = _LIMITS.format(wait=wait, limit=limit)
         self._is_open = self._is_committing = False  # a transaction
+        self._has_ours = True  # of the settings
         try:
             self._connection = Connection(parameters)
         except ServerError as error:
@@ -56,16 +57,11 @@ class Access:
                 f"{database}: no connection: {error}. Correct the login, or start the server."
             ) from None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether a transaction is open."""
-        return self._is_open
-
     def begin(self, write: bool = True) -> None:
         # One row that another changes is one that is not as it was read. So no transaction needs a stricter level.
         mode = "WRITE" if write else "ONLY"
         self._run(f"BEGIN ISOLATION LEVEL READ COMMITTED, READ {mode}; {self._limits}; {_SET_OURS}")
-        self._is_open, self._is_committing = True, False
+        self._is_open, self._is_committing, self._has_ours = True, False, True
 
     def commit(self) -> None:
         self._is_committing = True
@@ -104,21 +100,27 @@ class Access:
 
         The latter for what runs code of its own, such as triggers: they find its tables by search_path, for example.
         """
-        self._run(_SET_OURS if ours else _SET_THEIRS)
+        if self._has_ours is not ours:
+            self._run(_SET_OURS if ours else _SET_THEIRS)
+            self._has_ours = ours
 
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         """All or nothing, within a transaction that continues."""
+        self.use_settings(ours=True)
         self._run("SAVEPOINT part")
         try:
             yield
             # Here, not at the commit, so that what is refused is this part. Django's foreign keys are deferred.
-            self._run("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-            self._run(f"{_SET_OURS}; RELEASE part")
+            self._run(
+                f"SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; {_SET_OURS}; RELEASE part"
+            )
         except BaseException:
             if not self._connection.is_lost:
                 self._run("ROLLBACK TO part; RELEASE part")
             raise
+        finally:
+            self._has_ours = True
 
     def close(self) -> None:
         with contextlib.suppress(ServerError):
