@@ -12,6 +12,8 @@ options  what to look for                     actions        what can be done wi
 plan     what is stuck, and what to change    change         the elements of a plan
 times    timestamps and ages                  pace           short transactions of as many rows as fit
 record   the original rows, on disk           celery_client  asks workers and sends tasks, by celery_helper
+fills    values of each row's own             history        a column of errors, as lines or JSON
+tasks    the tasks of jobs that were reset
 report   what was done                        messages       a report on its way from one process to another
 run      each owner's process, and reports    work           what that process does
 undo     the reversal of a run                environment    an application's environment file

@@ -26,14 +26,7 @@ class Schema:
     locator: tuple[str, ...]  # the columns by which a row is found fastest, as the engine writes them
 
 
-class Job(NamedTuple):
-    """The job that a row is, or belongs to."""
-
-    row: Sequence[Any]
-    age: float | None  # seconds; None if it is unknown
-
-
-Fill = Callable[["Shape", Sequence[Any], Job], Any]  # the new value of a column, by the row as it was read
+Fill = Callable[["Shape", Sequence[Any], Any], Any]  # makes a value of the shape, the row as read, and its fills.Job
 
 
 @dataclass(frozen=True, eq=False)

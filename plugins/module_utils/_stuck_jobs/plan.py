@@ -11,12 +11,12 @@ from typing import Any, Callable
 from .._common.quantities import parse_duration
 from .actions import ACTIONS, Action
 from .celery_client import as_argument
-from .change import Change, Fill, Job, Note, Shape, attempts_in, in_words, show
+from .change import Change, Note, Shape, attempts_in, in_words, show
 from .engines.base import Engine, NotText, Referrer, Row, Rows
-from .history import NO_LIST, with_entry, with_line
-from .options import NOW, Table
-from .tasks import new_id
-from .times import Clock, iso_time, parse_zone, span, utc_time
+from .fills import Fills, Job
+from .history import NO_LIST
+from .options import Table
+from .times import Clock, parse_zone, span
 
 FEW = 200  # jobs that are judged together, with their families
 
@@ -36,8 +36,8 @@ class Plan:
         self.rows = rows
         self.unknown: list[str] = []  # given ids that are no prefix of any job's id
         self._clock, self._tasks, self._skip = clock, tasks, skip
-        self._parse_time, self._write_time = engine.parse_time, engine.write_time
-        self._zone = parse_zone(database.time_zone)
+        self._parse_time, self._zone = engine.parse_time, parse_zone(database.time_zone)
+        self._fills = Fills(engine, rows, clock.begun)
         self._threshold = parse_duration(database.threshold)
         # Keys of JSON and YAML may be strings where the database has numbers.
         self._thresholds = {str(key): parse_duration(value) for key, value in database.thresholds.items()}
@@ -102,19 +102,26 @@ class Plan:
                 if self.database.jobs:
                     self._leave(row, f"{row[self._at[self.database.status_column]]} for only {span(age or 0)}")
                 return None
-            if self._heartbeat_at is not None and row[self._heartbeat_at] is not None:
-                if self._is_doubtful(beat):
-                    return self._leave(row, _doubt(self.database.heartbeat_column, row[self._heartbeat_at], beat))
-                if self._clock.begun - beat < threshold:
-                    if self.database.jobs:
-                        silence = span(max(self._clock.begun - beat, 0))
-                        self._leave(row, f"{self.database.heartbeat_column} is only {silence} old")
-                    return None
+            if self._heartbeat_at is not None and self._may_live(row, beat, threshold):
+                return None
         attempts = 0 if self._attempts_at is None else attempts_in(row[self._attempts_at])
         reason = self._reason_to_leave(row, attempts, since if beat is None else max(beat, since or beat))
         if reason:
             return self._leave(row, reason)
         return self._make(self._shape(self.database, self._action(attempts)), row, age, Job(row, age))
+
+    def _may_live(self, row: Row, beat: float | None, threshold: float) -> bool:
+        """Whether the heartbeat is recent or doubtful. Says so where it is asked for."""
+        column, stamp = self.database.heartbeat_column, row[self._heartbeat_at]
+        if stamp is None:
+            return False
+        if self._is_doubtful(beat):
+            self._leave(row, _doubt(column, stamp, beat))
+        elif self._clock.begun - beat >= threshold:
+            return False
+        elif self.database.jobs:
+            self._leave(row, f"{column} is only {span(max(self._clock.begun - beat, 0))} old")
+        return True
 
     def _is_doubtful(self, moment: float | None) -> bool:
         return moment is None or moment > self._clock.now()
@@ -159,8 +166,7 @@ class Plan:
         if shape:
             return shape
         new = table.set_by(action)
-        fills: dict[str, Fill] = {column: self._now for column, value in new.items() if value == NOW}
-        fills.update((column, self._fill(option)) for option, column in table.filled_by(action).items())
+        fills = self._fills.of(table, action)
         columns = tuple({**new, **fills})
         shape = self._shapes[table.table, action] = Shape(
             schema=self.rows.schemas[table.table],
@@ -171,49 +177,6 @@ class Plan:
             filled=[(columns.index(column), fill) for column, fill in fills.items()],
         )
         return shape
-
-    # Values that differ from row to row
-
-    def _fill(self, option: str) -> Fill:
-        """What fills the column of this option."""
-        return {"error_column": self._error, "attempts_column": self._attempts, "task_id_column": self._task_id}[option]
-
-    def _error(self, shape: Shape, row: Row, job: Job) -> Any:
-        table = shape.table
-        attempts = self._attempts_before(shape, row)
-        message = table.error_message.format(
-            id=show(tuple(shape.value(row, column) for column in table.id_column)),
-            status=shape.value(row, table.status_column),
-            age="an unknown time" if job.age is None else span(job.age),
-            attempts=attempts,
-        )
-        if table.error_mode == "replace":
-            return message
-        old = shape.value(row, table.error_column)
-        if table.error_mode == "append":
-            return with_line(old, message)
-        entry = {"at": utc_time(self._clock.begun), "error": message}
-        counted = table is self.database and self.database.attempts_column
-        return with_entry(old, {**entry, "attempts": attempts} if counted else entry)
-
-    def _attempts(self, shape: Shape, row: Row, _job: Job) -> int:
-        return self._attempts_before(shape, row) + 1
-
-    def _attempts_before(self, shape: Shape, row: Row) -> int:
-        column = self.database.attempts_column if shape.table is self.database else ""
-        return attempts_in(shape.value(row, column)) or 0
-
-    def _task_id(self, shape: Shape, row: Row, _job: Job) -> str | bytes:
-        return new_id(like=shape.value(row, self.database.task_id_column))
-
-    def _now(self, _shape: Shape, _row: Row, job: Job) -> Any:
-        """The time of this run as the job's own time is written; if that can't be parsed, as its fallback is."""
-        for column in (self.database.time_column, self.database.fallback_time_column):
-            if column:
-                now = self._write_time(self._clock.begun, job.row[self._at[column]], self._zone)
-                if now is not None:
-                    return now
-        return iso_time(self._clock.begun, self._zone)
 
     # The rows that belong to a job
 
