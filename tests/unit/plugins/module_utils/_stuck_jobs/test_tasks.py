@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import RESET
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import read_options
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import read_database
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.change import Recorded
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.tasks import countdown, new_id, tasks_for
 from hypothesis import given
@@ -19,7 +19,7 @@ OLD = uuid.UUID("4b4b0ec6-4b77-4d44-9cf2-8f5f0a8f2a4c")
 def database(**requeue):
     requeue = {"task": "shop.make", **requeue}
     options = {"name": "jobs", "path": "/srv/jobs.db", "table": "jobs", "attempts_column": "tries"}
-    return read_options({**options, "celery": CELERY, "requeue": requeue})
+    return read_database({**options, "celery": CELERY, "requeue": requeue})
 
 
 def task(old=None, new=None, tries=0, key=7, **requeue):

@@ -8,9 +8,14 @@ from contextlib import closing
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import applications, work
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, read_options, undo
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
+    clean_up,
+    engine_of,
+    engine_of_record,
+    read_database,
+    undo,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.celery_client import ActiveTasks
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -71,7 +76,7 @@ def options(path, celery=(), **more):
 
 
 def go(path, **more):
-    (report,) = clean_up(SQLite, [read_options(options(path, **more))])
+    (report,) = clean_up(engine_of, [read_database(options(path, **more))])
     return report
 
 
@@ -139,7 +144,7 @@ def test_each_reset_job_is_sent_once_with_its_own_id(path, workers):
 
 def several(path, *differences):
     named = (options(path, name=f"jobs-{number}", **more) for number, more in enumerate(differences))
-    return clean_up(SQLite, map(read_options, named))
+    return clean_up(engine_of, map(read_database, named))
 
 
 @pytest.mark.parametrize("option", [("app", "forge"), ("environment_file", __file__), ("workers", ["w2"])])
@@ -242,7 +247,7 @@ def test_a_row_holds_the_id_of_the_task_that_is_sent_and_an_undo_the_old_one(pat
     assert [message["revoke"] for message in workers.messages] == [["t1"], ["t2"], ["t3"]]
     assert all(10 <= message["countdown"] <= 60 for message in workers.messages)
     assert len({message["countdown"] for message in workers.messages}) > 1
-    assert undo(SQLite, report.record).back == 3
+    assert undo(engine_of_record, report.record).back == 3
     assert task_ids(path) == ["t1", "t2", "t3"]
 
 
@@ -271,7 +276,9 @@ def test_a_task_that_is_sent_by_the_next_run_has_the_id_and_the_countdown_that_i
 
 
 def test_a_report_tells_when_tasks_start_and_no_id_that_is_not_to_be(path, workers):
-    (planned,) = clean_up(SQLite, [read_options(options(path, celery=NAMED.items(), requeue=REQUEUE))], dry_run=True)
+    (planned,) = clean_up(
+        engine_of, [read_database(options(path, celery=NAMED.items(), requeue=REQUEUE))], dry_run=True
+    )
     report = go(path, celery=NAMED, requeue=REQUEUE)
     assert planned.rows == report.rows
     row = planned.rows[0]
