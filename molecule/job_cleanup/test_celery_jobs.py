@@ -33,9 +33,8 @@ def stick(sql):
     """Orders that look stuck for two hours, and no others. The task of each has the order's id."""
 
     def add(*keys, tries=0):
-        sql(
-            "CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, status, updated_at, tries, task); DELETE FROM orders"
-        )
+        sql("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, status, updated_at, tries, task)")
+        sql("DELETE FROM orders")
         for key in keys:
             sql(f"INSERT INTO orders VALUES ('{key}', 'processing', datetime('now', '-2 hours'), {tries}, '{key}')")
 

@@ -108,7 +108,7 @@ class Plan:
         reason = self._reason_to_leave(row, attempts, since if beat is None else max(beat, since or beat))
         if reason:
             return self._leave(row, reason)
-        return self._make(self._shape(self.database, self._action(attempts)), row, age, Job(row, age))
+        return self._make(self._shape(self.database, self._action(attempts)), row, age)
 
     def _may_live(self, row: Row, beat: float | None, threshold: float) -> bool:
         """Whether the heartbeat is recent or doubtful. Says so where it is asked for."""
@@ -152,13 +152,13 @@ class Plan:
         action = self.database.action
         return ACTIONS[action.in_the_end] if self._most_attempts and attempts >= self._most_attempts else action
 
-    def _make(self, shape: Shape, row: Row, age: float | None, job: Job) -> Change:
-        """The change of a row."""
+    def _make(self, shape: Shape, row: Row, age: float | None, job: Job | None = None) -> Change:
+        """The change of a row. job: the one that it belongs to, if it is not one itself."""
         if not shape.filled:
             return Change(shape, row, shape.values, age)
         new = list(shape.values)
         for position, fill in shape.filled:
-            new[position] = fill(shape, row, job)
+            new[position] = fill(shape, row, job or Job(row, age))
         return Change(shape, row, tuple(new), age)
 
     def _shape(self, table: Table, action: Action) -> Shape:
