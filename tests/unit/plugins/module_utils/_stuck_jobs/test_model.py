@@ -265,6 +265,17 @@ def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913
         ("a, b, status, updated_at, PRIMARY KEY (a, b)", {"id_column": ["a"]}, "is not unique. Set one of: a and b."),
         ("id PRIMARY KEY, status, updated_at", {"attempts_column": "tries"}, "has no column 'tries'"),
         ("id PRIMARY KEY, status, updated_at", {"reset_set": {"worker": None}}, "has no column 'worker'"),
+        (
+            "id PRIMARY KEY, status, updated_at, task AS (id)",
+            {
+                "celery": {
+                    **{"app": "shop", "directory": "/nowhere", "python": "/nowhere/python"},
+                    **{"task_id_column": "task", "unreachable": "ignore"},
+                },
+                "requeue": {"task": "make"},
+            },
+            "task_id_column: jobs.task is a generated column",
+        ),
     ],
 )
 def test_an_error_about_the_schema_names_the_column(tmp_path, columns, mistake, message):
