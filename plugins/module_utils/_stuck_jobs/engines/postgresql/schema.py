@@ -279,7 +279,10 @@ def _wrong_values(access: Access, columns: Mapping[str, Column], table: Table, d
     for status in table.stuck_statuses if table.status_column else ():
         yield from _misfit(access, "stuck_statuses", columns[table.status_column], status, is_stored=False)
     for option, name, value in _written(table, database):
-        if value not in (NOW, _NO_EXAMPLE):
+        if value == NOW and table is database and columns[name].type != columns[database.time_column].type:
+            like = f"{database.time_column}, {columns[database.time_column].declared}"
+            yield f"{option}: {NOW} is written like {like}, but {name} is {columns[name].declared}. Set a time there."
+        elif value not in (NOW, _NO_EXAMPLE):
             yield from _misfit(access, option, columns[name], value, is_stored=True)
 
 

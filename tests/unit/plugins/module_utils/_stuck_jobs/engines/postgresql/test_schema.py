@@ -46,6 +46,10 @@ def jobs(app):
             {"reset_set": {"updated_at": "soon"}},
             "reset_set: updated_at: 'soon' does not fit updated_at, timestamp with",
         ),
+        (
+            {"reset_set": {"number": "{now}"}},
+            "reset_set: number: {now} is written like updated_at, timestamp with time zone, but number is integer.",
+        ),
         ({"action": "fail", "error_column": "number"}, "error_column: 'Stuck in {status}"),
         ({"attempts_column": "made"}, "attempts_column: '1' does not fit made, date"),
         (
