@@ -327,8 +327,8 @@ options:
           revoke:
             description:
               - Whether the workers are first told to drop the job's old task (C(task_id_column)
-                of C(celery)), should it still arrive. They forget that when they restart, unless
-                they have a C(--statedb).
+                of C(celery)), should it still arrive. They forget that when they all restart,
+                unless they have a C(--statedb).
               - If they can't be told, the new task is not sent either.
             type: bool
             default: false
@@ -747,8 +747,8 @@ options:
           revoke:
             description:
               - Whether the workers are first told to drop the job's old task (C(task_id_column)
-                of C(celery)), should it still arrive. They forget that when they restart, unless
-                they have a C(--statedb).
+                of C(celery)), should it still arrive. They forget that when they all restart,
+                unless they have a C(--statedb).
               - If they can't be told, the new task is not sent either.
             type: bool
             default: false
