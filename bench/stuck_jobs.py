@@ -38,9 +38,8 @@ UPDATE = (
 OURS = r"""
 import json, resource, sys
 sys.path.insert(0, sys.argv[1])
-from module_utils._stuck_jobs.api import clean_up, read_options
-from module_utils._stuck_jobs.engines.sqlite.engine import SQLite
-(report,) = clean_up(SQLite, [read_options(json.loads(sys.argv[2]))])
+from module_utils._stuck_jobs.api import clean_up, engine_of, read_database
+(report,) = clean_up(engine_of, [read_database(json.loads(sys.argv[2]))])
 assert not report.error, report.error
 print(max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
 """
