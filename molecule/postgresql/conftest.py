@@ -35,7 +35,7 @@ class Album:
         return self.check_output(f"runuser -u www-data -- sh -euc %s - {words}", shell, *arguments)
 
     def upload(self, name, photos):
-        """So many photos, every third of them stuck for an hour, and first one that can't be read before its release."""
+        """So many photos, every third stuck for an hour, and first one that can't be read before its release."""
         self.as_application(UPLOAD, str(photos), name)
         self.sql(ROWS.format(table="photo", name=name, status="'pending'", source="unnest(ARRAY['held'])"))
         self.sql(ROWS.format(table="photo", name=name, status=STUCK, source=f"generate_series(1, {photos})"))
