@@ -20,12 +20,15 @@ from .driver import Connection, ServerError
 from .options import PostgreSQLDatabase
 
 OLDEST = 12  # version of the server; generated columns are looked up where it has them
-# With these, the text of any value is the same in every transaction, and means the same when it is written back.
-_SETTINGS = """SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL IntervalStyle = 'postgres';
-SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 3; SET LOCAL lc_monetary = 'C';
-SET LOCAL search_path = pg_catalog; SET LOCAL row_security = off; SET LOCAL jit = off;
-SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {limit};
-SET LOCAL idle_in_transaction_session_timeout = {limit}"""
+# With these, the text of a value is the same in every transaction, and a name without a schema is PostgreSQL's own.
+_OURS = {
+    **{"TimeZone": "'UTC'", "DateStyle": "'ISO, YMD'", "IntervalStyle": "'postgres'", "bytea_output": "'hex'"},
+    **{"extra_float_digits": "3", "search_path": "pg_catalog", "row_security": "off"},
+}
+_SET_OURS = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _OURS.items())
+_SET_THEIRS = "; ".join(f"SET LOCAL {name} TO DEFAULT" for name in _OURS)
+_LIMITS = """SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {limit};
+SET LOCAL idle_in_transaction_session_timeout = {limit}; SET LOCAL jit = off"""
 # What the database refuses for one row: a value, a constraint, a trigger, WITH CHECK OPTION.
 _REFUSALS = ("22", "23", "P0", "44")
 _EXPLAINED = {
@@ -44,22 +47,21 @@ class Access:
     def __init__(self, database: PostgreSQLDatabase, parameters: Mapping[str, str]) -> None:
         self.database = database
         wait, limit = (max(1, math.ceil(seconds * 1000)) for seconds in (database.busy_timeout, database.time_limit))
-        self._settings = _SETTINGS.format(wait=wait, limit=limit)
+        self._limits = _LIMITS.format(wait=wait, limit=limit)
         self._is_open = self._is_committing = False  # a transaction
+        self._has_ours = True  # of the settings
         try:
             self._connection = Connection(parameters)
         except ServerError as error:
-            raise StuckJobsError(f"{database}: no connection: {error}. Correct the login, or start the server.") from None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a transaction is open."""
-        return self._is_open
+            raise StuckJobsError(
+                f"{database}: no connection: {error}. Correct the login, or start the server."
+            ) from None
 
     def begin(self, write: bool = True) -> None:
         # One row that another changes is one that is not as it was read. So no transaction needs a stricter level.
-        self._run(f"BEGIN ISOLATION LEVEL READ COMMITTED, READ {'WRITE' if write else 'ONLY'}; {self._settings}")
-        self._is_open, self._is_committing = True, False
+        mode = "WRITE" if write else "ONLY"
+        self._run(f"BEGIN ISOLATION LEVEL READ COMMITTED, READ {mode}; {self._limits}; {_SET_OURS}")
+        self._is_open, self._is_committing, self._has_ours = True, False, True
 
     def commit(self) -> None:
         self._is_committing = True
@@ -93,18 +95,32 @@ class Access:
         self._is_open = False
         return rows
 
+    def use_settings(self, ours: bool) -> None:
+        """Until the end of the savepoint or transaction, our settings, as at its beginning, or the application's.
+
+        The latter for what runs code of its own, such as triggers: they find its tables by search_path, for example.
+        """
+        if self._has_ours is not ours:
+            self._run(_SET_OURS if ours else _SET_THEIRS)
+            self._has_ours = ours
+
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         """All or nothing, within a transaction that continues."""
+        self.use_settings(ours=True)
         self._run("SAVEPOINT part")
         try:
             yield
             # Here, not at the commit, so that what is refused is this part. Django's foreign keys are deferred.
-            self._run("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE part")
+            self._run(
+                f"SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; {_SET_OURS}; RELEASE part"
+            )
         except BaseException:
             if not self._connection.is_lost:
                 self._run("ROLLBACK TO part; RELEASE part")
             raise
+        finally:
+            self._has_ours = True
 
     def close(self) -> None:
         with contextlib.suppress(ServerError):

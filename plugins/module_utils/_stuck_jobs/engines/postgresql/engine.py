@@ -43,7 +43,9 @@ class PostgreSQL(base.Engine):
                 " the application, or deploy the application first."
             ) from None
         if owner.uid == 0:
-            raise StuckJobsError(f"{self.database}: {self.database.system_user} is root. Set the application's system user.")
+            raise StuckJobsError(
+                f"{self.database}: {self.database.system_user} is root. Set the application's system user."
+            )
         if os.geteuid() not in (0, owner.uid):
             raise NotOwner(f"{self.database} is cleaned up by {owner.name}. Run this as {owner.name} or as root.")
         return owner

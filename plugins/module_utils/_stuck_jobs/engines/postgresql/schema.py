@@ -159,9 +159,13 @@ class Tables:
         """Raises StuckJobsError."""
         found = self.by_name.get(name, [])
         if not found:
-            raise StuckJobsError(f"there is no table {name!r}. {nearest(name, {one.name for one in self._by_oid.values()})}")
+            raise StuckJobsError(
+                f"there is no table {name!r}. {nearest(name, {one.name for one in self._by_oid.values()})}"
+            )
         if len(found) > 1:
-            raise StuckJobsError(f"{name!r} is the name of several tables: {' and '.join(one.quoted for one in found)}.")
+            raise StuckJobsError(
+                f"{name!r} is the name of several tables: {' and '.join(one.quoted for one in found)}."
+            )
         return found[0]
 
     def columns(self, found: _Found) -> dict[str, Column]:
@@ -288,10 +292,14 @@ def _misfit(access: Access, option: str, column: Column, value: Any, is_stored: 
     elif text is not None and is_stored and column.longest and len(text) > column.longest:
         yield f"{option}: {text!r} is too long for {column.name}, {column.declared}. Set a shorter one."
     else:
+        access.begin(write=False)
+        access.use_settings(ours=False)  # a domain may have a function
         try:
             access.run(f"SELECT %s::text::{column.declared_in_sql if is_stored else column.in_sql} IS NULL", [text])
         except Refused as error:
             yield f"{option}: {text!r} does not fit {column.name}, {column.declared}: {error}. Set another value."
+        finally:
+            access.roll_back()
 
 
 def _wrong_keys(tables: Tables, found: Mapping[str, _Found], parent: Table) -> Iterator[str]:
@@ -315,7 +323,7 @@ def _missing_rights(access: Access, tables: Tables, found: _Found, table: Table,
     columns = tables.columns(found)
     written = {name for _option, name, _value in _written(table, database)}
     removes = database.action.removes
-    read = list(columns) if removes else {name for _option, name, _is_written in table.columns}
+    read = columns if removes else dict.fromkeys(name for _option, name, _is_written in table.columns)
     missing = [f"SELECT ({name})" for name in read if not columns[name].may_be_read]
     missing += [f"UPDATE ({name})" for name in sorted(written) if not columns[name].may_be_written]
     if removes:

@@ -59,11 +59,37 @@ class Session(base.Session):
     def write(
         self, changes: Sequence[Change], unharmed: Callable[[Sequence[Change]], list[Change]]
     ) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
-        done, refused = self._write_some(changes, unharmed)
-        places = {change.place for change in done} | refused.keys()
-        left = [change for change in changes if change.place not in places]
-        # Of these, almost all are no longer as they were read, or held by another process.
-        for change in unharmed(self._held(left)) if left else ():
+        """If one is refused, each half is tried, so that the others need few statements."""
+        try:
+            with self._access.savepoint():
+                return self._write_all(changes, unharmed), {}
+        except _Partly:
+            return self._write_each(changes, unharmed)
+        except Refused as error:
+            if len(changes) == 1:
+                return [], {changes[0].place: str(error)}
+        half = len(changes) // 2
+        done, refused = self.write(changes[:half], unharmed)
+        more, also = self.write(changes[half:], unharmed)
+        return [*done, *more], {**refused, **also}
+
+    def _write_all(
+        self, changes: Sequence[Change], unharmed: Callable[[Sequence[Change]], list[Change]]
+    ) -> list[Change]:
+        """Raises _Partly if a row was not written although it is held."""
+        # Locked first: then no other process can change a row of a family, or add one that a foreign key ties to it.
+        held = unharmed(self._held(changes))
+        written = self._run("write", held)
+        if not all(_is_whole(change, written) for change in held):
+            raise _Partly
+        return held
+
+    def _write_each(
+        self, changes: Sequence[Change], unharmed: Callable[[Sequence[Change]], list[Change]]
+    ) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
+        """Family by family, for the rare batch that needs it."""
+        done, refused = [], {}
+        for change in unharmed(self._held(changes)):
             try:
                 with self._access.savepoint():
                     self._write_one(change)
@@ -72,62 +98,32 @@ class Session(base.Session):
                 refused[change.place] = str(error)
         return done, refused
 
-    def _write_some(
-        self, changes: Sequence[Change], unharmed: Callable[[Sequence[Change]], list[Change]]
-    ) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
-        """Writes whole families. If one is refused, each half is tried, so that the others need few statements."""
-        try:
-            with self._access.savepoint():
-                return self._write_all(changes, unharmed), {}
-        except _Partly:
-            return [], {}
-        except Refused as error:
-            if len(changes) == 1:
-                return [], {changes[0].place: str(error)}
-        half = len(changes) // 2
-        done, refused = self._write_some(changes[:half], unharmed)
-        more, also = self._write_some(changes[half:], unharmed)
-        return [*done, *more], {**refused, **also}
-
-    def _write_all(
-        self, changes: Sequence[Change], unharmed: Callable[[Sequence[Change]], list[Change]]
-    ) -> list[Change]:
-        """Raises _Partly if of a family only a part was written."""
-        if all(len(change.family()) == 1 for change in changes) and not any(c.shape.action.removes for c in changes):
-            written = self._run("write", changes)
-            return [change for change in changes if _is_whole(change, written)]
-        # Locked first: then no other process can change a row of the family, or add one that a foreign key ties to it.
-        kept = unharmed(self._held(changes))
-        written = self._run("write_held", kept)
-        if not all(_is_whole(change, written) for change in kept):
-            raise _Partly
-        return kept
-
     def _write_one(self, change: Change) -> None:
-        """Writes a family that is held."""
-        written = self._run("write_held", [change])
-        for row in change.flat():
-            if (row.shape.table.table, row.place) not in written and self._held([row._replace(children=())]):
-                raise Refused("a trigger ignored the change")
+        """A row that is gone, or changed, by a trigger of the application's counts as written."""
+        written = self._run("write", [change])
+        others = [row for row in change.flat() if (row.shape.table.table, row.place) not in written]
+        if any(self._held([row._replace(children=())]) for row in others):
+            raise Refused("a trigger ignored the change")
 
     def _held(self, changes: Sequence[Change]) -> list[Change]:
         """Those all of whose rows are as they were read, locked until the transaction ends."""
-        held = self._run("hold", changes, parents_first=True)
+        held = self._run("hold", changes)
         return [change for change in changes if _is_whole(change, held)]
 
-    def _run(self, name: str, changes: Sequence[Change], parents_first: bool = False) -> set[tuple[str, Any]]:
+    def _run(self, what: str, changes: Sequence[Change]) -> set[tuple[str, Any]]:
         """Runs a statement for each shape. Returns the tables and places of the rows that it was done to."""
+        self._access.use_settings(ours=what == "hold")
         groups: dict[Shape, list[Change]] = {}
         for change in changes:
             for row in change.flat():
                 groups.setdefault(row.shape, []).append(row)
         order = [table.table for table in self._database.family()]
         done: set[tuple[str, Any]] = set()
-        # Children are written before their parents, because of foreign keys.
-        for shape in sorted(groups, key=lambda shape: order.index(shape.table.table), reverse=not parents_first):
+        # Parents are locked before their children, and written after them, because of foreign keys.
+        for shape in sorted(groups, key=lambda shape: order.index(shape.table.table), reverse=what == "write"):
             if shape not in self._statements:
                 self._statements[shape] = Statements(shape)
-            sql, values = getattr(self._statements[shape], name)(groups[shape])
+            sql, values = getattr(self._statements[shape], what)(groups[shape])
             done.update((shape.table.table, place) for place in self._access.run(sql, values))
         return done
 
@@ -136,6 +132,7 @@ class Session(base.Session):
     def put_back_whole(self, job: Sequence[Recorded]) -> bool:
         try:
             with self._access.savepoint():
+                self._access.use_settings(ours=False)
                 for row in job:
                     if not self.put_back(row):
                         raise _ChangedSince
@@ -150,7 +147,7 @@ class Session(base.Session):
             if self.is_there(row, {}):
                 return False
             names = ", ".join(map(q, row.before))
-            marks = ", ".join(_cast('%s', columns[name]) for name in row.before)
+            marks = ", ".join(_cast("%s", columns[name]) for name in row.before)
             sql = f"INSERT INTO {found.quoted} AS t ({names}) OVERRIDING SYSTEM VALUE VALUES ({marks}) RETURNING 1"
             return bool(self._access.run(sql, _texts(row.before)))
         settings = ", ".join(f"{q(name)} = {_cast('%s', columns[name])}" for name in row.before)
@@ -177,38 +174,37 @@ class Statements:
         as_read = [(f"r{number}", column.array) for number, column in enumerate(read)]
         as_own = [(f"s{number}", "text[]") for number in self._own]
 
-        place = ", ".join(key.read("t") for key in keys)
-        at_place = " AND ".join(f"t.{q(key.name)} = v.{key.of_text(name)}" for key, (name, _array) in zip(keys, as_keys))
-        unchanged = [f"{column.read('t')} IS NOT DISTINCT FROM v.{name}" for column, (name, _) in zip(read, as_read)]
+        at_place = " AND ".join(
+            f"t.{q(key.name)} OPERATOR(pg_catalog.=) v.{key.of_text(name)}" for key, (name, _) in zip(keys, as_keys)
+        )
+        place = ", ".join(f"v.{name}" for name, _array in as_keys)
+        unchanged = " AND ".join(
+            f"{column.read('t')} IS NOT DISTINCT FROM v.{name}" for column, (name, _) in zip(read, as_read)
+        )
         # What changes no unique column needs only the weaker lock, so nobody is in the way who just adds a child.
         strength = "UPDATE" if removes or schema.in_unique & set(shape.set) else "NO KEY UPDATE"
-        there = f"JOIN {schema.name} t ON {at_place} WHERE {' AND '.join(unchanged)} FOR {strength} OF t SKIP LOCKED"
-        names = ", ".join(f"v.{name}" for name, _array in [*as_keys, *as_own])
+        self._hold = (
+            f"SELECT {place} FROM {_rows([*as_keys, *as_read])} JOIN {schema.name} t ON {at_place}"
+            f" WHERE {unchanged} FOR {strength} OF t SKIP LOCKED"
+        )
         if removes:
-            write = f"DELETE FROM {schema.name} t USING v WHERE {at_place} RETURNING {place}"
+            self._write = f"DELETE FROM {schema.name} t USING v WHERE {at_place} RETURNING {place}"
         else:
             settings = ", ".join(
                 f"{q(name)} = {_cast(f'v.s{number}' if number in self._own else '%s', schema.column[name])}"
                 for number, name in enumerate(shape.set)
             )
-            write = f"UPDATE {schema.name} t SET {settings} FROM v WHERE {at_place} RETURNING {place}"
-
-        self._hold = f"SELECT {place} FROM {_rows([*as_keys, *as_read])} {there}"
-        held = f"SELECT {names} FROM {_rows([*as_keys, *as_read, *as_own])} {there}"
-        self._write = f"WITH v AS MATERIALIZED ({held}) {write}"
-        self._write_held = f"WITH v AS MATERIALIZED (SELECT * FROM {_rows([*as_keys, *as_own])}) {write}"
+            self._write = f"UPDATE {schema.name} t SET {settings} FROM v WHERE {at_place} RETURNING {place}"
+        self._write = f"WITH v AS (SELECT * FROM {_rows([*as_keys, *as_own])}) {self._write}"
 
     def hold(self, rows: Sequence[Change]) -> tuple[str, list[Any]]:
         """Locks those that are as they were read and that no other process holds."""
         return self._hold, self._columns(row.row for row in rows)
 
     def write(self, rows: Sequence[Change]) -> tuple[str, list[Any]]:
-        """Locks and writes those that are as they were read and that no other process holds."""
-        return self._write, [*self._columns((*row.row, *self._different(row)) for row in rows), *self._alike(rows)]
-
-    def write_held(self, rows: Sequence[Change]) -> tuple[str, list[Any]]:
-        """Writes rows that are locked, whatever a trigger of ours has changed in them since."""
-        return self._write_held, [*self._columns((*row.place, *self._different(row)) for row in rows), *self._alike(rows)]
+        """Writes rows that are locked, whatever a trigger has changed in them since."""
+        alike = [as_text(value) for number, value in enumerate(rows[0].after) if number not in self._own]
+        return self._write, [*self._columns((*row.place, *self._different(row)) for row in rows), *alike]
 
     @staticmethod
     def _columns(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
@@ -217,13 +213,9 @@ class Statements:
     def _different(self, row: Change) -> list[str | None]:
         return [as_text(row.after[number]) for number in self._own]
 
-    def _alike(self, rows: Sequence[Change]) -> list[str | None]:
-        """The new values that all rows have."""
-        return [as_text(value) for number, value in enumerate(rows[0].after) if number not in self._own]
-
 
 class _Partly(Exception):
-    """A part of a family was not written, possibly because of a trigger."""
+    """A row that is held was not written: a trigger has ignored that, or removed it."""
 
 
 class _ChangedSince(Exception):
@@ -236,8 +228,8 @@ def _is_whole(change: Change, done: Container[tuple[str, Any]]) -> bool:
 
 def _rows(columns: Sequence[tuple[str, str]]) -> str:
     """SQL of rows from an array for each of these columns, given by their names and the arrays' types."""
-    arrays = ", ".join(f"%s::{array}" for _name, array in columns)
-    return f"unnest({arrays}) AS v ({', '.join(name for name, _array in columns)})"
+    arrays = ", ".join(f"pg_catalog.unnest(%s::{array})" for _name, array in columns)
+    return f"ROWS FROM ({arrays}) AS v ({', '.join(name for name, _array in columns)})"
 
 
 def _cast(text: str, column: Column) -> str:
@@ -247,7 +239,7 @@ def _cast(text: str, column: Column) -> str:
 
 def _where(columns: Mapping[str, Column], row: Recorded, like: Mapping[str, Any]) -> tuple[str, list[Any]]:
     """SQL that finds the row by its key, if it has these values too."""
-    at_place = [f"t.{q(name)} = {_cast('%s', columns[name])}" for name in row.key]
+    at_place = [f"t.{q(name)} OPERATOR(pg_catalog.=) {_cast('%s', columns[name])}" for name in row.key]
     # As the column has it: 1.5 is 1.50 in a numeric(10, 2).
     alike = [
         f"t.{q(name)}::text IS NOT DISTINCT FROM (%s::text::{columns[name].declared_in_sql})::text"
