@@ -132,8 +132,8 @@ def utc_time(seconds: float) -> str:
 
 
 def iso_time(seconds: float, zone: tzinfo = timezone.utc) -> str:
-    """2026-01-18 12:00:00, with an offset unless it is in UTC."""
-    return datetime.fromtimestamp(seconds, zone).isoformat(" ", "seconds").replace("+00:00", "")
+    """2026-01-18 12:00:00+00:00, with its offset, so that no zone of a server's is taken for ours."""
+    return datetime.fromtimestamp(seconds, zone).isoformat(" ", "seconds")
 
 
 def span(seconds: float) -> str:

@@ -112,9 +112,7 @@ class Access:
         try:
             yield
             # Here, not at the commit, so that what is refused is this part. Django's foreign keys are deferred.
-            self._run(
-                f"SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; {_SET_OURS}; RELEASE part"
-            )
+            self._run(f"SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; {_SET_OURS}; RELEASE part")
         except BaseException:
             if not self._connection.is_lost:
                 self._run("ROLLBACK TO part; RELEASE part")

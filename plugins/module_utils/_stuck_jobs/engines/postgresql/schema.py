@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ... import change
 from ...actions import ACTIONS, Action
-from ...options import Database, StuckJobsError, Table, nearest
+from ...options import NOW, Database, StuckJobsError, Table, nearest
 from ..base import Referrer, Refused
 from .access import Access
 
@@ -60,6 +60,7 @@ _POWERS = """SELECT DISTINCT power FROM pg_roles r CROSS JOIN LATERAL unnest(ARR
   CASE WHEN r.rolreplication THEN 'REPLICATION' END, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END,
   CASE WHEN r.rolname ~ '^pg_' AND r.rolname <> 'pg_database_owner' THEN r.rolname::text END]) AS power
 WHERE power IS NOT NULL AND pg_has_role({role}, r.oid, 'MEMBER')"""
+_NO_EXAMPLE = object()
 _TELL_NO_TIME = ("date", "time without time zone", "time with time zone", "interval", "boolean", "uuid", "bytea")
 
 
@@ -261,12 +262,10 @@ def _written(table: Table, database: Database) -> Iterator[tuple[str, str, Any]]
             continue
         status, others = table.outcomes[action.name]
         yield action.to_option, table.status_column, status
-        for column, value in others.items():
-            yield f"{action.set_option}: {column}", column, value
-        if action.writes_error and table.error_column:
-            yield "error_message", table.error_column, table.error_message
-        if table is database and action.counts_attempts and database.count_attempts and database.attempts_column:
-            yield "attempts_column", database.attempts_column, 1
+        yield from ((f"{action.set_option}: {column}", column, value) for column, value in others.items())
+        examples = {"error_column": "[]" if table.error_mode == "json" else table.error_message, "attempts_column": 1}
+        for option, column in table.filled_by(action).items():
+            yield option, column, examples.get(option, _NO_EXAMPLE)
 
 
 def _actions(database: Database) -> list[Action]:
@@ -280,7 +279,11 @@ def _wrong_values(access: Access, columns: Mapping[str, Column], table: Table, d
     for status in table.stuck_statuses if table.status_column else ():
         yield from _misfit(access, "stuck_statuses", columns[table.status_column], status, is_stored=False)
     for option, name, value in _written(table, database):
-        yield from _misfit(access, option, columns[name], value, is_stored=True)
+        if value == NOW and table is database and columns[name].type != columns[database.time_column].type:
+            like = f"{database.time_column}, {columns[database.time_column].declared}"
+            yield f"{option}: {NOW} is written like {like}, but {name} is {columns[name].declared}. Set a time there."
+        elif value not in (NOW, _NO_EXAMPLE):
+            yield from _misfit(access, option, columns[name], value, is_stored=True)
 
 
 def _misfit(access: Access, option: str, column: Column, value: Any, is_stored: bool) -> Iterator[str]:

@@ -168,7 +168,7 @@ class Statements:
         schema, removes = shape.schema, shape.action.removes
         self._shape = shape
         # The positions of the new values that differ from row to row.
-        self._own = sorted({shape.message_at, shape.attempts_at} - {None})
+        self._own = sorted(number for number, _fill in shape.filled)
         keys, read = schema.of(*schema.locator), schema.of(*shape.read)
         as_keys = [(f"k{number}", key.array) for number, key in enumerate(keys)]
         as_read = [(f"r{number}", column.array) for number, column in enumerate(read)]

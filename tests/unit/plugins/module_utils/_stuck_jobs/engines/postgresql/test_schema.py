@@ -46,7 +46,11 @@ def jobs(app):
             {"reset_set": {"updated_at": "soon"}},
             "reset_set: updated_at: 'soon' does not fit updated_at, timestamp with",
         ),
-        ({"action": "fail", "error_column": "number"}, "error_message: 'Stuck in {status}"),
+        (
+            {"reset_set": {"number": "{now}"}},
+            "reset_set: number: {now} is written like updated_at, timestamp with time zone, but number is integer.",
+        ),
+        ({"action": "fail", "error_column": "number"}, "error_column: 'Stuck in {status}"),
         ({"attempts_column": "made"}, "attempts_column: '1' does not fit made, date"),
         (
             {"children": [{"table": "links", "foreign_key": "at", "status_column": "name"}]},

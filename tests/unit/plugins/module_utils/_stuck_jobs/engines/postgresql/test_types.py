@@ -161,6 +161,35 @@ def test_ages_are_counted_from_the_servers_clock(app, monkeypatch):
     assert app.run(dry_run=True).rows[0].why.startswith("processing for 1 h")
 
 
+@pytest.mark.parametrize("kind", ["timestamp", "timestamptz"])
+@pytest.mark.parametrize("at", ["'2026-01-18 10:00'", "NULL"])
+def test_now_is_the_same_moment_whatever_the_zones_of_application_and_server(app, kind, at):
+    app.sql(f"ALTER ROLE app IN DATABASE {app.login['login_db']} SET TimeZone = 'Asia/Tokyo'")
+    app.sql(f"CREATE TABLE jobs (id integer PRIMARY KEY, status text, updated_at {kind}, ended {kind})")
+    app.sql(f"INSERT INTO jobs VALUES (1, 'processing', {at})")
+    report = app.run(jobs=["1"], now=NOON, time_zone="Europe/Berlin", reset_set={"ended": "{now}"})
+    assert not report.error
+    moment = "ended AT TIME ZONE 'Europe/Berlin'" if kind == "timestamp" else "ended"
+    assert app.sql(f"SELECT extract(epoch FROM {moment})::integer FROM jobs") == [(int(NOON),)]
+    assert app.undo(report).back == 1
+
+
+def test_a_history_of_errors_may_be_jsonb(app):
+    app.sql("CREATE TABLE jobs (id integer PRIMARY KEY, status text, updated_at timestamptz, errors jsonb)")
+    app.sql(
+        """INSERT INTO jobs VALUES (1, 'processing', '2026-01-18', NULL), (2, 'processing', '2026-01-18', '[{"a": 1}]')"""
+    )
+    before = app.rows()
+    report = app.run(action="fail", error_column="errors", error_mode="json", error_message="gone")
+    assert report.count == 2
+    assert app.sql("SELECT id, errors #>> '{-1,error}', jsonb_array_length(errors) FROM jobs ORDER BY id") == [
+        (1, "gone", 1),
+        (2, "gone", 2),
+    ]
+    assert app.undo(report).back == 2
+    assert app.rows() == before
+
+
 @pytest.mark.parametrize(
     "value",
     [
