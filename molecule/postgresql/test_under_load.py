@@ -18,7 +18,7 @@ AGAIN_AND_AGAIN = f"until test -e /tmp/enough; do {SCRIPT} --quiet || exit; done
 def by_script(server):
     """As the schedule runs it, but without pauses."""
     server.check_output("systemd-run --unit=cleaner --uid=www-data --remain-after-exit sh -c %s", AGAIN_AND_AGAIN)
-    yield
+    yield lambda: server.show("cleaner", "SubState") == {"SubState": "running"}
     server.check_output("touch /tmp/enough")
     server.wait_for(lambda: server.show("cleaner", "SubState")["SubState"] in ("exited", "failed"), "its last run")
     assert server.show("cleaner", "Result") == {"Result": "success"}, server.journal("cleaner")
@@ -52,8 +52,8 @@ def kill(server, album):
     return left.split()
 
 
-@pytest.mark.usefixtures("by_script", "by_module")
-def test_no_photo_is_lost_and_none_is_analyzed_twice(server, album):
+@pytest.mark.usefixtures("by_module")
+def test_no_photo_is_lost_and_none_is_analyzed_twice(server, album, by_script):
     for name in ("first", "second"):
         album.upload(name, photos=300)
         for _ in range(BATCHES):
@@ -64,6 +64,7 @@ def test_no_photo_is_lost_and_none_is_analyzed_twice(server, album):
         album.release(name)
 
     def done():
+        assert by_script(), server.journal("cleaner")
         album.send("process_pending_photos_batch")
         return album.count("completed") == 602
 
