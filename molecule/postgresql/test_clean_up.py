@@ -70,8 +70,9 @@ def test_a_killed_run_is_finished_by_the_next_and_both_can_be_undone(server, alb
 
     assert server.run(f"{SCRIPT} --database videos").rc == 0
     assert album.count("pending", "video") == 5000
-    restored = [re.search(r"(\d+) rows restored", server.check_output(f"{SCRIPT} --undo {path}")) for path in records()]
-    assert sum(int(number[1]) for number in restored) == 5000
+    for record in reversed(records()):
+        # Jobs that the killed run has recorded, but not changed, are left alone.
+        assert "rows restored" in server.run(f"{SCRIPT} --undo {record}").stdout
     assert album.count("processing", "video") == 5000
 
 
@@ -119,10 +120,10 @@ def test_what_is_wrong_is_said_before_anything_is_changed(server, album, ansible
         ).split()
     )
     for sentence in (
-        r"stranger: [^:]*no connection: [^.]*password authentication failed for user .{,3}album.*?Correct the login",
-        r"down: [^:]*no connection: .*?Connection refused.*?start the server",
-        r"reader: .*?GRANT UPDATE",
-        r"movies: .*?there is no table 'album_movie'",
+        r'stranger \(.*? password authentication failed for user "album".*?Correct the login',
+        r"down \(.*? port 5999 failed: Connection refused.*?start the server",
+        r"reader \(.*?\): the role has no right UPDATE \(processing_status\) on album_photo. GRANT it",
+        r"movies \(.*?\): there is no table 'album_movie'",
     ):
         assert re.search(sentence, said), said
 
@@ -131,7 +132,7 @@ def test_check_mode_and_diff_say_what_a_run_then_does_once(server, album, ansibl
     album.stick(3)
     dry = ansible_output(CLEAN_UP, "--check", "--diff")
     assert "videos: 3 in album_video would be reset to pending" in dry
-    assert len(re.findall(r"^\+.*pending", dry, re.MULTILINE)) == 3
+    assert len(re.findall(r"^\+album_video \d+: pending", dry, re.MULTILINE)) == 3
     assert album.count("processing", "video") == 3
     assert ansible_playbook(CLEAN_UP)["changed"] == 1
     assert album.count("pending", "video") == 3

@@ -10,7 +10,7 @@ import pytest
 HOME = "/var/www/photo_album"
 WORKER = "photo-album-celery-worker"
 SCRIPT = "/usr/local/lib/evenkeel/cleanup_stuck_jobs.py"
-BATCHES = 3
+PHOTOS, BATCHES = 200, 3
 AGAIN_AND_AGAIN = f"until test -e /tmp/enough; do {SCRIPT} --quiet || exit; done"
 
 
@@ -55,7 +55,7 @@ def kill(server, album):
 @pytest.mark.usefixtures("by_module")
 def test_no_photo_is_lost_and_none_is_analyzed_twice(server, album, by_script):
     for name in ("first", "second"):
-        album.upload(name, photos=300)
+        album.upload(name, photos=PHOTOS)
         for _ in range(BATCHES):
             album.send("process_pending_photos_batch")
         held = f"SELECT processing_status FROM album_photo WHERE file = '{name}-held'"
@@ -66,7 +66,7 @@ def test_no_photo_is_lost_and_none_is_analyzed_twice(server, album, by_script):
     def done():
         assert by_script(), server.journal("cleaner")
         album.send("process_pending_photos_batch")
-        return album.count("completed") == 602
+        return album.count("completed") == 2 * (PHOTOS + 1)
 
     server.wait_for(done, "all photos to be analyzed")
     log = server.journal(WORKER)
