@@ -12,6 +12,7 @@ import importlib
 import os
 import sqlite3
 from contextlib import closing
+from types import MappingProxyType
 
 import pytest
 
@@ -22,7 +23,7 @@ KINDS = ["sqlite-wal", "sqlite-delete", "postgresql"]
 class Database:
     """Bypasses the engine, except to clean up."""
 
-    words: dict[str, str]  # of its SQL, for what other kinds write in another way
+    words = MappingProxyType({})  # of its SQL, for what other kinds write in another way
 
     def __init__(self, directory):
         self.api = importlib.import_module(f"{STUCK_JOBS}.api")
@@ -50,7 +51,7 @@ class Database:
 
 
 class SQLite(Database):
-    words = {"serial": "INTEGER", "bytes": "BLOB", "time": "TEXT"}
+    words = MappingProxyType({"serial": "INTEGER", "bytes": "BLOB", "time": "TEXT"})
 
     def __init__(self, directory, journal="wal"):
         super().__init__(directory)
@@ -65,7 +66,7 @@ class SQLite(Database):
         with closing(sqlite3.connect(self.path, isolation_level=None, timeout=30)) as db:
             if ";" not in query.strip().rstrip(";"):
                 return db.execute(query).fetchall()
-            db.executescript(query)
+            return db.executescript(query).fetchall()
 
     sql_without_foreign_keys = sql
 
@@ -84,7 +85,7 @@ class SQLite(Database):
 
 
 class PostgreSQL(Database):
-    words = {"serial": "serial", "bytes": "bytea", "time": "timestamptz"}
+    words = MappingProxyType({"serial": "serial", "bytes": "bytea", "time": "timestamptz"})
 
     def __init__(self, directory, postgresql):
         super().__init__(directory)

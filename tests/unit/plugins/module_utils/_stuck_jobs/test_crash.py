@@ -57,7 +57,7 @@ def make(db, jobs, one_in=1):
         CREATE TABLE beats (id {serial} PRIMARY KEY);
         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {jobs})
         INSERT INTO jobs SELECT i, CASE i % {one_in} WHEN 0 THEN 'processing' ELSE 'completed' END,
-            '2026-01-18 12:00:00', 0, 'the payload of a job, which has about eighty characters in all, number ' || i FROM n;
+            '2026-01-18 12:00:00', 0, 'the payload of a job, with about eighty characters in all, number ' || i FROM n;
         INSERT INTO links SELECT id, id, 'processing' FROM jobs WHERE status = 'processing';
     """.format(jobs=jobs, one_in=one_in, **db.words)
     )

@@ -98,9 +98,11 @@ def test_names_may_contain_what_has_a_meaning_in_sql(app, driver):
     app.sql("""
         CREATE SCHEMA "the shop";
         CREATE TYPE "the shop"."50% done" AS ENUM ('processing', 'pending', '%s');
-        CREATE TABLE "the shop"."odd ""jobs"".%s" ("id%" text PRIMARY KEY, "a ""status"" of" "the shop"."50% done", "At" timestamptz);
+        CREATE TABLE "the shop"."odd ""jobs"".%s"
+            ("id%" text PRIMARY KEY, "a ""status"" of" "the shop"."50% done", "At" timestamptz);
         CREATE TABLE "Links" ("%(id)s" integer PRIMARY KEY, "of job" text, status text);
-        INSERT INTO "the shop"."odd ""jobs"".%s" VALUES ('100%', 'processing', '2026-01-18'), ('50%', '%s', '2026-01-18');
+        INSERT INTO "the shop"."odd ""jobs"".%s"
+            VALUES ('100%', 'processing', '2026-01-18'), ('50%', '%s', '2026-01-18');
         INSERT INTO "Links" VALUES (1, '100%', 'processing'), (2, '50%', 'processing');
     """)
     odd = {
