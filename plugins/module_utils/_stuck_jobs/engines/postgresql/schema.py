@@ -26,8 +26,9 @@ _TABLES = """SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
 # The type of a domain is the one that it is made of. A type without its length cuts nothing off.
-_COLUMNS = """SELECT a.attname::text, format_type(b.oid, -1), format_type(a.atttypid, a.atttypmod), b.category::text, b.size,
-  CASE WHEN b.oid IN ('varchar'::regtype, 'bpchar'::regtype) THEN b.modifier - 4 END, a.attnotnull, a.attgenerated <> '',
+_COLUMNS = """SELECT a.attname::text, format_type(b.oid, -1), format_type(a.atttypid, a.atttypmod),
+  b.category::text, b.size, CASE WHEN b.oid IN ('varchar'::regtype, 'bpchar'::regtype) THEN b.modifier - 4 END,
+  a.attnotnull, a.attgenerated <> '',
   has_column_privilege(a.attrelid, a.attnum, 'SELECT'), has_column_privilege(a.attrelid, a.attnum, 'UPDATE'),
   ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = b.oid ORDER BY enumsortorder)
 FROM pg_attribute a CROSS JOIN LATERAL (
@@ -249,7 +250,7 @@ def _wrong_columns(tables: Tables, found: _Found, table: Table, database: Databa
         elif option == "id_column" and name in written:
             yield f"id_column: {table.table}.{name} would be changed itself. Set columns that stay as they are."
         elif option in ("time_column", "fallback_time_column") and column.type in _TELL_NO_TIME:
-            yield f"{option}: {table.table}.{name} is of type {column.declared}, which is no point in time. Set another."
+            yield f"{option}: {table.table}.{name} is of type {column.declared}, no point in time. Set another."
     if all(name in columns for name in table.id_column) and set(table.id_column) not in unique:
         there_are = "; ".join(" and ".join(sorted(names)) for names in unique) or "none"
         yield f"id_column: {table.table}.{', '.join(table.id_column)} is not unique. Set one of: {there_are}."
@@ -275,7 +276,7 @@ def _actions(database: Database) -> list[Action]:
 
 
 def _wrong_values(access: Access, columns: Mapping[str, Column], table: Table, database: Database) -> Iterator[str]:
-    """Values that no row can have, found before any is written. Only constraints of the table are left to the server."""
+    """Values that no row can have. Only the table's constraints are left to the server."""
     for status in table.stuck_statuses if table.status_column else ():
         yield from _misfit(access, "stuck_statuses", columns[table.status_column], status, is_stored=False)
     for option, name, value in _written(table, database):

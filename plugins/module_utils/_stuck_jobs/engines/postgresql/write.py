@@ -162,7 +162,7 @@ class Session(base.Session):
 
 
 class Statements:
-    """The SQL of all changes of one shape, each with the values of some of them. All return the places of their rows."""
+    """The SQL of all changes of one shape, with the values of some of them. Each returns the places of its rows."""
 
     def __init__(self, shape: Shape) -> None:
         schema, removes = shape.schema, shape.action.removes

@@ -164,15 +164,17 @@ def fill_postgresql(app, columns, keys, jobs, children, grandchildren):  # noqa:
     references = ", ".join(f"job_{key} {kind}" for key, kind in kinds.items())
     app.sql(f"""
         DROP TABLE IF EXISTS jobs, children, grandchildren;
-        CREATE TABLE jobs ({columns}, status text, at text, made text, queue text, attempts integer, error text,
-            payload bytea);
+        CREATE TABLE jobs ({columns}, status text, at text, made text, beat text, queue text,
+            attempts integer, error text, payload bytea);
         CREATE TABLE children (id integer PRIMARY KEY, {references}, status text);
         CREATE TABLE grandchildren (id integer PRIMARY KEY, child integer, status text);
     """)
     rows = {
         "jobs": [
-            (*key, job["status"], *(text(written(job[at], job["way"])) for at in ("at", "made")))
-            + (job["queue"], job["attempts"], job["error"], b"\0\xff")
+            (
+                *(*key, job["status"], *(text(written(job[at], job["way"])) for at in ("at", "made", "beat"))),
+                *(job["queue"], job["attempts"], job["error"], b"\0\xff"),
+            )
             for key, job in jobs.items()
         ],
         "children": [(key, *parent, status) for key, (parent, status) in children.items()],
