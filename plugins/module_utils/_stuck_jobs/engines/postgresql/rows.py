@@ -14,7 +14,8 @@ from ...options import Database, StuckJobsError, Table
 from .. import base
 from ..base import Referrer, Refused, Row
 from .access import Access
-from .schema import Column, Schema, Tables, as_text, comparable, q, read_schema, unnamed_referrers
+from .schema import Schema, read_schema, unnamed_referrers
+from .tables import Column, Tables, as_text, comparable, q
 
 # Rows that one query reads. Each query may have to look at all stuck rows that are left, to sort them by a random key.
 PAGE = 50_000

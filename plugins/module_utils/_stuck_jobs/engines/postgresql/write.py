@@ -14,7 +14,7 @@ from .. import base
 from ..base import Refused
 from .access import Access
 from .rows import Rows
-from .schema import Column, Tables, as_text, q
+from .tables import Column, Tables, as_text, q
 
 HOLD = 0.03  # seconds; PostgreSQL locks only the rows that are written
 
