@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Callable, TypeVar
@@ -25,6 +26,7 @@ class Pace:
     def __init__(self, session: Session, most: int = MOST) -> None:
         self._session, self._most = session, most
         self._size = min(FIRST, most)
+        self._commit = math.inf  # seconds that a commit takes at least, however few rows it has
         self.in_doubt = False  # after an exception: whether the last transaction may have been committed
         self.locked = 0.0  # seconds, in all
         self.longest = 0.0  # seconds
@@ -50,17 +52,22 @@ class Pace:
         begun = time.monotonic()
         try:
             yield
+            written = time.monotonic()
             self.in_doubt = True
             self._session.commit()
         finally:
             if self._session.roll_back():
                 self.in_doubt = False
-        took = time.monotonic() - begun
+        ended = time.monotonic()
+        took = ended - begun
         self.locked += took
         self.longest = max(self.longest, took)
-        # Approaches the number of rows that can be written in that time. Small batches are not representative.
+        self._commit = min(self._commit, ended - written)
+        # Approaches the number of rows that can be written in that time, or in twice the time of a commit where syncing
+        # is slow, so that not most of the time is syncing. Small batches are not representative.
         if rows >= self._size / 2:
-            self._size = min(max(self._size * min(2.0, self._session.hold / max(took, 1e-4)), LEAST), self._most)
+            hold = max(self._session.hold, 2 * self._commit)
+            self._size = min(max(self._size * min(2.0, hold / max(took, 1e-4)), LEAST), self._most)
 
 
 def in_parts(jobs: Sequence[_T], attempt: Callable[[Sequence[_T]], _R]) -> Iterator[tuple[Sequence[_T], _R | str]]:

@@ -19,7 +19,7 @@ from .schema import Schema, marks, q, read_schema, unnamed_referrers
 
 PAGE = 10_000  # rows that one query reads, and the most that a batch has
 DELETE_PAGE = 200  # complete rows, which may be large
-WINDOW = 50_000  # rows that one query scans if readers block writers
+WINDOW = 5_000  # rows that one query scans if readers block writers
 PAGE_BYTES = 16 * 1024**2  # of texts and blobs, after which a page ends early
 BOUND = 200  # values of keys that one query binds; old versions of SQLite allow 999 in all
 
