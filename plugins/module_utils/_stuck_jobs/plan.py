@@ -41,7 +41,7 @@ class Plan:
         self._thresholds = {str(key): parse_duration(value) for key, value in database.thresholds.items()}
         self._most_attempts = database.max_attempts if database.action.in_the_end else 0
         self._by_age = database.respect_age or not database.jobs
-        self._shapes: dict[tuple[str, Action], Shape] = {}
+        self._shapes: dict[tuple[str, str], Shape] = {}
         self._at = self.rows.at
         self._time_at = self._at[database.time_column]
         counts = self._most_attempts or (database.action.counts_attempts and database.count_attempts)
@@ -156,7 +156,7 @@ class Plan:
         return tuple(new)
 
     def _shape(self, table: Table, action: Action) -> Shape:
-        shape = self._shapes.get((table.table, action))
+        shape = self._shapes.get((table.table, action.name))
         if shape:
             return shape
         new = table.set_by(action)
@@ -165,7 +165,7 @@ class Plan:
         attempts = self.database.attempts_column if counts else ""
         new.update((column, None) for column in (message, attempts) if column)
         columns = tuple(new)
-        shape = self._shapes[table.table, action] = Shape(
+        shape = self._shapes[table.table, action.name] = Shape(
             schema=self.rows.schemas[table.table],
             action=action,
             read=self.rows.columns[table.table],

@@ -22,7 +22,7 @@ from .connection import LOOK, Connection
 from .rows import Rows
 from .schema import marks, or_abort, q
 
-HOLD_WAL, HOLD = 0.01, 0.018  # seconds
+HOLD_WAL, HOLD = 0.01, 0.015  # seconds
 PAUSE = 0.025  # seconds for other writers between two transactions
 COMPANY, ALONE = 1.0, 0.001  # seconds without another writer after which there is none, and the pause then
 
@@ -30,11 +30,11 @@ COMPANY, ALONE = 1.0, 0.001  # seconds without another writer after which there 
 class Session(base.Session):
     """An open database of SQLite.
 
-    A process that waits for SQLite's lock tries again after 1, 2, 5, 10, 15, 20 ms, then three times after 25 ms, then
+    A process that waits for SQLite's lock tries again when it has waited for 1, 3, 8, 18, 33, 53, 78 and 103 ms, then
     less often. So a pause of 25 ms is enough for a process that has waited for at most 100 ms; we notice its write and
     continue at once. With a rollback journal, each batch syncs the disk four times and invalidates all caches, so there
-    are fewer and longer batches; they end, with their commits, before such a process tries for the sixth time, after
-    33 ms, as the next time is 20 ms later.
+    are fewer and longer batches. They end before its attempt at 18 ms; if it then meets a query of ours, which lets it
+    begin but not commit, there is the one at 33 ms.
     """
 
     def __init__(self, connection: Connection, database: Database) -> None:
