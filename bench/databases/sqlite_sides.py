@@ -15,9 +15,8 @@ from pathlib import Path
 from every_2_ms import every_2_ms
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins"))
-from module_utils._stuck_jobs.api import clean_up, read_options
+from module_utils._stuck_jobs.api import clean_up, engine_of, read_database
 from module_utils._stuck_jobs.engines.sqlite.access import connect
-from module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from module_utils._stuck_jobs.engines.sqlite.write import Session
 from module_utils._stuck_jobs.pace import Pace
 
@@ -26,11 +25,11 @@ RANGE = 100  # rowids, of which a tenth are stuck
 
 def options(path: str):
     directory = str(Path(path).with_name("records"))
-    return read_options({"name": "jobs", "path": path, "table": "jobs", "record_directory": directory})
+    return read_database({"name": "jobs", "path": path, "table": "jobs", "record_directory": directory})
 
 
 def ours(path: str) -> None:
-    (report,) = clean_up(SQLite, [options(path)])
+    (report,) = clean_up(engine_of, [options(path)])
     if report.error:
         raise SystemExit(report.error)
     print(max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))

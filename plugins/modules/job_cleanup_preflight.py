@@ -19,7 +19,9 @@ extends_documentation_fragment:
   - evenkeel.celery.project
 options:
   databases:
-    description: The databases, as in M(evenkeel.celery.sqlite_stuck_jobs).
+    description:
+      - The databases, as in M(evenkeel.celery.sqlite_stuck_jobs) and M(evenkeel.celery.postgresql_stuck_jobs).
+      - They are of SQLite if C(path) is set, of PostgreSQL if C(login_db), C(service) or C(environment_file) is.
     type: list
     elements: dict
     required: true
@@ -64,7 +66,6 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common.project im
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import check, projects
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.schedule import schedule_errors
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
 
 
@@ -81,7 +82,7 @@ def main() -> None:
     cron_user = params["cron_user"] if params["cron_state"] == "present" else None
     errors = list(hidden_characters((DATABASES, replace(DATABASES, name="once"), *CRON_OPTIONS, *PROJECT), params))
     if not errors:  # No other error may repeat such a value.
-        errors += check.errors(SQLite, params["databases"], params["once"], cron_user)
+        errors += check.errors(params["databases"], params["once"], cron_user)
         errors += schedule_errors(params["cron_schedule"])
         play, there = projects.play(params), projects.there()
         errors += projects.errors(play, there)

@@ -27,7 +27,9 @@ options:
     description: The text of the script. Required with O(state=present).
     type: str
   databases:
-    description: The databases, as in M(evenkeel.celery.sqlite_stuck_jobs).
+    description:
+      - The databases, as in M(evenkeel.celery.sqlite_stuck_jobs) and M(evenkeel.celery.postgresql_stuck_jobs).
+      - A password is refused here, as every user can read the configuration.
     type: list
     elements: dict
     default: []
@@ -75,7 +77,10 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common.project im
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import service_identity
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import projects
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.apply import apply, look
-from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.check import cron_user_errors
+from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.check import (
+    cron_user_errors,
+    password_errors,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.plan import (
     LOCK,
@@ -89,8 +94,11 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.plan 
     wanted,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.schedule import schedule_errors, user_errors
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import StuckJobsError, read_options
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
+    StuckJobsError,
+    engine_of,
+    read_database,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
 
 OPTIONS = (*SCRIPT_OPTIONS, *CRON_OPTIONS, *PROJECT)
@@ -101,12 +109,12 @@ def read(params: dict, play: projects.Play, there: projects.There) -> Wanted:
     project = play.project
     if params["state"] == "absent":
         return absent(project, last=not set(there) - {project})
-    for error in projects.errors(play, there):
+    for error in (*password_errors(params["databases"]), *projects.errors(play, there)):
         raise StuckJobsError(error)
     metrics = params["metrics_file"]
     if metrics and not metrics.startswith("/"):
         raise StuckJobsError(f"metrics_file {metrics!r} is not an absolute path. Start it with '/'.")
-    owners = {SQLite(read_options(options)).owner for options in params["databases"]}
+    owners = {engine_of(read_database(options)).owner for options in params["databases"]}
     users = {owner.name: owner for owner in owners}
     cron = None
     if params["cron_state"] == "present":

@@ -22,7 +22,7 @@ description:
   - Timestamps may be ISO 8601 with C(T) or a space, with a fraction, with C(Z) or an offset; epochs in s, ms or µs; or
     a Julian day.
 extends_documentation_fragment:
-  - evenkeel.celery.databases
+  - evenkeel.celery.databases.sqlite
 options:
   ask_workers:
     description:
@@ -194,99 +194,13 @@ databases:
       returned: always
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import hidden_characters
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import that_set
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
-    Report,
-    Row,
-    StuckJobsError,
-    clean_up,
-    read_options,
-)
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import DATABASES
-
-
-class NotSet(str):
-    """The value of an option that is not set, as null is a value of its own."""
-
-
-def not_set() -> NotSet:
-    return NotSet("as for the job")
-
-
-def databases_spec() -> dict:
-    spec = DATABASES.argument()
-    of_child = spec["options"]["children"]["options"]
-    for action in that_set():
-        of_child[action.to_option]["fallback"] = (not_set,)
-    return spec
-
-
-def given(options: dict) -> dict:
-    """The options that a task sets for a database. A child's options that are not set are those of the job."""
-    return {
-        **{name: value for name, value in options.items() if not isinstance(value, NotSet)},
-        "children": [
-            {
-                name: value
-                for name, value in given(child).items()
-                if value is not None or name not in ("stuck_statuses", "error_message")
-            }
-            for child in options.get("children") or ()
-        ],
-    }
-
-
-def result(reports: list[Report]) -> dict:
-    return {
-        "changed": any(report.changed for report in reports),
-        "databases": [report.as_data() for report in reports],
-        "msg": " ".join(report.sentence() for report in reports) or "No database was given.",
-        "diff": [diff(report) for report in reports if report.changed],
-    }
-
-
-def diff(report: Report) -> dict:
-    """A sentence and the changed rows, one a line, before and after; deleted rows are not in `after`."""
-    more = report.count - len(report.rows)
-    rest = f"… and {more} more\n" if more else ""
-    return {
-        "before_header": str(report.database),
-        "after_header": report.sentence(),
-        "before": "".join(_line(row, row.before) for row in report.rows) + rest,
-        "after": "".join(_line(row, f"{row.after} ({row.why})") for row in report.rows if row.after) + rest,
-    }
-
-
-def _line(row: Row, columns: str) -> str:
-    return f"{row.table} {row.id}: {columns}\n"
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.options import SQLiteDatabase
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.for_modules import run
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.option_table import SQLITE_DATABASES
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "databases": databases_spec(),
-            "ask_workers": {"type": "bool", "default": True},
-        },
-        supports_check_mode=True,
-    )
-    hidden = list(hidden_characters((DATABASES,), module.params))
-    if hidden:
-        module.fail_json(msg="\n".join(hidden))
-    ask_workers = module.params["ask_workers"]
-    if not (ask_workers or module.check_mode):
-        module.fail_json(msg="ask_workers: false is for check mode. Leave it out, or add `check_mode: true`.")
-    try:
-        databases = [read_options(given(options)) for options in module.params["databases"]]
-    except StuckJobsError as error:
-        module.fail_json(msg=str(error))
-    outcome = result(clean_up(SQLite, databases, dry_run=module.check_mode, ask_workers=ask_workers))
-    if any(report["error"] for report in outcome["databases"]):
-        outcome["msg"] = " ".join(report["error"] for report in outcome["databases"] if report["error"])
-        module.fail_json(**outcome)
-    module.exit_json(**outcome)
+    run(SQLITE_DATABASES, SQLiteDatabase)
 
 
 if __name__ == "__main__":

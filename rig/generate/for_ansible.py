@@ -12,7 +12,7 @@ from module_utils._celery.options import MEMORY, for_modules
 from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
-from module_utils._stuck_jobs.option_table import DATABASES
+from module_utils._stuck_jobs.option_table import POSTGRESQL_DATABASES, SQLITE_DATABASES
 from module_utils._swap.options import SWAP
 from role_variables import Role
 
@@ -29,7 +29,10 @@ FRAGMENTS = {
         {"DOCUMENTATION": (for_modules(),), "RESERVE": MEMORY[:1], "OVERCOMMIT": MEMORY[1:]},
     ),
     "project": ("plugins/module_utils/_common/project.py", {"DOCUMENTATION": PROJECT}),
-    "databases": ("plugins/module_utils/_stuck_jobs/option_table.py", {"DOCUMENTATION": (DATABASES,)}),
+    "databases": (
+        "plugins/module_utils/_stuck_jobs/option_table.py and engines",
+        {"SQLITE": (SQLITE_DATABASES,), "POSTGRESQL": (POSTGRESQL_DATABASES,)},
+    ),
     "job_cleanup": (
         "plugins/module_utils/_job_cleanup/options.py",
         {"CRON": CRON_OPTIONS, "SCRIPT": SCRIPT_OPTIONS},

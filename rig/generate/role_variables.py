@@ -147,7 +147,8 @@ JOB_CLEANUP = (
     Option(
         "job_cleanup_databases",
         "list",
-        "The databases. A file with two kinds of jobs needs two entries. Options that are not set are taken from"
+        "The databases: of SQLite with V(path), of PostgreSQL with V(login_db), V(service) or V(environment_file). A"
+        " database with two kinds of jobs needs two entries. Options that are not set are taken from"
         " O(job_cleanup_defaults).",
         (),
         elements="dict",
@@ -158,7 +159,7 @@ JOB_CLEANUP = (
         "dict",
         "What the databases have in common: any option of O(job_cleanup_databases) but name, path and table.",
         {},
-        options=common(CONFIGURED),
+        options=common(tuple(option for option in CONFIGURED if option.name != "path")),
     ),
     Option(
         "job_cleanup_once",
@@ -255,7 +256,7 @@ ROLES = (
         options=JOB_CLEANUP,
         entry_points={
             "main": {
-                "short_description": "Clean up the jobs that a crash left stuck in SQLite",
+                "short_description": "Clean up the jobs that a crash left stuck in SQLite or PostgreSQL",
                 "description": "Installs C(cleanup_stuck_jobs.py) with its configuration and, if asked, its schedule."
                 " Can also clean up once, within the play.",
             },

@@ -9,7 +9,7 @@ import stat
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import CONFIGURATION
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import service_identity
@@ -17,23 +17,21 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api im
     Database,
     StuckJobsError,
     clean_up,
-    read_options,
+    engine_of,
+    read_database,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.base import Engine
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.options import nearest
 
 Options = Mapping[str, Any]
 
 
-def errors(
-    engine: Callable[[Database], Engine], databases: Sequence[Options], once: Sequence[Options], cron_user: str | None
-) -> Iterator[str]:
+def errors(databases: Sequence[Options], once: Sequence[Options], cron_user: str | None) -> Iterator[str]:
     """All errors, each a sentence.
 
-    engine: makes the engine of a database.
     once: the clean-ups to do once, each with all the options of its database.
     cron_user: the user as whom cron runs the script; empty for the databases' owner, None without cron.
     """
+    yield from password_errors(databases)
     counts = Counter(str(options.get("name")) for options in databases)
     for name in (name for name, count in counts.items() if count > 1):
         yield f"databases: name {name!r} is used by {counts[name]} databases. Set a different one for each."
@@ -44,8 +42,8 @@ def errors(
     for options in [*databases, *(options for options in once if str(options.get("name")) in counts)]:
         try:
             # Workers are not asked: they may not be deployed yet, or they may be what this play repairs.
-            database = read_options(options)
-            (report,) = clean_up(engine, [database], dry_run=True, ask_workers=False, shown=0)
+            database = read_database(options)
+            (report,) = clean_up(engine_of, [database], dry_run=True, ask_workers=False, shown=0)
         except StuckJobsError as error:
             yield str(error)
             continue
@@ -72,15 +70,28 @@ def cron_user_errors(cron_user: str, owners: Collection[str]) -> Iterator[str]:
         yield f"cron_user is {cron_user}, but {belong}. Set the owner of all of them, or {root}."
 
 
+def password_errors(databases: Sequence[Options]) -> Iterator[str]:
+    """Errors about passwords, which would stand in the configuration."""
+    for options in databases:
+        if options.get("login_password"):
+            yield (
+                f"{options.get('name')}: login_password would stand in {CONFIGURATION}, where every user can read it."
+                " Set passfile, service or environment_file instead."
+            )
+
+
 def environment_file_errors(database: Database, cron_user: str | None) -> Iterator[str]:
-    """Errors about a file that only root can read, if cron does not run as root."""
-    path = database.celery.environment_file if database.celery else ""
-    if path and cron_user not in (None, "root") and _is_secret_of_root(path):
-        yield (
-            f"{database.name}: celery: only root can read environment_file {path}, but cron_user is"
-            f" {cron_user or 'empty'}, so cron runs the script as the databases' owner. Set root, which reads the file"
-            " and works as each owner in turn, or name a file that the owner can read."
-        )
+    """Errors about files that only root can read, if cron does not run as root."""
+    for where, path in (
+        ("celery: ", database.celery.environment_file if database.celery else ""),
+        ("", engine_of(database).environment_file),
+    ):
+        if path and cron_user not in (None, "root") and _is_secret_of_root(path):
+            yield (
+                f"{database.name}: {where}only root can read environment_file {path}, but cron_user is"
+                f" {cron_user or 'empty'}, so cron runs the script as the databases' owner. Set root, which reads the"
+                " file and works as each owner in turn, or name a file that the owner can read."
+            )
 
 
 def _is_secret_of_root(path: str) -> bool:

@@ -20,6 +20,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common import fil
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import project_errors, taking_over
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import printable
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import plan
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.databases import where
 
 Options = Mapping[str, Any]
 _MOST = 2**24  # bytes
@@ -84,7 +85,7 @@ def errors(play: Play, configurations: There) -> Iterator[str]:
             if _key(database) in map(_key, configuration.databases):
                 yield (
                     f"{printable(database.get('name'))}: the table {printable(database.get('table'))!r} in"
-                    f" {printable(database.get('path'))} is cleaned up for {whose} already. Remove it from one of them."
+                    f" {printable(where(database))} is cleaned up for {whose} already. Remove it from one of them."
                     f" To take it over, add {taking_over(str(database.get('name')))}."
                 )
         if play.wanted.metrics_file and play.wanted.metrics_file == configuration.metrics_file:
@@ -98,9 +99,9 @@ def left_alone(play: Play, configurations: There) -> Iterator[str]:
     if play.project or not configurations.get(""):
         return
     databases = configurations[""].databases
-    own = {_path(database) for database in play.wanted.databases}
-    if databases and not any(_path(each) in own or each.get("name") in play.take_over for each in databases):
-        names = ", ".join(printable(f"{each.get('name')} ({each.get('path')})") for each in databases)
+    own = {_place(database) for database in play.wanted.databases}
+    if databases and not any(_place(each) in own or each.get("name") in play.take_over for each in databases):
+        names = ", ".join(printable(f"{each.get('name')} ({where(each)})") for each in databases)
         yield (
             f"This host cleans up {names} for a play without a project, which may not have been this one, so that is"
             " left as it is. Set evenkeel_project in each play that deploys to this host. If the databases are this"
@@ -121,9 +122,9 @@ def others_after(play: Play, configurations: There) -> dict[str, Configuration]:
     }
 
 
-def _path(database: Options) -> str:
-    return os.path.normpath(str(database.get("path")))
+def _place(database: Options) -> str:
+    return os.path.normpath(where(database))
 
 
 def _key(database: Options) -> tuple[str, str]:
-    return _path(database), str(database.get("table"))
+    return _place(database), str(database.get("table"))

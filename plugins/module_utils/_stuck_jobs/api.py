@@ -4,17 +4,18 @@
 """Finds the jobs that a crash left stuck in an application's database, and resets, fails or deletes them.
 
 Plans page by page, as data, and writes exactly that plan in short batches, each row only if it is as it was read. It
-needs only Python's standard library and _common: the module sqlite_stuck_jobs imports it, and the role job_cleanup
-copies it to the host for cleanup_stuck_jobs.py.
+needs only Python's standard library and _common (for PostgreSQL, psycopg as well): the modules sqlite_stuck_jobs and
+postgresql_stuck_jobs import it, and the role job_cleanup copies it to the host for cleanup_stuck_jobs.py.
 
 options  what to look for                     actions        what can be done with a stuck job
                                               engines        the code for one kind of database each
+databases  which engine is for which          messages       a report on its way from one process to another
 plan     what is stuck, and what to change    change         the elements of a plan
 times    timestamps and ages                  pace           short transactions of as many rows as fit
 record   the original rows, on disk           celery_client  asks workers and sends tasks, by celery_helper
-report   what was done                        messages       a report on its way from one process to another
-run      each owner's process, and reports    work           what that process does
-undo     the reversal of a run                environment    an application's environment file
+report   what was done                        work           what the owner's process does
+run      each owner's process, and reports    environment    an application's environment file
+undo     the reversal of a run
 
 Root opens no database. A process that is a database's owner for good does all the work on it, with limits on time and
 memory, and what it reports is checked.
@@ -23,7 +24,8 @@ memory, and what it reports is checked.
 from __future__ import annotations
 
 from .actions import ACTIONS
-from .options import Database, StuckJobsError, Table, read_options
+from .databases import engine_of, engine_of_record, read_database
+from .options import Database, StuckJobsError, Table
 from .report import MOST_SHOWN, Report, Row, write_metrics
 from .run import clean_up
 from .undo import undo
@@ -37,7 +39,9 @@ __all__ = [
     "StuckJobsError",
     "Table",
     "clean_up",
-    "read_options",
+    "engine_of",
+    "engine_of_record",
+    "read_database",
     "undo",
     "write_metrics",
 ]

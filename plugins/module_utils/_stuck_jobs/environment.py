@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from .._common import environment_files, files
 from .._common.ownership import is_roots
+from .engines.base import Engine
 from .options import StuckJobsError
 
 LONGEST = 1_048_576  # bytes of the file
@@ -25,6 +27,13 @@ def read_as_root(path: str) -> bytes | None:
         return None  # the owner meets the same error, and reports it
 
 
+def texts(engines: Iterable[Engine]) -> dict[str, bytes]:
+    """The texts of the files that only root may read, by their paths: of the applications, and those with a login."""
+    paths = [engine.environment_file for engine in engines]
+    paths += [engine.database.celery.environment_file for engine in engines if engine.database.celery]
+    return {path: text for path in paths if (text := read_as_root(path)) is not None}
+
+
 def variables(path: str, text: bytes | None) -> dict[str, str]:
     """The variables of a file, whose text root may have read already. Raises StuckJobsError."""
     try:
@@ -32,6 +41,6 @@ def variables(path: str, text: bytes | None) -> dict[str, str]:
         return environment_files.variables((read or b"").decode())
     except (OSError, UnicodeError) as error:
         raise StuckJobsError(
-            f"celery: environment_file can't be read: {error}. Let the database's owner read it, or keep it and its"
-            " directories root's."
+            f"environment_file can't be read: {error}. Let the database's owner read it, or keep it and its directories"
+            " root's."
         ) from None

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from .._common.options import Option
 from .._common.quantities import format_size
 from .actions import ACTIONS, that_set
+from .engines.postgresql import options as postgresql
+from .engines.sqlite import options as sqlite
 from .options import ERROR_MODES, POLICIES, Celery, Database, Requeue, Table
 
 ERROR_MODE = "Whether the message replaces the column's text, or is appended to it on a line of its own."
@@ -114,9 +117,8 @@ REQUEUE = (
     Option("queue", "str", "Its queue. Empty for where the application routes it.", Requeue.queue),
 )
 
-DATABASE = (
-    Option("name", "str", "The name of the database in messages, and in the names of records.", required=True),
-    Option("path", "path", "The database file. It must exist; it is never created.", required=True),
+NAME = Option("name", "str", "The name of the database in messages, and in the names of records.", required=True)
+COMMON = (
     Option("table", "str", "The table of the jobs.", required=True),
     Option(
         "id_column",
@@ -282,11 +284,29 @@ DATABASE = (
         Database.record_directory,
     ),
 )
-DATABASES = Option(
-    "databases",
-    "list",
-    "The databases. One file with two kinds of jobs is two entries.",
-    required=True,
-    elements="dict",
-    options=DATABASE,
-)
+
+
+def _databases(login: tuple[Option, ...]) -> Option:
+    return Option(
+        "databases",
+        "list",
+        "The databases. One database with two kinds of jobs is two entries.",
+        required=True,
+        elements="dict",
+        options=(NAME, *login, *COMMON),
+    )
+
+
+SQLITE_DATABASES = _databases(sqlite.LOGIN)
+POSTGRESQL_DATABASES = _databases((*postgresql.LOGIN, postgresql.PASSWORD))
+
+
+def _of(kind: str, login: Iterable[Option]) -> Iterator[Option]:
+    """The options of one kind of database, where entries may be of either."""
+    for option in login:
+        first, *rest = option.sentences
+        yield replace(option, description=(f"{kind}: {first[0].lower()}{first[1:]}", *rest), required=False)
+
+
+DATABASE = (NAME, *_of("SQLite", sqlite.LOGIN), *_of("PostgreSQL", postgresql.LOGIN), *COMMON)
+DATABASES = replace(SQLITE_DATABASES, options=(*DATABASE, postgresql.PASSWORD))

@@ -11,7 +11,7 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, ClassVar, NamedTuple
 
 from .._common.paths import STATE
 from .._common.quantities import format_size, parse_duration, parse_size
@@ -116,10 +116,9 @@ class Requeue:
 
 @dataclass(frozen=True)
 class Database(Table):
-    """One database: where it is, which jobs in it are stuck, and what to do with them."""
+    """One database: which jobs in it are stuck, and what to do with them. Where it is, each engine's own class says."""
 
     name: str = ""
-    path: str = ""
     time_column: str = "updated_at"
     fallback_time_column: str = ""  # used if time_column is NULL
     time_zone: str = "UTC"  # of timestamps without an offset
@@ -153,8 +152,28 @@ class Database(Table):
         """What to do if it is not known what the workers are doing: abort or ignore."""
         return (self.celery.unreachable if self.celery else "") or self.action.unreachable
 
+    # For each engine's class: options of which one is set if an entry is for it, those that are required, and all that
+    # say where the database is and how to log in.
+    told_by: ClassVar[Sequence[str]] = ()
+    required: ClassVar[Sequence[str]] = ()
+    login_options: ClassVar[Sequence[str]] = ()
+
+    @property
+    def where(self) -> str:
+        """Where the database is, for people."""
+        raise NotImplementedError
+
+    @property
+    def login(self) -> dict[str, Any]:
+        """The options that say where it is, without secrets: from them a record of a run finds it again."""
+        return {option: getattr(self, option) for option in self.login_options if getattr(self, option)}
+
+    def login_errors(self) -> Iterator[str]:
+        """What is wrong with these options, each a sentence."""
+        yield from ()
+
     def __str__(self) -> str:
-        return f"{self.name} ({self.path})"
+        return f"{self.name} ({self.where})"
 
 
 # How the values of these options are read: durations as seconds, sizes as bytes.
@@ -167,27 +186,27 @@ _LISTS = ("id_column", "foreign_key", "stuck_statuses", "jobs", "children", "wor
 _OPTIONAL = ("celery", "requeue")  # may be null, as if they were not set
 
 
-def read_options(options: Mapping[str, Any]) -> Database:
-    """The Database that a dictionary of options describes.
+def read_options(options: Mapping[str, Any], kind: type[Database]) -> Database:
+    """The Database of this kind that a dictionary of options describes.
 
     Null is NULL for the status that an action sets, and the same as not set for celery and requeue; elsewhere it is an
     error. Raises StuckJobsError for the first error found.
     """
     name = str(options.get("name") or "a database without a name")
     named = [option for option in ("status_column", "time_column") if option in options]
-    given = _given(options, name, Database, "name", "path", "table", *named)
+    given = _given(options, name, kind, "name", *kind.required, "table", *named)
     given["children"] = _children(given, options, name)
     given["outcomes"] = _read_outcomes(given, options)
-    for option, kind, required in (("celery", Celery, ("app", "directory", "python")), ("requeue", Requeue, ("task",))):
+    for option, part, required in (("celery", Celery, ("app", "directory", "python")), ("requeue", Requeue, ("task",))):
         if given.get(option):
-            given[option] = kind(**_given(given[option], f"{name}: {option}", kind, *required))
+            given[option] = part(**_given(given[option], f"{name}: {option}", part, *required))
         else:
             given.pop(option, None)
     if "action" in given:
         if given["action"] not in ACTIONS:
             raise StuckJobsError(f"{name}: action {given['action']!r} is not one of {', '.join(ACTIONS)}.")
         given["action"] = ACTIONS[given["action"]]
-    database = Database(**given)
+    database = kind(**given)
     for error in _errors(database):
         raise StuckJobsError(f"{name}: {error}")
     return database
@@ -253,13 +272,19 @@ def nearest(name: str, real: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(real)}."
 
 
-def _errors(database: Database) -> Iterator[str]:
-    if not re.fullmatch(r"[\w.-]+", database.name):
-        yield f"name {database.name!r} is not valid. Use letters, digits, '.', '_' and '-'."
-    for option in ("path", "record_directory"):
+def path_errors(database: Database, *names: str) -> Iterator[str]:
+    """An error for each of these options that is set, but to no absolute path."""
+    for option in names:
         path = getattr(database, option)
         if path and not Path(path).is_absolute():
             yield f"{option} {path!r} is not an absolute path. Start it with '/'."
+
+
+def _errors(database: Database) -> Iterator[str]:
+    if not re.fullmatch(r"[\w.-]+", database.name):
+        yield f"name {database.name!r} is not valid. Use letters, digits, '.', '_' and '-'."
+    yield from path_errors(database, "record_directory")
+    yield from database.login_errors()
     if not all(str(job) for job in database.jobs):
         yield "`jobs` contains an empty id, which every id begins with. Remove it."
     for option, threshold in (

@@ -150,7 +150,8 @@ class Record:
             number, path = tempfile.mkstemp(f".jsonl{PART}", f"{self.database.name}-{stamp}-", self.directory)
             self.path = path[: -len(PART)]
             self._file = os.fdopen(number, "w", encoding="utf-8")
-            head = {"database": self.database.path, "name": self.database.name, "at": stamp}
+            head = {"database": self.database.where, "name": self.database.name, "at": stamp}
+            head["login"] = self.database.login
             self._file.write(json.dumps(head) + "\n")
         return self._file
 
@@ -173,7 +174,7 @@ def cut_short(database: Database, directory: Path) -> Iterator[Path]:
         except OSError as error:
             raise StuckJobsError(f"{database}: {error}. It is no record of ours: remove it.") from error
         if b"\n" in head:
-            if read(part)[0]["database"] == database.path:
+            if read(part)[0]["database"] == database.where:
                 yield part
         elif len(head) < LONGEST_HEAD:
             part.unlink()  # interrupted before anything was written

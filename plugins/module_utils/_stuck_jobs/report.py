@@ -163,7 +163,7 @@ class Report:
     def as_data(self) -> dict[str, Any]:
         return {
             "name": self.database.name,
-            "path": self.database.path,
+            **self.database.login,
             "owner": self.owner,
             "action": self.database.action.name,
             "dry_run": self.dry_run,

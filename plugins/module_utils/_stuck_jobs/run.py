@@ -63,11 +63,7 @@ def clean_up(  # noqa: PLR0913
             report.owner = owner.name
             by_owner.setdefault(owner, []).append(task)
     for owner, tasks in by_owner.items():
-        texts = {
-            celery.environment_file: text
-            for celery in (engine.database.celery for engine, _report in tasks)
-            if celery and (text := environment.read_as_root(celery.environment_file)) is not None
-        }
+        texts = environment.texts([engine for engine, _report in tasks])
         options = {"ask_workers": ask_workers, "now": now, "texts": texts}
         left: Sequence[Task] = tasks
         while left:

@@ -25,13 +25,17 @@ class Clock:
     young.
     """
 
-    def __init__(self, begun: float | None = None) -> None:
+    def __init__(self, begun: float | None = None, ahead: float | None = None) -> None:
         real = time.time()
         self.begun = real if begun is None else begun
-        self._ahead = self.begun - real
+        self._ahead = self.begun - real if ahead is None else ahead
 
     def now(self) -> float:
         return time.time() + self._ahead
+
+    def ahead_by(self, seconds: float) -> Clock:
+        """This clock as a computer shows it whose own is so many seconds ahead of ours."""
+        return Clock(self.begun + seconds, self._ahead + seconds)
 
 
 def parse_zone(name: str) -> tzinfo:

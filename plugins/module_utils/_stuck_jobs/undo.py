@@ -9,9 +9,8 @@ A process that is the record's owner does all of it, so a record can do no more 
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
@@ -19,7 +18,7 @@ from .._common.child import Child, Ended, Send
 from .._common.ownership import Unsafe, file_of_one_user
 from .._common.texts import printable
 from .._common.users import Identity, owner_identity, user_name
-from . import record
+from . import environment, record
 from .change import Recorded
 from .engines.base import Engine, NotOwner, Session
 from .messages import SENTENCE
@@ -37,23 +36,31 @@ class Undone(NamedTuple):
     sentence: str
 
 
-def undo(engine: Callable[[Database], Engine], path: str, dry_run: bool = False) -> Undone:
+def undo(
+    engine: Callable[[Mapping[str, Any]], Engine],
+    path: str,
+    dry_run: bool = False,
+    known: Iterable[Engine] = (),
+) -> Undone:
     """Restores the jobs that a run changed, each with its family, if all of it is still as the run left it.
 
-    engine: makes the engine of a database.
+    engine: makes the engine of the database that the head of a record describes.
     path: the record of the run. Raises StuckJobsError.
+    known: of the configured databases. A record can be forged, so root reads only what these name as secrets.
     """
     file = Path(path).absolute()
+    author = _author(file)
+    texts = environment.texts([one for one in known if one.environment_file and one.owner == author])
 
     def work(send: Send) -> None:
         try:
-            send(_undo(engine, file, dry_run))
+            send(_undo(engine, file, dry_run, texts))
         except StuckJobsError as error:
             send({"error": printable(error, SENTENCE)})
         except Exception as error:  # a damaged record can be anything
             send({"error": printable(f"{file} can't be undone: {error!r}. Is it a record of a run?", SENTENCE)})
 
-    child = Child(work, _author(file), Database.memory_limit)
+    child = Child(work, author, Database.memory_limit)
     try:
         answer = child.message(time.monotonic() + TIME_LIMIT)
     except Ended as error:
@@ -78,7 +85,7 @@ def _author(file: Path) -> Identity:
 
 def _read(answer: Any, file: Path, dry_run: bool) -> Undone:
     """The answer of that process, which may be forged."""
-    types = {"name": str, "path": str, "back": int, "left": int}
+    types = {"name": str, "where": str, "back": int, "left": int}
     if isinstance(answer, dict) and isinstance(answer.get("error"), str):
         raise StuckJobsError(printable(answer["error"], SENTENCE))
     if not isinstance(answer, dict) or any(not isinstance(answer.get(name), kind) for name, kind in types.items()):
@@ -86,20 +93,23 @@ def _read(answer: Any, file: Path, dry_run: bool) -> Undone:
     back, left = answer["back"], answer["left"]
     counted = "1 row" if back == 1 else f"{back} rows"
     verb = "would be restored" if dry_run else "restored"
-    message = f"{printable(answer['name'])}: {counted} {verb} in {printable(answer['path'])}"
+    message = f"{printable(answer['name'])}: {counted} {verb} in {printable(answer['where'])}"
     jobs = "1 job" if left == 1 else f"{left} jobs"
     return Undone(back, left, f"{message}; {jobs} left alone, as changed since." if left else f"{message}.")
 
 
-def _undo(engine: Callable[[Database], Engine], path: Path, dry_run: bool) -> dict[str, Any]:
+def _undo(
+    engine: Callable[[Mapping[str, Any]], Engine], path: Path, dry_run: bool, texts: Mapping[str, bytes]
+) -> dict[str, Any]:
     head, batches = record.read(path, newest_first=True)
-    if not re.fullmatch(r"[\w.-]+", head["name"]) or not Path(head["database"]).is_absolute():
-        raise StuckJobsError(f"{path} is not a record of a run. Name a file that a run reported.")
-    database = Database(table="", name=head["name"], path=head["database"])
-    of_it = engine(database)
+    try:
+        of_it = engine(head)
+    except StuckJobsError as error:
+        raise StuckJobsError(f"{path} is not a record of a run: {error} Name a file that a run reported.") from None
+    database = of_it.database
     _check_is_ours(path, of_it)
     back = left = 0
-    with of_it.connect(write=not dry_run) as session:
+    with of_it.connect(not dry_run, texts) as session:
         pace = Pace(session)
 
         def attempt(jobs: Sequence[Sequence[Recorded]]) -> list[int]:
@@ -114,7 +124,7 @@ def _undo(engine: Callable[[Database], Engine], path: Path, dry_run: bool) -> di
                     done = [] if isinstance(result, str) else result
                     back += sum(done)
                     left += len(part) - len(done)
-    return {"name": database.name, "path": database.path, "back": back, "left": left}
+    return {"name": database.name, "where": database.where, "back": back, "left": left}
 
 
 def _check_is_ours(path: Path, engine: Engine) -> None:
@@ -125,7 +135,7 @@ def _check_is_ours(path: Path, engine: Engine) -> None:
     except NotOwner:
         pass
     raise StuckJobsError(
-        f"{path} belongs to {user_name(os.geteuid())}, who does not own {engine.database.path}, so it is not a record"
+        f"{path} belongs to {user_name(os.geteuid())}, who does not own {engine.database.where}, so it is not a record"
         " of ours. Name a file under /var/lib/evenkeel/job_cleanup or record_directory."
     )
 

@@ -48,11 +48,13 @@ def work(
     with Applications(now, texts) as applications:
         for engine, report in tasks:
             told = Told(Report(report.database, report.dry_run, report.shown, owner=report.owner), send)
-            _clean_up_one(engine, told, applications if ask_workers else None, now)
+            _clean_up_one(engine, told, applications if ask_workers else None, now, texts)
             told.tell(is_complete=True)
 
 
-def _clean_up_one(engine: Engine, told: Told, applications: Applications | None, now: float | None) -> None:
+def _clean_up_one(
+    engine: Engine, told: Told, applications: Applications | None, now: float | None, texts: Mapping[str, bytes]
+) -> None:
     database, report = engine.database, told.report
     directory = record.directory_of(database, report.owner)
     clock, tasks, until = Clock(now), {}, time.monotonic() + database.time_limit
@@ -66,7 +68,9 @@ def _clean_up_one(engine: Engine, told: Told, applications: Applications | None,
             if application:
                 clock, active = application.ask()
                 tasks = _by_value(active, report)
-            session = stack.enter_context(engine.connect(write=not report.dry_run))
+            session = stack.enter_context(engine.connect(not report.dry_run, texts))
+            if now is None:
+                clock = clock.ahead_by(session.now() - time.time())
             plan = Plan(engine, session.rows(), clock, tasks, report.skip)
             pages = _until(until, plan.pages(), database)
             if report.dry_run:

@@ -25,12 +25,13 @@ exit codes:
 from __future__ import annotations
 
 import argparse
+import contextlib
 import getpass
 import json
 import re
 import sys
 import syslog
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,11 +49,12 @@ from _engine._stuck_jobs.api import (  # noqa: E402
     Report,
     StuckJobsError,
     clean_up,
-    read_options,
+    engine_of,
+    engine_of_record,
+    read_database,
     undo,
     write_metrics,
 )
-from _engine._stuck_jobs.engines.sqlite.engine import SQLite  # noqa: E402
 
 CONFIG = "/etc/evenkeel/job_cleanup.json"  # and job_cleanup.PROJECT.json for each project
 ROWS = 20  # that the table shows
@@ -94,19 +96,19 @@ def main() -> int:
     args = arguments()
     try:
         if args.undo:
-            undone = undo(SQLite, args.undo, args.dry_run)
+            undone = undo(engine_of_record, args.undo, args.dry_run, map(engine_of, all_configured(args)))
             print(undone.sentence)
             if not args.dry_run:
                 tell_journal([(syslog.LOG_NOTICE, undone.sentence)])
             return 4 if undone.left else 0
         args.config = args.config or only_config()
-        config = configuration(args)
+        config = configuration(args.config)
         databases = [asked_for(database, args) for database in configured(config, args)]
         check_each_is_one(databases, args.job)
     except StuckJobsError as error:
         print(error, file=sys.stderr)
         return 1
-    reports = clean_up(SQLite, databases, dry_run=args.dry_run, shown=MOST_SHOWN if args.json else ROWS)
+    reports = clean_up(engine_of, databases, dry_run=args.dry_run, shown=MOST_SHOWN if args.json else ROWS)
     # A given id belongs to one of the databases. It is unknown only if none of them has it.
     missing = [job for job in args.job if reports and all(job in report.unknown for report in reports)]
     for report in reports:
@@ -127,28 +129,39 @@ def main() -> int:
     return exit_code(reports, missing, args.dry_run)
 
 
-def only_config() -> str:
+def configs() -> list[str]:
     default = Path(CONFIG)
-    found = sorted(map(str, [*default.parent.glob(default.name), *default.parent.glob("job_cleanup.*.json")]))
+    return sorted(map(str, [*default.parent.glob(default.name), *default.parent.glob("job_cleanup.*.json")]))
+
+
+def all_configured(args: argparse.Namespace) -> Iterator[Database]:
+    """The databases of all projects, as far as they can be read."""
+    for path in [args.config] if args.config else configs():
+        with contextlib.suppress(StuckJobsError):
+            yield from configured(configuration(path), args)
+
+
+def only_config() -> str:
+    found = configs()
     if len(found) > 1:
         raise StuckJobsError(f"This host has several projects. Add --config with one of: {', '.join(found)}.")
     return found[0] if found else CONFIG
 
 
-def configuration(args: argparse.Namespace) -> dict[str, Any]:
+def configuration(path: str) -> dict[str, Any]:
     try:
-        config = json.loads(Path(args.config).read_text(encoding="utf-8"))
+        config = json.loads(Path(path).read_text(encoding="utf-8"))
         if isinstance(config["databases"], list):
             return config
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StuckJobsError(
-            f"{args.config} can't be read: {error}. Correct it, or run the role job_cleanup again."
+            f"{path} can't be read: {error}. Correct it, or run the role job_cleanup again."
         ) from error
-    raise StuckJobsError(f"{args.config}: databases is not a list. Correct it, or run the role job_cleanup again.")
+    raise StuckJobsError(f"{path}: databases is not a list. Correct it, or run the role job_cleanup again.")
 
 
 def configured(config: dict[str, Any], args: argparse.Namespace) -> list[Database]:
-    databases = [read_options(options) for options in config["databases"]]
+    databases = [read_database(options) for options in config["databases"]]
     names = [database.name for database in databases]
     for name in args.database:
         if name not in names:
@@ -183,7 +196,7 @@ def check_each_is_one(databases: list[Database], jobs: list[str]) -> None:
     """A given id must not match jobs in several databases."""
     if not jobs or len(databases) == 1:
         return
-    reports = clean_up(SQLite, databases, dry_run=True, ask_workers=False, shown=0)
+    reports = clean_up(engine_of, databases, dry_run=True, ask_workers=False, shown=0)
     for report in reports:
         if report.error:
             raise StuckJobsError(f"--job: {report.error} Or add --database with the database that has the job.")

@@ -9,6 +9,7 @@ knows nothing of what is stuck, what to do about it, the record and the report.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -50,9 +51,15 @@ class Engine(ABC):
     """One database: its owner, and how to open it."""
 
     name: str  # of this kind of database, in messages: SQLite
+    describes: type[Database]  # the class of its databases' options
 
     def __init__(self, database: Database) -> None:
         self.database = database
+
+    @property
+    def environment_file(self) -> str:
+        """A file with the login, which root may have to read for the owner; empty if there is none."""
+        return ""
 
     @property
     @abstractmethod
@@ -63,8 +70,11 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def connect(self, write: bool) -> AbstractContextManager[Session]:
-        """Opens the database, as its owner, and never creates it. Raises StuckJobsError."""
+    def connect(self, write: bool, texts: Mapping[str, bytes]) -> AbstractContextManager[Session]:
+        """Opens the database, as its owner, and never creates it. Raises StuckJobsError.
+
+        texts: of environment files that root has read, by their paths.
+        """
 
     @staticmethod
     @abstractmethod
@@ -76,6 +86,10 @@ class Session(ABC):
     """An open database."""
 
     hold: float  # seconds for which one transaction may hold it
+
+    def now(self) -> float:
+        """The database's own clock, in epoch seconds."""
+        return time.time()
 
     @abstractmethod
     def rows(self) -> Rows:

@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import option_table
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.actions import that_set
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import read_options
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import read_database
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.postgresql.options import (
+    PostgreSQLDatabase,
+)
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.options import SQLiteDatabase
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.options import (
     Celery,
     Database,
@@ -26,7 +30,8 @@ from project import PROJECT
 ENGINE = PROJECT / "plugins" / "module_utils" / "_stuck_jobs"
 # The documented options, and the class that the engine reads each group into.
 OPTIONS = [
-    (option_table.DATABASE, Database),
+    (option_table.SQLITE_DATABASES.options, SQLiteDatabase),
+    (option_table.POSTGRESQL_DATABASES.options, PostgreSQLDatabase),
     (option_table.CHILD, Table),
     (option_table.CELERY, Celery),
     (option_table.REQUEUE, Requeue),
@@ -106,21 +111,24 @@ def test_the_documented_options_are_those_of_the_engine(table, kind):
     known = {item.name for item in dataclasses.fields(kind)} - {"outcomes"}
     if issubclass(kind, Table):
         known |= {option for action in that_set() for option in (action.to_option, action.set_option)}
-    if kind is Database:
+    if issubclass(kind, Database):
         known.remove("foreign_key")
     assert {option.name for option in table} == known
 
 
 def test_documented_defaults_are_those_of_the_engine(jobs):
-    documented = {option.name: option.default for option in option_table.DATABASE if option.default is not None}
-    assert read_options({**documented, **jobs}) == read_options(jobs)
+    documented = {
+        option.name: option.default for option in option_table.SQLITE_DATABASES.options if option.default is not None
+    }
+    assert read_database({**documented, **jobs}) == read_database(jobs)
 
 
 def test_the_engine_uses_every_option():
     files = [file for file in ENGINE.rglob("*.py") if file.name not in ("option_table.py", "options.py")]
     nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text())))
     used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    assert {item.name for table, kind in OPTIONS for item in dataclasses.fields(kind)} <= used
+    kinds = [kind for table, kind in OPTIONS if kind is not PostgreSQLDatabase]
+    assert {item.name for kind in kinds for item in dataclasses.fields(kind)} <= used
 
 
 def test_null_sets_a_status_to_null(capsys, jobs):

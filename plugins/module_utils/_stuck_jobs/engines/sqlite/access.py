@@ -15,12 +15,13 @@ from urllib.parse import quote
 from ...._common import files
 from ...._common.ownership import Unsafe, file_of_one_user
 from ...._common.users import Identity, owner_identity
-from ...options import Database, StuckJobsError
+from ...options import StuckJobsError
 from ..base import NotOwner, Refused
 from .connection import Connection, is_locked
+from .options import SQLiteDatabase
 
 
-def owner_of(database: Database) -> Identity:
+def owner_of(database: SQLiteDatabase) -> Identity:
     """The owner of the file, to whom also the files must belong that SQLite makes beside it (-wal, -shm, -journal).
 
     Raises StuckJobsError for any other user but root and the owner, and if root can't be sure who the owner is.
@@ -44,7 +45,7 @@ def owner_of(database: Database) -> Identity:
 
 
 @contextlib.contextmanager
-def connect(database: Database, write: bool) -> Iterator[Connection]:
+def connect(database: SQLiteDatabase, write: bool) -> Iterator[Connection]:
     """Opens an existing database and never creates one. Raises Refused or, for other errors, StuckJobsError."""
     with explained(database), contextlib.closing(_open(database, write)) as connection:
         connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
@@ -74,7 +75,7 @@ def _distrust_schema(connection: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def explained(database: Database) -> Iterator[None]:
+def explained(database: SQLiteDatabase) -> Iterator[None]:
     """Explains SQLite's errors to the operator: raises Refused for a constraint, else StuckJobsError."""
     try:
         yield
@@ -89,7 +90,7 @@ def explained(database: Database) -> Iterator[None]:
         raise StuckJobsError(f"{database}: SQLite reports: {error}.") from error
 
 
-def _open(database: Database, write: bool) -> Connection:
+def _open(database: SQLiteDatabase, write: bool) -> Connection:
     _check_files(database)
     frozen = not write and _is_frozen(database)
     mode = "ro&immutable=1" if frozen else "rw" if write or _is_idle_wal(database) or _is_hot(database) else "ro"
@@ -100,7 +101,7 @@ def _open(database: Database, write: bool) -> Connection:
     return connection
 
 
-def _check_files(database: Database) -> None:
+def _check_files(database: SQLiteDatabase) -> None:
     """SQLite would wait for ever at a FIFO."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         path = Path(database.path + suffix)
@@ -112,19 +113,19 @@ def in_wal_mode(connection: sqlite3.Connection) -> bool:
     return connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
-def _is_frozen(database: Database) -> bool:
+def _is_frozen(database: SQLiteDatabase) -> bool:
     """Whether its file system is read-only: SQLite can't make the -shm that reading a WAL database needs."""
     wal = Path(f"{database.path}-wal")
     read_only = os.statvfs(database.path).f_flag & os.ST_RDONLY
     return bool(read_only) and not (wal.exists() and wal.stat().st_size)
 
 
-def _is_hot(database: Database) -> bool:
+def _is_hot(database: SQLiteDatabase) -> bool:
     """Whether a transaction may have crashed: the first reader rolls it back, and has to write for that."""
     return Path(f"{database.path}-journal").exists()
 
 
-def _is_idle_wal(database: Database) -> bool:
+def _is_idle_wal(database: SQLiteDatabase) -> bool:
     """Whether it is a WAL database that no process has open: a read-only connection would leave -wal and -shm there."""
     header = files.read_start(database.path, 20)
     return header[18:] == b"\2\2" and not Path(f"{database.path}-wal").exists()

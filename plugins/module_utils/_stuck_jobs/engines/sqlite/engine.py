@@ -11,11 +11,12 @@ times    Julian days
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ...._common.users import Identity
 from .. import base
 from . import access, times
+from .options import SQLiteDatabase
 from .write import Session
 
 
@@ -23,13 +24,15 @@ class SQLite(base.Engine):
     """A database file of SQLite."""
 
     name = "SQLite"
+    describes = SQLiteDatabase
+    database: SQLiteDatabase
 
     @property
     def owner(self) -> Identity:
         return access.owner_of(self.database)
 
     @contextlib.contextmanager
-    def connect(self, write: bool) -> Iterator[base.Session]:
+    def connect(self, write: bool, texts: Mapping[str, bytes]) -> Iterator[base.Session]:
         with access.connect(self.database, write) as connection:
             yield Session(connection, self.database)
 

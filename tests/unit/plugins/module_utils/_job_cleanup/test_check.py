@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import check
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
 ME = getpass.getuser()
 
@@ -22,7 +21,7 @@ def database(tmp_path):
 
 
 def errors(databases, once=(), cron_user=None):
-    return list(check.errors(SQLite, databases, once, cron_user))
+    return list(check.errors(databases, once, cron_user))
 
 
 def test_correct_options_have_no_errors(database):
@@ -45,6 +44,13 @@ def test_a_clean_up_of_an_unknown_database_is_an_error_that_names_the_nearest(da
 def test_a_clean_up_that_does_not_fit_its_database_is_an_error(database):
     (error,) = errors([database], [{**database, "stuck_statuses": []}])
     assert "stuck_statuses" in error
+
+
+def test_a_password_does_not_get_into_the_configuration():
+    entry = {"name": "jobs", "login_db": "shop", "system_user": "nobody", "table": "jobs", "login_password": "hunter2"}
+    error = errors([entry])[0]
+    assert error.startswith("jobs: login_password would stand in /etc/evenkeel, where every user can read it.")
+    assert "hunter2" not in error
 
 
 @pytest.mark.parametrize("cron_user", ["", ME, "root", None])

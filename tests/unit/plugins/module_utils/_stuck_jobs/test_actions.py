@@ -13,10 +13,11 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.action
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     StuckJobsError,
     clean_up,
-    read_options,
+    engine_of,
+    engine_of_record,
+    read_database,
     undo,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.report import metrics
 from ansible_collections.evenkeel.celery.plugins.modules import sqlite_stuck_jobs
 from module_args import patch_module_args
@@ -60,27 +61,27 @@ def rows(jobs, columns="status, error, shelf", table="jobs"):
 
 @pytest.mark.usefixtures("archive")
 def test_a_new_action_is_planned_written_reported_and_undone(jobs):
-    (planned,) = clean_up(SQLite, [read_options(jobs)], dry_run=True)
+    (planned,) = clean_up(engine_of, [read_database(jobs)], dry_run=True)
     assert [row.as_data()["to"] for row in planned.rows] == ["shelved", "shelved"]
     assert planned.sentence().startswith(
         "jobs: 1 in jobs would be archived as shelved and 1 in links would be archived"
     )
     assert rows(jobs)[0] == ("processing", None, None)
 
-    (report,) = clean_up(SQLite, [read_options(jobs)])
+    (report,) = clean_up(engine_of, [read_database(jobs)])
     assert report.counts == {"jobs": {"archive": 1}, "links": {"archive": 1}}
     assert rows(jobs) == [("shelved", "put away", 7), ("completed", None, None)]
     assert rows(jobs, "status", "links") == [("shelved",), ("completed",)]
     assert 'stuck_jobs_rows{database="jobs",table="jobs",action="archive"} 1' in metrics([report])
 
-    assert undo(SQLite, report.record).back == 2
+    assert undo(engine_of_record, report.record).back == 2
     assert rows(jobs)[0] == ("processing", None, None)
 
 
 @pytest.mark.usefixtures("archive")
 def test_the_default_policy_of_a_new_action_is_used_if_the_workers_are_unreachable(jobs):
     jobs["celery"] = {"app": "shop", "directory": "/nowhere", "python": "/nowhere/python"}
-    (report,) = clean_up(SQLite, [read_options(jobs)])
+    (report,) = clean_up(engine_of, [read_database(jobs)])
     assert report.counts["jobs"] == {"archive": 1}
     assert "it is not known what the workers are doing" in report.sentence()
 
@@ -88,10 +89,10 @@ def test_the_default_policy_of_a_new_action_is_used_if_the_workers_are_unreachab
 @pytest.mark.usefixtures("archive")
 def test_the_options_of_a_new_action_are_checked(jobs):
     with pytest.raises(StuckJobsError, match="archive_to of jobs is itself one of its stuck_statuses"):
-        read_options({**jobs, "archive_to": "processing"})
+        read_database({**jobs, "archive_to": "processing"})
     with pytest.raises(StuckJobsError, match="Did you mean 'archive_to'"):
-        read_options({**jobs, "archve_to": "x"})
-    (report,) = clean_up(SQLite, [read_options({**jobs, "archive_set": {"shelv": 1}})])
+        read_database({**jobs, "archve_to": "x"})
+    (report,) = clean_up(engine_of, [read_database({**jobs, "archive_set": {"shelv": 1}})])
     assert "archive_set: table jobs has no column 'shelv'. Did you mean 'shelf'?" in report.error
 
 
@@ -99,14 +100,14 @@ def test_the_options_of_a_new_action_are_checked(jobs):
 def test_a_new_action_can_replace_another_after_max_attempts(jobs, monkeypatch):
     monkeypatch.setitem(ACTIONS, "retry", Action("retry", "sent again", "pending", in_the_end="archive"))
     (report,) = clean_up(
-        SQLite, [read_options({**jobs, "action": "retry", "attempts_column": "tries", "max_attempts": 1})]
+        engine_of, [read_database({**jobs, "action": "retry", "attempts_column": "tries", "max_attempts": 1})]
     )
     assert report.counts["jobs"] == {"retry": 1}
     with closing(sqlite3.connect(jobs["path"])) as db:
         db.execute("UPDATE jobs SET status = 'processing', tries = 1 WHERE id = 1")
         db.commit()
     (report,) = clean_up(
-        SQLite, [read_options({**jobs, "action": "retry", "attempts_column": "tries", "max_attempts": 1})]
+        engine_of, [read_database({**jobs, "action": "retry", "attempts_column": "tries", "max_attempts": 1})]
     )
     assert report.counts["jobs"] == {"archive": 1}
 
@@ -133,5 +134,5 @@ def reload():
 
 def test_without_an_action_there_are_no_options_for_it(jobs):
     with pytest.raises(StuckJobsError, match="there is no option `archive_to`"):
-        read_options(jobs)
-    assert read_options({"name": "jobs", "path": "/srv/jobs.db", "table": "jobs"}).action is RESET
+        read_database(jobs)
+    assert read_database({"name": "jobs", "path": "/srv/jobs.db", "table": "jobs"}).action is RESET

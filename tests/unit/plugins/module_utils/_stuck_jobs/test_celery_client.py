@@ -14,9 +14,9 @@ import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import celery_client
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     clean_up,
-    read_options,
+    engine_of,
+    read_database,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
 REAL = Path(sys.executable).resolve()
 # An interpreter that anybody can run: one that root built at home is not.
@@ -64,7 +64,7 @@ def start(shop):
     def start(more="", **celery):
         (shop / "celery/app/utils.py").write_text(APP + more)
         celery = {"app": "shop", "directory": str(shop), "python": PYTHON, "timeout": 0.2, **celery}
-        database = read_options({"name": "jobs", "path": str(shop / "jobs.db"), "table": "jobs", "celery": celery})
+        database = read_database({"name": "jobs", "path": str(shop / "jobs.db"), "table": "jobs", "celery": celery})
         ours = celery_client.CeleryClient(database.celery, {})
         started.append(ours)
         ours.start()
@@ -164,7 +164,7 @@ def test_a_uuid_is_recognised_however_it_is_stored(shop, start, stored, column):
     start(f"ARGS = ['{UUID}', None]").stop()  # a task may also get None, which is nobody's id
     celery = {"app": "shop", "directory": str(shop), "python": PYTHON, "timeout": 0.2, "task_id_column": "task"}
     jobs = {"name": "jobs", "path": str(shop / "jobs.db"), "table": "jobs", "celery": celery}
-    (report,) = clean_up(SQLite, [read_options({**jobs, "record_directory": str(shop / "records")})])
+    (report,) = clean_up(engine_of, [read_database({**jobs, "record_directory": str(shop / "records")})])
     assert report.error == ""
     assert [note.why for note in report.skipped] == ["w1 is executing it (task t1)"]
     assert report.changed == 1

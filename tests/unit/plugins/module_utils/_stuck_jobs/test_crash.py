@@ -13,8 +13,13 @@ import time
 from contextlib import closing
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, read_options, undo
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
+    clean_up,
+    engine_of,
+    engine_of_record,
+    read_database,
+    undo,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
 from project import PROJECT
 
@@ -23,9 +28,8 @@ JOBS = 30_000
 RUN = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from module_utils._stuck_jobs.api import clean_up, read_options
-from module_utils._stuck_jobs.engines.sqlite.engine import SQLite
-(report,) = clean_up(SQLite, [read_options(json.loads(sys.argv[2]))])
+from module_utils._stuck_jobs.api import clean_up, engine_of, read_database
+(report,) = clean_up(engine_of, [read_database(json.loads(sys.argv[2]))])
 print(report.sentence())
 sys.exit(bool(report.error))
 """
@@ -120,7 +124,7 @@ def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_completes_them(
     assert not [record for record in records(path) if record.suffix == ".part"], "a cut-off record was forgotten"
 
     for record in records(path):
-        undo(SQLite, str(record))
+        undo(engine_of_record, str(record))
     assert states(path) == {untouched: JOBS}, "no job is missing from the records"
 
 
@@ -131,10 +135,10 @@ def test_an_interrupt_right_after_a_commit_leaves_a_record_that_undoes_it(path, 
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Record, "done", interrupt)
-        clean_up(SQLite, [read_options(options(path))])
+        clean_up(engine_of, [read_database(options(path))])
     (record,) = records(path)
     assert ("pending", 1, "pending") in states(path)
-    undo(SQLite, str(record))
+    undo(engine_of_record, str(record))
     assert states(path) == {("processing", 0, "processing"): JOBS}
 
 
@@ -177,7 +181,7 @@ def test_the_application_can_write_during_a_run(path):
 
     writer = threading.Thread(target=write)
     writer.start()
-    (report,) = clean_up(SQLite, [read_options(options(path))])
+    (report,) = clean_up(engine_of, [read_database(options(path))])
     stop.set()
     writer.join()
     assert states(path) == {("pending", 1, "pending"): JOBS}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import printable
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import Report, Row, read_options
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import Report, Row, read_database
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.change import Note
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.messages import LISTS, Forged, Told, take
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.report import metrics
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 RECORDS = Path("/var/lib/evenkeel/job_cleanup/shop")
-DATABASE = read_options({"name": "jobs", "path": "/srv/shop/jobs.db", "table": "jobs", "jobs": ["a", "b"]})
+DATABASE = read_database({"name": "jobs", "path": "/srv/shop/jobs.db", "table": "jobs", "jobs": ["a", "b"]})
 ROW = Row("jobs", "7", "reset", "processing", "pending", "processing for 2 h", "processing", "pending")
 
 

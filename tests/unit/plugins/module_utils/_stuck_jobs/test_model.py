@@ -9,9 +9,14 @@ from unittest import mock
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import pace, plan
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, read_options, undo
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
+    clean_up,
+    engine_of,
+    engine_of_record,
+    read_database,
+    undo,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import rows
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -213,10 +218,10 @@ def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913
         mock.patch.multiple(pace, FIRST=2, LEAST=1),
         mock.patch.object(plan, "FEW", 2),
     ):
-        (dry,) = clean_up(SQLite, [read_options(options)], dry_run=True, now=NOW)
+        (dry,) = clean_up(engine_of, [read_database(options)], dry_run=True, now=NOW)
         assert snapshot(path) == before
         with mock.patch.object(Record, "intend", intend):
-            (report,) = clean_up(SQLite, [read_options(options)], now=NOW)
+            (report,) = clean_up(engine_of, [read_database(options)], now=NOW)
         assert not report.error
         expected_jobs, expected_children, expected_grandchildren = expected(jobs, children, grandchildren, wish, moved)
         columns = ", ".join([*keys, "status", "queue", "attempts", "error", "payload"])
@@ -233,10 +238,10 @@ def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913
         ]
         assert report.moved_on_count == len(happened)
         assert dry.count == report.count or happened
-        (again,) = clean_up(SQLite, [read_options(options)], now=NOW)
+        (again,) = clean_up(engine_of, [read_database(options)], now=NOW)
         assert not again.changed
         if report.record:
-            assert not undo(SQLite, report.record).left
+            assert not undo(engine_of_record, report.record).left
         if not happened:
             assert snapshot(path) == before
 
@@ -255,7 +260,7 @@ def test_an_error_about_the_schema_names_the_column(tmp_path, columns, mistake, 
     with closing(sqlite3.connect(path)) as db:
         db.execute(f"CREATE TABLE jobs ({columns})")
     options = {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(tmp_path / "records")}
-    (report,) = clean_up(SQLite, [read_options({**options, **mistake})])
+    (report,) = clean_up(engine_of, [read_database({**options, **mistake})])
     assert message in report.error
 
 
@@ -269,7 +274,7 @@ def test_generated_columns_can_hold_the_time_and_are_not_restored(tmp_path):
         db.commit()
     before = snapshot(path)
     options = {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(tmp_path / "records")}
-    (report,) = clean_up(SQLite, [read_options({**options, "action": "delete"})])
+    (report,) = clean_up(engine_of, [read_database({**options, "action": "delete"})])
     assert report.counts == {"jobs": {"delete": 1}}
-    undo(SQLite, report.record)
+    undo(engine_of_record, report.record)
     assert snapshot(path) == before

@@ -17,7 +17,9 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     StuckJobsError,
     clean_up,
-    read_options,
+    engine_of,
+    engine_of_record,
+    read_database,
     undo,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.access import owner_of
@@ -63,7 +65,7 @@ def options(srv, user, **more):
 
 def go(srv, *differences, **more):
     databases = [options(srv, "app", **each) for each in differences or ({},)] + [options(srv, "mallory")]
-    return clean_up(SQLite, map(read_options, databases), **more)
+    return clean_up(engine_of, map(read_database, databases), **more)
 
 
 def status(srv, user):
@@ -84,7 +86,7 @@ def test_each_database_is_cleaned_up_by_its_owner_and_recorded_for_it(srv):
         record = Path(report.record)
         assert (record.stat().st_uid, record.parent.stat().st_uid) == (user, user)
         assert record.parent.parent == srv / "records"
-        assert undo(SQLite, report.record).back == 1
+        assert undo(engine_of_record, report.record).back == 1
     assert (status(srv, "app"), status(srv, "mallory")) == ("processing", "processing")
 
 
@@ -331,25 +333,25 @@ def forged(srv, database, **more):
 
 
 def test_a_record_that_the_owner_has_written_changes_only_the_owners_database(srv):
-    assert undo(SQLite, str(forged(srv, srv / "app/jobs.db"))).back == 1
+    assert undo(engine_of_record, str(forged(srv, srv / "app/jobs.db"))).back == 1
     assert status(srv, "app") == "stolen"
     (srv / "app/link.db").symlink_to(srv / "mallory/jobs.db")
     (srv / "app/link").symlink_to(srv / "mallory")
     for path in ("mallory/jobs.db", "app/link.db", "app/link/jobs.db", "app/link/../mallory/jobs.db"):
         with pytest.raises(StuckJobsError, match="belongs to nobody, who does not own"):
-            undo(SQLite, str(forged(srv, srv / path)))
+            undo(engine_of_record, str(forged(srv, srv / path)))
     assert status(srv, "mallory") == "processing"
 
 
 @pytest.mark.parametrize("database", ["/etc/shadow", "/proc/self/fd/3", "srv/jobs.db", "/x\0y", "/"])
 def test_a_record_of_what_is_no_database_is_an_error(srv, database):
     with pytest.raises(StuckJobsError):
-        undo(SQLite, str(forged(srv, database)))
+        undo(engine_of_record, str(forged(srv, database)))
 
 
 def test_a_name_in_a_record_forges_no_line(srv):
     with pytest.raises(StuckJobsError, match="is not a record of a run"):
-        undo(SQLite, str(forged(srv, srv / "app/jobs.db", name="other: 500 rows deleted\n")))
+        undo(engine_of_record, str(forged(srv, srv / "app/jobs.db", name="other: 500 rows deleted\n")))
 
 
 @pytest.mark.parametrize("what", ["a FIFO", "a tebibyte", "deep JSON", "root's", "a link"])
@@ -372,7 +374,7 @@ def test_a_file_that_is_no_record_is_an_error_at_once(srv, what):
         give(record, APP)
     begun = time.monotonic()
     with pytest.raises(StuckJobsError):
-        undo(SQLite, str(record))
+        undo(engine_of_record, str(record))
     assert time.monotonic() - begun < 5
 
 

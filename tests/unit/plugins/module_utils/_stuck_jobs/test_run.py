@@ -19,11 +19,12 @@ import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     StuckJobsError,
     clean_up,
-    read_options,
+    engine_of,
+    engine_of_record,
+    read_database,
     undo,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.change import show
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.times import parse_time
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
@@ -79,7 +80,7 @@ def told(report):
 
 
 def run(path, /, dry_run=False, **more):
-    (report,) = clean_up(SQLite, [read_options(options(path, **more))], dry_run=dry_run, now=NOW)
+    (report,) = clean_up(engine_of, [read_database(options(path, **more))], dry_run=dry_run, now=NOW)
     return report
 
 
@@ -124,12 +125,14 @@ def test_delete_removes_all_children_and_undo_restores_every_byte(path):
     assert rows(path, "SELECT id FROM batches ORDER BY id") == [("done",), ("young",)]
     assert stat.S_IMODE(Path(report.record).stat().st_mode) == 0o600
     assert report.record in report.sentence()
-    assert undo(SQLite, report.record, dry_run=True).sentence == f"batches: 4 rows would be restored in {path}."
+    assert (
+        undo(engine_of_record, report.record, dry_run=True).sentence == f"batches: 4 rows would be restored in {path}."
+    )
     assert dump(path) != before
-    assert undo(SQLite, report.record).sentence == f"batches: 4 rows restored in {path}."
+    assert undo(engine_of_record, report.record).sentence == f"batches: 4 rows restored in {path}."
     assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
     assert (
-        undo(SQLite, report.record).sentence
+        undo(engine_of_record, report.record).sentence
         == f"batches: 0 rows restored in {path}; 1 job left alone, as changed since."
     )
 
@@ -138,7 +141,7 @@ def test_delete_removes_all_children_and_undo_restores_every_byte(path):
 def test_undo_restores_only_jobs_that_are_as_the_run_left_them(path, action):
     before = dump(path)
     report = run(path, action=action, error_column="error")
-    assert undo(SQLite, report.record).sentence == f"batches: 2 rows restored in {path}."
+    assert undo(engine_of_record, report.record).sentence == f"batches: 2 rows restored in {path}."
     assert dump(path) == before
 
     report = run(path, action=action, error_column="error")
@@ -146,7 +149,7 @@ def test_undo_restores_only_jobs_that_are_as_the_run_left_them(path, action):
         db.execute("UPDATE batches SET status = 'completed' WHERE id = 'old'")
         db.commit()
     assert (
-        undo(SQLite, report.record).sentence
+        undo(engine_of_record, report.record).sentence
         == f"batches: 0 rows restored in {path}; 1 job left alone, as changed since."
     )
     assert rows(path, "SELECT status FROM batches WHERE id = 'old'") == [("completed",)]
@@ -236,7 +239,7 @@ def test_a_job_that_begins_during_a_run_is_young_and_not_in_the_future(path, mon
 
     original = Plan.pages
     monkeypatch.setattr(Plan, "pages", pages)
-    (report,) = clean_up(SQLite, [read_options(options(path, threshold=0, children=[]))], now=now)
+    (report,) = clean_up(engine_of, [read_database(options(path, threshold=0, children=[]))], now=now)
     assert [note.id for note in report.skipped] == ["wrong"]
     assert "in the future" in report.skipped[0].why
     assert rows(path, "SELECT id FROM batches WHERE status = 'processing' ORDER BY id") == [("new",), ("wrong",)]
@@ -401,7 +404,7 @@ def test_a_view_is_an_error_and_a_missing_database_is_never_created(path, tmp_pa
 )
 def test_errors_in_options_are_found_before_any_database_is_opened(mistake, message):
     with pytest.raises(StuckJobsError) as caught:
-        read_options(options("/nowhere/jobs.db", **mistake))
+        read_database(options("/nowhere/jobs.db", **mistake))
     assert message in str(caught.value)
 
 
@@ -423,7 +426,7 @@ def test_a_threshold_is_a_duration_and_a_bare_number_is_seconds(path, option, th
 
 def test_timeouts_are_durations_and_a_bare_number_is_seconds():
     celery = {"app": "shop", "directory": "/srv/shop", "python": "/srv/shop/venv/bin/python", "timeout": 3}
-    database = read_options(options("/nowhere/jobs.db", busy_timeout="1min 30s", celery=celery))
+    database = read_database(options("/nowhere/jobs.db", busy_timeout="1min 30s", celery=celery))
     assert (database.busy_timeout, database.celery.timeout) == (90, 3)
 
 
@@ -570,7 +573,7 @@ def test_random_databases_end_as_the_model_says(tmp_path_factory, jobs, links, a
         for status, age, way in jobs.values()
     )
     if report.record:
-        undo(SQLite, report.record)
+        undo(engine_of_record, report.record)
         assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
     json.dumps(report.as_data())
 

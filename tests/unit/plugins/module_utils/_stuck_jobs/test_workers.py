@@ -8,9 +8,8 @@ from contextlib import closing
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import applications, work
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, read_options
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, engine_of, read_database
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.celery_client import ActiveTasks
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -70,7 +69,7 @@ def options(path, celery=(), **more):
 
 
 def go(path, **more):
-    (report,) = clean_up(SQLite, [read_options(options(path, **more))])
+    (report,) = clean_up(engine_of, [read_database(options(path, **more))])
     return report
 
 
@@ -138,7 +137,7 @@ def test_each_reset_job_is_sent_once_with_its_own_id(path, workers):
 
 def several(path, *differences):
     named = (options(path, name=f"jobs-{number}", **more) for number, more in enumerate(differences))
-    return clean_up(SQLite, map(read_options, named))
+    return clean_up(engine_of, map(read_database, named))
 
 
 @pytest.mark.parametrize("option", [("app", "forge"), ("environment_file", __file__), ("workers", ["w2"])])

@@ -118,7 +118,7 @@ def test_errors_name_the_value_and_what_is_accepted(script):
     for age in ("soon", "", "-5", "1.2.3"):
         assert f"--threshold: '{age}' is not a duration. Write 30m" in script(f"--threshold={age}").stderr
     assert script("--action", "kill").returncode == 2
-    script.config.write_text('{"databases": [{"name": "jobs", "tabel": "jobs"}]}')
+    script.config.write_text('{"databases": [{"name": "jobs", "path": "/srv/jobs.db", "tabel": "jobs"}]}')
     assert (wrong := script()).returncode == 1
     assert wrong.stderr == "jobs: there is no option `tabel`. Did you mean 'table'?\n"
     script.config.unlink()

@@ -9,7 +9,7 @@ from datetime import timezone
 from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import StuckJobsError, read_options
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import StuckJobsError, read_database
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.base import Refused
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
@@ -56,8 +56,8 @@ def opened(database):
     def opened(**more):
         links = {"table": "links", "foreign_key": ["job"]}
         options = {"name": "jobs", "table": "jobs", **database.options, "children": [links], **more}
-        engine = database.engine(read_options(options))
-        with engine.connect(write=True) as session:
+        engine = database.engine(read_database(options))
+        with engine.connect(True, {}) as session:
             plan = Plan(engine, session.rows(), Clock(), {}, lambda note: None)
             yield session, plan, [change for page in plan.pages() for change in page]
 
@@ -148,7 +148,7 @@ def test_options_that_do_not_fit_the_schema_are_errors(opened):
 
 
 def test_the_owner_is_that_of_the_database(database):
-    engine = database.engine(read_options({"name": "jobs", "table": "jobs", **database.options}))
+    engine = database.engine(read_database({"name": "jobs", "table": "jobs", **database.options}))
     assert (engine.owner.uid, engine.owner.gid) == (os.geteuid(), os.getegid())
     assert engine.name
 

@@ -13,7 +13,9 @@ import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import work
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     clean_up,
-    read_options,
+    engine_of,
+    engine_of_record,
+    read_database,
     undo,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import rows
@@ -45,7 +47,7 @@ def sql(path, *statements):
 
 
 def run(path, dry_run=False, **more):
-    (report,) = clean_up(SQLite, [read_options(options(path, **more))], dry_run=dry_run)
+    (report,) = clean_up(engine_of, [read_database(options(path, **more))], dry_run=dry_run)
     return report
 
 
@@ -126,7 +128,7 @@ def test_large_values_are_read_and_written_a_few_at_a_time(path, monkeypatch, jo
     assert report.counts["jobs"] == {action: 102}
     assert report.batches > 2
     assert sql(path, "SELECT count(*) FROM jobs WHERE status = 'processing'") == [(0,)]
-    assert undo(SQLite, report.record).left == 0
+    assert undo(engine_of_record, report.record).left == 0
     assert sql(path, "SELECT * FROM jobs ORDER BY id") == before
 
 
@@ -158,7 +160,7 @@ def test_changes_by_a_trigger_are_not_taken_for_those_of_another_process(path, a
     report = run(path, action=action)
     assert report.counts["jobs"] == {action: 2}
     assert not report.moved_on_count
-    undone = undo(SQLite, report.record)
+    undone = undo(engine_of_record, report.record)
     assert (undone.back, undone.left) == (4, 0)
     assert sql(path, "SELECT count(*) FROM jobs WHERE status = 'processing'") == [(2,)]
 
@@ -188,7 +190,7 @@ def test_the_applications_triggers_keep_their_own_conflict_handling(path):
     for action in ("reset", "delete"):
         report = run(path, action=action)
         assert (report.counts["jobs"], report.skipped) == ({action: 2}, [])
-        assert undo(SQLite, report.record).left == 0
+        assert undo(engine_of_record, report.record).left == 0
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -220,7 +222,7 @@ def test_a_run_that_fails_halfway_reports_what_it_changed(path, monkeypatch):
     assert "another process held the database" in report.error
     assert report.counts == {"late": {"reset": 1}}
     assert "Before that: 1 in late reset to pending" in report.sentence()
-    assert undo(SQLite, report.record).back == 1
+    assert undo(engine_of_record, report.record).back == 1
 
 
 @pytest.mark.parametrize("body", ["SELECT RAISE(ROLLBACK, 'not him')", "SELECT RAISE(ABORT, 'not him')"])
@@ -237,7 +239,7 @@ def test_a_trigger_that_refuses_a_job_stops_no_other(path, body, other):
     stuck = [(2,), (11,)] if "nor" in other else [(2,)]
     assert sql(path, "SELECT id FROM jobs WHERE status = 'processing'") == stuck
     assert report.counts["jobs"] == {"reset": 4 - len(stuck)}
-    undone = undo(SQLite, report.record)
+    undone = undo(engine_of_record, report.record)
     assert (undone.left, len(sql(path, "SELECT id FROM jobs WHERE status = 'processing'"))) == (0, 4)
 
 
@@ -272,7 +274,7 @@ def test_a_deferred_foreign_key_that_fails_stops_no_other_job(path):
         ("2", "SQLite refused it: FOREIGN KEY constraint failed")
     ]
     sql(path, "DELETE FROM states WHERE usr = 'n2' AND status = 'processing'")
-    undone = undo(SQLite, report.record)
+    undone = undo(engine_of_record, report.record)
     assert (undone.back, undone.left) == (1, 1)
     assert sql(path, "SELECT status FROM late") == [("processing",), ("processing",), ("pending",)]
 
@@ -287,7 +289,7 @@ def test_rows_that_refer_to_later_batches_are_restored_after_them(path):
     )
     report = run(path, table="chain", children=[], action="delete")
     assert report.counts == {"chain": {"delete": 400}}
-    undone = undo(SQLite, report.record)
+    undone = undo(engine_of_record, report.record)
     assert (undone.back, undone.left) == (400, 0)
 
 
@@ -348,7 +350,7 @@ def test_children_without_an_index_are_found_in_one_scan(path):
         steps[0] += 1
 
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        database = read_options(options(path))
+        database = read_database(options(path))
         plan = Plan(SQLite(database), rows.Rows(db, database), Clock(), {}, print)
         few = next(plan.pages())[:20]
         db.set_progress_handler(step, 1000)
@@ -360,7 +362,7 @@ def test_an_undo_continues_after_a_job_that_can_not_be_restored(path):
     sql(path, "CREATE UNIQUE INDEX one ON jobs (usr) WHERE status = 'processing'")
     report = run(path, action="delete")
     sql(path, "INSERT INTO jobs (id, status, usr) VALUES (9, 'processing', 'ann')")
-    undone = undo(SQLite, report.record)
+    undone = undo(engine_of_record, report.record)
     assert (undone.back, undone.left) == (2, 1)
     assert sql(path, "SELECT id FROM jobs ORDER BY id") == [(2,), (3,), (9,)]
     assert sql(path, "SELECT job FROM links ORDER BY job") == [(2,), (3,)], "a link came back without its job"
@@ -372,7 +374,7 @@ def test_an_undo_continues_after_a_trigger_that_rolls_the_transaction_back(path)
         path,
         "CREATE TRIGGER keep BEFORE UPDATE ON jobs WHEN old.usr = 'ann' BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
     )
-    undone = undo(SQLite, report.record)
+    undone = undo(engine_of_record, report.record)
     assert (undone.back, undone.left) == (2, 1)
     for table in ("jobs", "links"):
         after = sql(path, f"SELECT status FROM {table} WHERE id < 3")
@@ -382,7 +384,7 @@ def test_an_undo_continues_after_a_trigger_that_rolls_the_transaction_back(path)
 def test_an_undo_changes_no_link_of_a_job_that_moved_on(path):
     report = run(path)
     sql(path, "UPDATE jobs SET status = 'cancelled' WHERE id = 1")
-    assert undo(SQLite, report.record).left == 1
+    assert undo(engine_of_record, report.record).left == 1
     assert sql(path, "SELECT status FROM links WHERE job = 1") == [("pending",)]
 
 

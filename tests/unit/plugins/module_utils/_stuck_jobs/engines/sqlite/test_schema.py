@@ -6,7 +6,13 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, read_options, undo
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
+    clean_up,
+    engine_of,
+    engine_of_record,
+    read_database,
+    undo,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import rows as engine_rows
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
@@ -28,7 +34,7 @@ def make(tmp_path, script, mode="wal"):
 
 def run(path, /, **more):
     said = {"name": "jobs", "path": str(path), "table": "jobs", "record_directory": str(path.parent / "records")}
-    (report,) = clean_up(SQLite, [read_options({**said, **more})], now=NOW)
+    (report,) = clean_up(engine_of, [read_database({**said, **more})], now=NOW)
     assert not report.error
     return report
 
@@ -141,7 +147,7 @@ def test_a_foreign_key_within_the_family_stops_no_delete(tmp_path):
     report = run(path, action="delete", children=[LINKS])
     assert not report.skipped
     assert report.counts == {"jobs": {"delete": 2}, "links": {"delete": 2}}
-    undo(SQLite, report.record)
+    undo(engine_of_record, report.record)
     assert dump(path) == before
 
 
@@ -241,7 +247,7 @@ def test_a_status_is_compared_by_its_affinity_and_paged_by_the_key(tmp_path, mon
     said = {"name": "jobs", "path": str(path), "table": "jobs", "action": "delete", "stuck_statuses": [1]}
     asked = []
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        database = read_options(said)
+        database = read_database(said)
         plan = Plan(SQLite(database), engine_rows.Rows(db, database), Clock(NOW), {}, print)
         db.set_trace_callback(asked.append)
         found = [change.key[0] for page in plan.pages() for change in page]
