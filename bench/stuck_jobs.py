@@ -16,6 +16,7 @@ import resource
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -44,19 +45,21 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, help="where the databases are created; by default a temporary one")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="evenkeel-bench-", dir=args.directory) as directory:
-        print(f"SQLite, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
-        compare(sqlite.cases(Path(directory), args.rows, args.only), args.rounds)
+        print(f"SQLite, {args.rows:,} rows, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
+        compare(sqlite.cases(Path(directory), args.rows), args.only, args.rounds)
         if args.memory_rows:
             compare_memory(Path(directory), args.rows, args.memory_rows)
 
 
-def compare(cases, rounds: int) -> None:
-    verdicts = []
-    for number, case in enumerate(cases):
-        if not number:
-            names = ["", "time", f"beside {UPDATE}", f"beside {FLOOR}", "CPU"]
+def compare(cases: Iterable[Case], only: str, rounds: int) -> None:
+    head, verdicts = "", []
+    for case in cases:
+        if only not in case.name:
+            continue
+        if not head:
+            names = ["", "time", f"beside {UPDATE}", f"beside {FLOOR}", f"CPU beside {UPDATE}"]
             names += [f"longest wait of a {name}" for name in case.others]
-            print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
+            print(head := f"| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)
         runs = measure(case, rounds)
         for name in case.contenders:
             print(f"| {case.name}: {name} | {' | '.join(cells(runs, name))} |", flush=True)

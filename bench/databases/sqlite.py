@@ -7,10 +7,11 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Callable
 
 from databases.case import FLOOR, OURS, UPDATE, Case
 
@@ -30,30 +31,26 @@ OTHERS = {
     "writer": "INSERT INTO beats DEFAULT VALUES",
     "reader": "SELECT 1 FROM jobs WHERE id > lower(hex(randomblob(16))) LIMIT 1",
 }
-SLOW = 10_000  # microseconds
+MOST = {"WAL": 1.4, "rollback journal": 1.9}  # times the one UPDATE
+NOTHING: Mapping[str, str] = {}
 
 
-def cases(directory: Path, rows: int, only: str) -> Iterator[Case]:
-    for journal, most in (("WAL", 1.4), ("DELETE", 1.9)):
+def cases(directory: Path, rows: int) -> Iterator[Case]:
+    for journal in MOST:
         for index in ("", "by_status"):
-            yield from _case(directory, rows, journal, index, {UPDATE: most, FLOOR: 1.15, "writer": 50})
-    if not shutil.which("cc"):
-        print("Without a C compiler, slow syncs are left out. Install one that is called cc.", file=sys.stderr)
-        return
-    library = directory / "slowsync.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, HERE / "slowsync.c", "-ldl"], check=True)
-    slow = {"LD_PRELOAD": str(library), "SLOWSYNC_US": str(SLOW)}
-    for journal in ("WAL", "DELETE"):
-        yield from _case(directory, rows, journal, "", {UPDATE: 2.5}, slow)
+            yield from _case(directory, rows, journal, index)
+    if shutil.which("cc"):
+        for journal in MOST:
+            yield from _case(directory, rows, journal, slow=_slow_syncs(directory))
+    else:
+        print("Slow syncs are left out, as there is no C compiler. Install gcc to measure them.", file=sys.stderr)
 
 
-def _case(directory, rows, journal, index, goals, environment=None) -> Iterator[Case]:
+def _case(directory: Path, rows: int, journal: str, index: str = "", slow: Mapping[str, str] = NOTHING):
     path, copy = directory / "jobs.db", directory / "copy.db"
-    make(path, rows, journal, index)
-    name = f"{rows:,} rows, {journal}{', index' if index else ''}{', slow syncs' if environment else ''}"
     yield Case(
-        name,
-        renew=partial(_renew, path, copy),
+        ", ".join(filter(None, (journal, index and "index", slow and "slow syncs"))),
+        renew=partial(_renew, path, copy, partial(make, path, rows, journal, index)),
         stuck=partial(_stuck, copy),
         contenders={
             UPDATE: ["sqlite3", "-cmd", ".timeout 120000", str(copy), ONE_UPDATE],
@@ -61,11 +58,16 @@ def _case(directory, rows, journal, index, goals, environment=None) -> Iterator[
             OURS: side("ours", copy),
         },
         others={name: side("other", copy, sql) for name, sql in OTHERS.items()},
-        goals=goals,
-        environment=environment or {},
+        goals={UPDATE: 2.5} if slow else {UPDATE: MOST[journal], FLOOR: 1.15, "writer": 50},
+        environment=slow,
     )
     _remove(path)
-    _remove(copy)
+
+
+def _slow_syncs(directory: Path) -> dict[str, str]:
+    library, source = directory / "slowsync.so", HERE / "slowsync.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library), "SLOWSYNC_US": "10000"}
 
 
 def side(*arguments) -> list[str]:
@@ -75,14 +77,16 @@ def side(*arguments) -> list[str]:
 def make(path: Path, rows: int, journal: str, index: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = OFF")
-        db.execute(f"PRAGMA journal_mode = {journal}")
+        db.execute(f"PRAGMA journal_mode = {'WAL' if journal == 'WAL' else 'DELETE'}")
         db.executescript("BEGIN;" + MAKE.format(rows=rows) + "COMMIT;")
         if index:
             db.execute(f"CREATE INDEX {index} ON jobs (status)")
 
 
-def _renew(path: Path, copy: Path) -> None:
+def _renew(path: Path, copy: Path, make: Callable[[], None]) -> None:
     _remove(copy)
+    if not path.exists():
+        make()
     shutil.copyfile(path, copy)
     os.sync()
 

@@ -37,10 +37,10 @@ def ours(path: str) -> None:
 
 def floor(path: str, index: str) -> None:
     """No record, and nothing is done in Python for each row."""
-    sql = (
-        f"UPDATE jobs {f'INDEXED BY {index}' if index else 'NOT INDEXED'} SET status = 'pending' WHERE status = 'processing'"
-        " AND rowid > ? AND rowid <= ? AND julianday(updated_at) < julianday('now', '-30 minutes')"
-    )
+    how = f"INDEXED BY {index}" if index else "NOT INDEXED"
+    old = "julianday(updated_at) < julianday('now', '-30 minutes')"
+    where = f"rowid > ? AND rowid <= ? AND status = 'processing' AND {old}"
+    sql = f"UPDATE jobs {how} SET status = 'pending' WHERE {where}"  # noqa: S608 -- all of it is ours
     database = options(path)
     with connect(database, write=True) as connection:
         pace = Pace(Session(connection, database))
