@@ -30,12 +30,13 @@ def sql(sqlite):
 
 @pytest.fixture
 def stick(sql):
-    """Orders that look stuck for two hours, and no others."""
+    """Orders that look stuck for two hours, and no others. The task of each has the order's id."""
 
     def add(*keys, tries=0):
-        sql("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, status, updated_at, tries); DELETE FROM orders")
+        sql("CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, status, updated_at, tries, task)")
+        sql("DELETE FROM orders")
         for key in keys:
-            sql(f"INSERT INTO orders VALUES ('{key}', 'processing', datetime('now', '-2 hours'), {tries})")
+            sql(f"INSERT INTO orders VALUES ('{key}', 'processing', datetime('now', '-2 hours'), {tries}, '{key}')")
 
     return add
 
@@ -47,10 +48,11 @@ def statuses(sql):
 
 @pytest.fixture
 def clean_up(server):
-    def run(*options, **celery):
+    def run(*options, requeue=(), **celery):
         # With named workers, the timeout is long enough for a slow machine, and a quick answer ends the wait.
         named = {"workers": ["shop@orders"], "timeout": 30}
-        config = {"databases": [{**ORDERS, "celery": {**ORDERS["celery"], **named, **celery}}]}
+        changed = {"celery": {**ORDERS["celery"], **named, **celery}, "requeue": {**ORDERS["requeue"], **dict(requeue)}}
+        config = {"databases": [{**ORDERS, **changed}]}
         server.check_output("echo %s > %s", json.dumps(config), CONFIG)
         return server.run(f"{SCRIPT} --config {CONFIG} {' '.join(options)}")
 
@@ -127,7 +129,7 @@ def test_a_job_that_a_worker_executes_is_not_stuck(server, stick, statuses, clea
 
 def test_a_lost_job_is_requeued_once_and_fails_after_max_attempts(sql, stick, statuses, unnamed, done_once):
     stick("again-1", "again-2")
-    sql("INSERT INTO orders VALUES ('poison', 'processing', datetime('now', '-2 hours'), 3)")
+    sql("INSERT INTO orders VALUES ('poison', 'processing', datetime('now', '-2 hours'), 3, NULL)")
     result = unnamed()
     assert result.rc == 0, result.stderr
     assert "2 in orders reset to pending and 1 in orders set to failed" in result.stdout
@@ -135,6 +137,32 @@ def test_a_lost_job_is_requeued_once_and_fails_after_max_attempts(sql, stick, st
     assert statuses() == {"again-1": "pending", "again-2": "pending", "poison": "failed"}
     done_once("again-1", "again-2")
     assert sql("SELECT tries FROM orders WHERE id = 'again-1'") == "1"
+
+
+def test_the_task_of_a_job_may_start_later_and_is_known_by_the_id_in_its_row(sql, stick, clean_up):
+    stick("later")
+    result = clean_up("--json", task_id_column="task", requeue={"args": ["nobody"], "countdown": ["5min", "6min"]})
+    (told,) = json.loads(result.stdout)["databases"]
+    assert (told["sent"], told["changes"][0]["countdown"]) == (1, [300, 360]), result.stderr
+
+    sql("UPDATE orders SET status = 'processing'")
+    result = clean_up(task_id_column="task")
+    assert result.rc == 4, result.stderr
+    assert f"shop@orders has scheduled it (task {sql('SELECT task FROM orders')})" in result.stdout
+
+
+def test_the_old_task_of_a_job_is_revoked(server, stick, clean_up, done_once):
+    """It waits in a queue that no worker consumes. Once one does, it is dropped."""
+    job = "dropped-parked"
+    server.send("dropped-", 0, "parked")
+    stick(job)
+    result = clean_up(task_id_column="task", requeue={"revoke": True})
+    assert "1 task sent" in result.stdout, result.stderr
+    done_once(job)
+    control = "/opt/shop/venv/bin/celery -A shop control --timeout=60 --destination=shop@orders"
+    server.check_output(f"cd /opt/shop && {control} add_consumer parked")
+    server.serve("parked")
+    done_once(job)
 
 
 def test_without_an_answer_nothing_is_reset_unless_unreachable_is_ignore(server, stick, statuses, clean_up, done_once):

@@ -96,10 +96,10 @@ import sys
 sys.path.insert(0, "/usr/local/lib/evenkeel")
 from pathlib import Path
 from _engine._common.users import become
-from _engine._stuck_jobs.options import Database
 from _engine._stuck_jobs.engines.sqlite.access import connect, owner_of
+from _engine._stuck_jobs.engines.sqlite.options import SQLiteDatabase
 name = sys.argv[1]
-database = Database(table=name, name=name, path=f"/srv/app/{name}.db")
+database = SQLiteDatabase(table=name, name=name, path=f"/srv/app/{name}.db")
 become(owner_of(database))
 with connect(database, write=True) as connection:
     connection.execute("BEGIN IMMEDIATE")

@@ -50,6 +50,12 @@ options:
           V(created_at).
         type: str
         default: ""
+      heartbeat_column:
+        description: Another time that has to be older than O(databases[].threshold), such as
+          one that a worker updates while it works on the job. Where it is NULL, O(databases[].time_column)
+          alone counts. Empty for none.
+        type: str
+        default: ""
       time_zone:
         description: The zone of timestamps without an offset, by its name in the tz database.
         type: str
@@ -85,8 +91,9 @@ options:
         type: raw
         default: pending
       reset_set:
-        description: 'Other columns that V(reset) sets, such as C({started_at: null, worker:
-          null}).'
+        description:
+          - 'Other columns that V(reset) sets, such as C({started_at: null, worker: null}).'
+          - The value V({now}) is the time of the run, written as the job's own time is.
         type: dict
         default: {}
       fail_to:
@@ -94,8 +101,9 @@ options:
         type: raw
         default: failed
       fail_set:
-        description: 'Other columns that V(fail) sets, such as C({started_at: null, worker:
-          null}).'
+        description:
+          - 'Other columns that V(fail) sets, such as C({started_at: null, worker: null}).'
+          - The value V({now}) is the time of the run, written as the job's own time is.
         type: dict
         default: {}
       error_column:
@@ -104,11 +112,15 @@ options:
         type: str
         default: ""
       error_mode:
-        description: Whether the message replaces the column's text, or is appended to it on
-          a line of its own.
+        description:
+          - V(replace) writes the message in place of the column's text, V(append) below it,
+            on a line of its own.
+          - V(json) appends it to a list in JSON, as an object with C(at), C(error) and, where
+            they are counted, C(attempts). NULL and an empty text are an empty list; anything
+            else that is no list makes the job skipped.
         type: str
         default: replace
-        choices: [replace, append]
+        choices: [replace, append, json]
       error_message:
         description: The message in O(databases[].error_column). It may hold C({id}), C({status}),
           C({age}) and C({attempts}).
@@ -178,16 +190,18 @@ options:
               NULL.
             type: raw
           reset_set:
-            description: 'Other columns that V(reset) sets, such as C({started_at: null, worker:
-              null}).'
+            description:
+              - 'Other columns that V(reset) sets, such as C({started_at: null, worker: null}).'
+              - The value V({now}) is the time of the run, written as the job's own time is.
             type: dict
             default: {}
           fail_to:
             description: The status that V(fail) sets. By default that of the job. Null is NULL.
             type: raw
           fail_set:
-            description: 'Other columns that V(fail) sets, such as C({started_at: null, worker:
-              null}).'
+            description:
+              - 'Other columns that V(fail) sets, such as C({started_at: null, worker: null}).'
+              - The value V({now}) is the time of the run, written as the job's own time is.
             type: dict
             default: {}
           error_column:
@@ -195,11 +209,15 @@ options:
             type: str
             default: ""
           error_mode:
-            description: Whether the message replaces the column's text, or is appended to it
-              on a line of its own.
+            description:
+              - V(replace) writes the message in place of the column's text, V(append) below
+                it, on a line of its own.
+              - V(json) appends it to a list in JSON, as an object with C(at), C(error) and,
+                where they are counted, C(attempts). NULL and an empty text are an empty list;
+                anything else that is no list makes the job skipped.
             type: str
             default: replace
-            choices: [replace, append]
+            choices: [replace, append, json]
           error_message:
             description: The message in O(databases[].children[].error_column). By default that
               of the job.
@@ -252,8 +270,10 @@ options:
             type: str
             default: 5s
           task_id_column:
-            description: The column that holds the id of the job's task. Without one, the job's
-              id is looked for among the arguments of tasks.
+            description:
+              - The column that holds the id of the job's task. Without one, the job's id is
+                looked for among the arguments of tasks.
+              - With O(requeue), it gets the id of the task that is sent.
             type: str
             default: ""
           unreachable:
@@ -288,6 +308,30 @@ options:
             description: Its queue. Empty for where the application routes it.
             type: str
             default: ""
+          countdown:
+            description:
+              - 'The durations between which the task''s countdown lies, evenly at random, so
+                that not all tasks start at once: such as C([10s, 5min]). One alone is the longest.
+                Empty for tasks that start at once.'
+              - Both are doubled for each attempt that C(attempts_column) has counted, until
+                the longest is O(databases[].requeue.countdown_max).
+            type: list
+            elements: str
+            default: []
+          countdown_max:
+            description: 'The longest countdown, at most 30min: a worker holds such a task unacknowledged,
+              and by default RabbitMQ delivers it again after 30 minutes, Redis after an hour.
+              A duration such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.'
+            type: str
+            default: 15min
+          revoke:
+            description:
+              - Whether the workers are first told to drop the job's old task (O(celery.task_id_column)),
+                should it still arrive. They forget that when they restart, unless they have
+                a C(--statedb).
+              - If they can't be told, the new task is not sent either.
+            type: bool
+            default: false
       busy_timeout:
         description: How long to wait for another process that holds the database. A duration
           such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.
@@ -426,6 +470,12 @@ options:
           V(created_at).
         type: str
         default: ""
+      heartbeat_column:
+        description: Another time that has to be older than O(databases[].threshold), such as
+          one that a worker updates while it works on the job. Where it is NULL, O(databases[].time_column)
+          alone counts. Empty for none.
+        type: str
+        default: ""
       time_zone:
         description: The zone of timestamps without an offset, by its name in the tz database.
         type: str
@@ -461,8 +511,9 @@ options:
         type: raw
         default: pending
       reset_set:
-        description: 'Other columns that V(reset) sets, such as C({started_at: null, worker:
-          null}).'
+        description:
+          - 'Other columns that V(reset) sets, such as C({started_at: null, worker: null}).'
+          - The value V({now}) is the time of the run, written as the job's own time is.
         type: dict
         default: {}
       fail_to:
@@ -470,8 +521,9 @@ options:
         type: raw
         default: failed
       fail_set:
-        description: 'Other columns that V(fail) sets, such as C({started_at: null, worker:
-          null}).'
+        description:
+          - 'Other columns that V(fail) sets, such as C({started_at: null, worker: null}).'
+          - The value V({now}) is the time of the run, written as the job's own time is.
         type: dict
         default: {}
       error_column:
@@ -480,11 +532,15 @@ options:
         type: str
         default: ""
       error_mode:
-        description: Whether the message replaces the column's text, or is appended to it on
-          a line of its own.
+        description:
+          - V(replace) writes the message in place of the column's text, V(append) below it,
+            on a line of its own.
+          - V(json) appends it to a list in JSON, as an object with C(at), C(error) and, where
+            they are counted, C(attempts). NULL and an empty text are an empty list; anything
+            else that is no list makes the job skipped.
         type: str
         default: replace
-        choices: [replace, append]
+        choices: [replace, append, json]
       error_message:
         description: The message in O(databases[].error_column). It may hold C({id}), C({status}),
           C({age}) and C({attempts}).
@@ -554,16 +610,18 @@ options:
               NULL.
             type: raw
           reset_set:
-            description: 'Other columns that V(reset) sets, such as C({started_at: null, worker:
-              null}).'
+            description:
+              - 'Other columns that V(reset) sets, such as C({started_at: null, worker: null}).'
+              - The value V({now}) is the time of the run, written as the job's own time is.
             type: dict
             default: {}
           fail_to:
             description: The status that V(fail) sets. By default that of the job. Null is NULL.
             type: raw
           fail_set:
-            description: 'Other columns that V(fail) sets, such as C({started_at: null, worker:
-              null}).'
+            description:
+              - 'Other columns that V(fail) sets, such as C({started_at: null, worker: null}).'
+              - The value V({now}) is the time of the run, written as the job's own time is.
             type: dict
             default: {}
           error_column:
@@ -571,11 +629,15 @@ options:
             type: str
             default: ""
           error_mode:
-            description: Whether the message replaces the column's text, or is appended to it
-              on a line of its own.
+            description:
+              - V(replace) writes the message in place of the column's text, V(append) below
+                it, on a line of its own.
+              - V(json) appends it to a list in JSON, as an object with C(at), C(error) and,
+                where they are counted, C(attempts). NULL and an empty text are an empty list;
+                anything else that is no list makes the job skipped.
             type: str
             default: replace
-            choices: [replace, append]
+            choices: [replace, append, json]
           error_message:
             description: The message in O(databases[].children[].error_column). By default that
               of the job.
@@ -628,8 +690,10 @@ options:
             type: str
             default: 5s
           task_id_column:
-            description: The column that holds the id of the job's task. Without one, the job's
-              id is looked for among the arguments of tasks.
+            description:
+              - The column that holds the id of the job's task. Without one, the job's id is
+                looked for among the arguments of tasks.
+              - With O(requeue), it gets the id of the task that is sent.
             type: str
             default: ""
           unreachable:
@@ -664,6 +728,30 @@ options:
             description: Its queue. Empty for where the application routes it.
             type: str
             default: ""
+          countdown:
+            description:
+              - 'The durations between which the task''s countdown lies, evenly at random, so
+                that not all tasks start at once: such as C([10s, 5min]). One alone is the longest.
+                Empty for tasks that start at once.'
+              - Both are doubled for each attempt that C(attempts_column) has counted, until
+                the longest is O(databases[].requeue.countdown_max).
+            type: list
+            elements: str
+            default: []
+          countdown_max:
+            description: 'The longest countdown, at most 30min: a worker holds such a task unacknowledged,
+              and by default RabbitMQ delivers it again after 30 minutes, Redis after an hour.
+              A duration such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.'
+            type: str
+            default: 15min
+          revoke:
+            description:
+              - Whether the workers are first told to drop the job's old task (O(celery.task_id_column)),
+                should it still arrive. They forget that when they restart, unless they have
+                a C(--statedb).
+              - If they can't be told, the new task is not sent either.
+            type: bool
+            default: false
       busy_timeout:
         description: How long to wait for another process that holds the database. A duration
           such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.

@@ -124,6 +124,7 @@ databases:
     changes:
       description:
         - The first 200 rows, in the order of their jobs, with C(table), C(id), C(action), C(from), C(to) and C(why).
+        - Where the task of a job gets a countdown, C(countdown) is a list of the least and the most seconds of it.
         - All of them are in the record.
       type: list
       elements: dict

@@ -13,9 +13,10 @@ databases  which engine is for which          messages       a report on its way
 plan     what is stuck, and what to change    change         the elements of a plan
 times    timestamps and ages                  pace           short transactions of as many rows as fit
 record   the original rows, on disk           celery_client  asks workers and sends tasks, by celery_helper
-report   what was done                        work           what the owner's process does
-run      each owner's process, and reports    environment    an application's environment file
-undo     the reversal of a run
+tasks    the tasks of jobs that were reset    fills          the values of each row's own
+history  a column of errors                   work           what the owner's process does
+report   what was done                        environment    an application's environment file
+run      each owner's process, and reports    undo           the reversal of a run
 
 Root opens no database. A process that is a database's owner for good does all the work on it, with limits on time and
 memory, and what it reports is checked.

@@ -30,7 +30,7 @@ LONGEST = 67_108_864  # bytes of an answer
 TAIL = 4096  # bytes at the end of the helper's standard error in which its last line is looked for
 # Read while it can be: the process that needs it may be one of a user who may not read our files.
 HELPER = inspect.getsource(celery_helper)
-_UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(\1[0-9a-f]{4}){2}\1[0-9a-f]{12}", re.IGNORECASE)
+UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}(\1[0-9a-f]{4}){2}\1[0-9a-f]{12}", re.IGNORECASE)
 
 
 def as_argument(key: tuple[Any, ...]) -> str:
@@ -46,7 +46,7 @@ def _as_text(value: Any) -> str:
 
 def same_name(value: str) -> str:
     """A UUID in lower case and without dashes, as databases often store it while tasks get it with dashes."""
-    return value.replace("-", "").lower() if _UUID.fullmatch(value) else value
+    return value.replace("-", "").lower() if UUID.fullmatch(value) else value
 
 
 class ActiveTasks(NamedTuple):

@@ -168,11 +168,17 @@ def names(found):
 
 
 def send(app, tasks, timeout):
-    """Sends these tasks, in this order. Returns how many were sent, and an error if not all were."""
+    """Sends these tasks, in this order, once the workers are told to drop those that they replace (`revoke`).
+
+    Returns how many were sent, and an error if not all were.
+    """
     sent = 0
     try:
         with app.connection_for_write(connect_timeout=timeout) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=timeout)
+            replaced = [each for task in tasks for each in task.pop("revoke", ())]
+            if replaced:
+                app.control.revoke(replaced, connection=connection)
             for task in tasks:
                 app.send_task(connection=connection, retry=False, **task)
                 sent += 1

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from .._common.texts import printable
 from .actions import Action
@@ -25,6 +26,9 @@ class Schema:
     locator: tuple[str, ...]  # the columns by which a row is found fastest, as the engine writes them
 
 
+Fill = Callable[["Shape", Sequence[Any], Any], Any]  # makes a value of the shape, the row as read, and its fills.Job
+
+
 @dataclass(frozen=True, eq=False)
 class Shape:
     """What all changes of one action on one table have in common."""
@@ -33,9 +37,8 @@ class Shape:
     action: Action
     read: tuple[str, ...]  # the columns that were read: a row that differs in one of them has changed since
     set: tuple[str, ...]  # the columns that are written
-    values: tuple[Any, ...]  # what is written there, except at these two positions:
-    message_at: int | None  # that of the error message
-    attempts_at: int | None  # that of the attempts
+    values: tuple[Any, ...]  # what is written there, except at the positions of:
+    filled: Sequence[tuple[int, Fill]]  # what differs from row to row
 
     @property
     def table(self) -> Table:
@@ -114,6 +117,7 @@ class Recorded(NamedTuple):
     key: Mapping[str, Any]
     before: Mapping[str, Any]  # the columns that were set; of a deleted row, all that an undo restores
     after: Mapping[str, Any]
+    row: Mapping[str, Any]  # all columns that were read
 
 
 class Note(NamedTuple):
@@ -127,6 +131,17 @@ class Note(NamedTuple):
 def show(key: tuple[Any, ...]) -> str:
     """An id as printable text on one line; a binary one (such as a UUID's 16 bytes) in hex, as `jobs` accepts it."""
     return printable("/".join(value.hex() if isinstance(value, bytes) else str(value) for value in key))
+
+
+def attempts_in(value: Any) -> int | None:
+    """A counter as applications store it: 5, 5.0 or '5'; NULL is 0. None if it is no number or too large to add one."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,18}(\.0*)?\s*", value, re.ASCII):
+        value = int(value.partition(".")[0])
+    elif isinstance(value, float) and float.is_integer(value):
+        value = int(value)
+    elif value is None:
+        return 0
+    return value if isinstance(value, int) and value < 2**63 - 1 else None
 
 
 def size_of(row: Sequence[Any]) -> int:

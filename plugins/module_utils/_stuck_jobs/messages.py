@@ -127,7 +127,10 @@ def _row(value: Any) -> Row:
     row = Row(*value)
     _check(row.action in ACTIONS if isinstance(row.action, str) else False)
     either = {name: _value(getattr(row, name)) for name in ("status", "target")}
-    return Row(**{**{name: _text(getattr(row, name)) for name in Row._fields if name not in either}, **either})
+    countdown = row.countdown
+    _check(isinstance(countdown, list) and len(countdown) in (0, 2))
+    other = {**either, "countdown": tuple(map(_seconds, countdown))}
+    return Row(**{**{name: _text(getattr(row, name)) for name in Row._fields if name not in other}, **other})
 
 
 def _note(value: Any) -> Note:

@@ -13,9 +13,13 @@ from .._common.quantities import format_size
 from .actions import ACTIONS, that_set
 from .engines.postgresql import options as postgresql
 from .engines.sqlite import options as sqlite
-from .options import ERROR_MODES, POLICIES, Celery, Database, Requeue, Table
+from .options import ERROR_MODES, LONGEST_COUNTDOWN, NOW, POLICIES, Celery, Database, Requeue, Table
 
-ERROR_MODE = "Whether the message replaces the column's text, or is appended to it on a line of its own."
+ERROR_MODE = (
+    "V(replace) writes the message in place of the column's text, V(append) below it, on a line of its own.",
+    "V(json) appends it to a list in JSON, as an object with C(at), C(error) and, where they are counted, C(attempts)."
+    " NULL and an empty text are an empty list; anything else that is no list makes the job skipped.",
+)
 
 
 def _of_actions(of_job: bool) -> Iterator[Option]:
@@ -24,7 +28,10 @@ def _of_actions(of_job: bool) -> Iterator[Option]:
         status = (
             f"The status that V({action.name}) sets. {'' if of_job else 'By default that of the job. '}Null is NULL."
         )
-        columns = f"Other columns that V({action.name}) sets, such as C({{started_at: null, worker: null}})."
+        columns = (
+            f"Other columns that V({action.name}) sets, such as C({{started_at: null, worker: null}}).",
+            f"The value V({NOW}) is the time of the run, written as the job's own time is.",
+        )
         yield Option(action.to_option, "raw", status, action.status if of_job else None)
         yield Option(action.set_option, "dict", columns, {}, free_text=True)
 
@@ -93,8 +100,11 @@ CELERY = (
     Option(
         "task_id_column",
         "str",
-        "The column that holds the id of the job's task. Without one, the job's id is looked for among the arguments of"
-        " tasks.",
+        (
+            "The column that holds the id of the job's task. Without one, the job's id is looked for among the"
+            " arguments of tasks.",
+            "With O(requeue), it gets the id of the task that is sent.",
+        ),
         Celery.task_id_column,
     ),
     Option(
@@ -115,6 +125,35 @@ REQUEUE = (
     Option("args", "list", "Its arguments. C({id}) is the job's id.", Requeue.args, elements="raw", free_text=True),
     Option("kwargs", "dict", "Its keyword arguments.", {}, free_text=True),
     Option("queue", "str", "Its queue. Empty for where the application routes it.", Requeue.queue),
+    Option(
+        "countdown",
+        "list",
+        (
+            "The durations between which the task's countdown lies, evenly at random, so that not all tasks start at"
+            " once: such as C([10s, 5min]). One alone is the longest. Empty for tasks that start at once.",
+            "Both are doubled for each attempt that C(attempts_column) has counted, until the longest is"
+            " O(countdown_max).",
+        ),
+        Requeue.countdown,
+        elements="str",
+    ),
+    Option(
+        "countdown_max",
+        "duration",
+        f"The longest countdown, at most {LONGEST_COUNTDOWN / 60:g}min: a worker holds such a task unacknowledged, and"
+        " by default RabbitMQ delivers it again after 30 minutes, Redis after an hour.",
+        f"{Requeue.countdown_max / 60:g}min",
+    ),
+    Option(
+        "revoke",
+        "bool",
+        (
+            "Whether the workers are first told to drop the job's old task (O(celery.task_id_column)), should it still"
+            " arrive. They forget that when they restart, unless they have a C(--statedb).",
+            "If they can't be told, the new task is not sent either.",
+        ),
+        Requeue.revoke,
+    ),
 )
 
 NAME = Option("name", "str", "The name of the database in messages, and in the names of records.", required=True)
@@ -142,6 +181,13 @@ COMMON = (
         "str",
         "The column to look at where O(time_column) is NULL, such as V(created_at).",
         Database.fallback_time_column,
+    ),
+    Option(
+        "heartbeat_column",
+        "str",
+        "Another time that has to be older than O(threshold), such as one that a worker updates while it works on the"
+        " job. Where it is NULL, O(time_column) alone counts. Empty for none.",
+        Database.heartbeat_column,
     ),
     Option(
         "time_zone",

@@ -16,11 +16,15 @@ from typing import Any, Callable, ClassVar, NamedTuple
 from .._common.paths import STATE
 from .._common.quantities import format_size, parse_duration, parse_size
 from .actions import ACTIONS, RESET, Action, that_set
-from .times import parse_zone
+from .times import parse_zone, span
 
-ERROR_MODES = ("replace", "append")
+ERROR_MODES = ("replace", "append", "json")
 POLICIES = ("", "abort", "ignore")
 PLACEHOLDERS = ("id", "status", "age", "attempts")
+NOW = "{now}"  # among the columns that an action sets: the time of the run
+# A worker holds a task with a countdown unacknowledged. By default, RabbitMQ closes its channel after half an hour, and
+# Redis delivers the task once more after an hour.
+LONGEST_COUNTDOWN = 1800.0  # seconds
 
 
 class StuckJobsError(Exception):
@@ -64,24 +68,28 @@ class Table:
     @property
     def columns(self) -> Iterator[NamedColumn]:
         """The columns that options name."""
+        written = {"status_column"}.union(*map(self.filled_by, that_set()))
         for option in self._column_options:
             value = getattr(self, option)
             for column in (value,) if isinstance(value, str) else value:
                 if column:
-                    yield NamedColumn(option, column, option in self._written_options)
+                    yield NamedColumn(option, column, option in written)
         for action in that_set():
             for column in self.outcomes[action.name].columns:
                 yield NamedColumn(action.set_option, column, True)
 
     _column_options = ("id_column", "status_column", "error_column", "foreign_key")
-    _written_options = ("status_column", "error_column", "attempts_column")
 
     def set_by(self, action: Action) -> dict[str, Any]:
-        """The columns and values that the options set for an action, without the error and the attempts."""
+        """The columns and values that the options set for an action, without those of filled_by."""
         if action.removes or not self.status_column:
             return {}
         status, columns = self.outcomes[action.name]
         return {self.status_column: status, **columns}
+
+    def filled_by(self, action: Action) -> dict[str, str]:
+        """The options whose columns get a value of each row's own, with these columns."""
+        return {"error_column": self.error_column} if action.writes_error and self.error_column else {}
 
     def family(self) -> Iterator[Table]:
         """This table, then its children, at any depth."""
@@ -112,6 +120,9 @@ class Requeue:
     args: Sequence[Any] = ("{id}",)
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     queue: str = ""
+    countdown: Sequence[float] = ()  # seconds: the longest, or the shortest and the longest
+    countdown_max: float = 900  # seconds
+    revoke: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,7 @@ class Database(Table):
     name: str = ""
     time_column: str = "updated_at"
     fallback_time_column: str = ""  # used if time_column is NULL
+    heartbeat_column: str = ""  # a time that has to be as old, if there is any
     time_zone: str = "UTC"  # of timestamps without an offset
     threshold: Any = "30m"  # a duration
     threshold_column: str = ""  # empty: the status column
@@ -140,8 +152,17 @@ class Database(Table):
 
     _column_options = (
         *Table._column_options,
-        *("time_column", "fallback_time_column", "threshold_column", "attempts_column", "task_id_column"),
+        *("time_column", "fallback_time_column", "heartbeat_column"),
+        *("threshold_column", "attempts_column", "task_id_column"),
     )
+
+    def filled_by(self, action: Action) -> dict[str, str]:
+        filled = super().filled_by(action)
+        if action.counts_attempts and self.count_attempts and self.attempts_column:
+            filled["attempts_column"] = self.attempts_column
+        if action.requeues and self.requeue and self.task_id_column:
+            filled["task_id_column"] = self.task_id_column
+        return filled
 
     @property
     def task_id_column(self) -> str:
@@ -176,9 +197,14 @@ class Database(Table):
         return f"{self.name} ({self.where})"
 
 
+def _parse_durations(value: object) -> tuple[float, ...]:
+    return tuple(map(parse_duration, value if isinstance(value, (list, tuple)) else (value,)))
+
+
 # How the values of these options are read: durations as seconds, sizes as bytes.
-_QUANTITIES: Mapping[str, Callable[[object], float]] = {
-    **dict.fromkeys(("busy_timeout", "timeout", "time_limit"), parse_duration),
+_QUANTITIES: Mapping[str, Callable[[object], Any]] = {
+    **dict.fromkeys(("busy_timeout", "timeout", "time_limit", "countdown_max"), parse_duration),
+    "countdown": _parse_durations,
     "memory_limit": parse_size,
 }
 LEAST_MEMORY = 64 * 1024**2  # bytes, in addition to what Python has when it starts
@@ -306,11 +332,32 @@ def _errors(database: Database) -> Iterator[str]:
         yield f"time_zone {error}."
     if database.max_attempts and not database.attempts_column:
         yield "max_attempts needs attempts_column. Set it to the column that counts the attempts."
-    if database.requeue and not database.celery:
-        yield "requeue needs celery. Set it to the application that sends the task."
+    if database.requeue:
+        yield from _requeue_errors(database, database.requeue)
     if database.celery and database.celery.unreachable not in POLICIES:
         yield f"celery: unreachable {database.celery.unreachable!r} is not one of abort, ignore."
     yield from _family_errors(database)
+
+
+def _requeue_errors(database: Database, requeue: Requeue) -> Iterator[str]:
+    if not database.celery:
+        yield "requeue needs celery. Set it to the application that sends the task."
+    countdown = ", ".join(map(span, requeue.countdown))
+    if len(requeue.countdown) > 2:
+        yield f"requeue: countdown has more than two durations: {countdown}. Set the longest, or the shortest and it."
+    if list(requeue.countdown) != sorted(requeue.countdown):
+        yield f"requeue: countdown begins with the longer duration: {countdown}. Set the shorter one first."
+    if max(requeue.countdown, default=0) > requeue.countdown_max:
+        most = span(requeue.countdown_max)
+        yield f"requeue: countdown {countdown} is longer than countdown_max {most}. Shorten it, or raise countdown_max."
+    if requeue.countdown_max > LONGEST_COUNTDOWN:
+        most = span(requeue.countdown_max)
+        yield (
+            f"requeue: countdown_max {most} is too long, as brokers may deliver a task again that a worker holds for so"
+            f" long. Set {span(LONGEST_COUNTDOWN)} or less."
+        )
+    if requeue.revoke and not database.task_id_column:
+        yield "requeue: revoke needs celery's task_id_column. Set it to the column that holds the id of the job's task."
 
 
 def _family_errors(database: Database) -> Iterator[str]:
@@ -326,7 +373,14 @@ def _table_errors(table: Table) -> Iterator[str]:
     if not table.stuck_statuses or None in table.stuck_statuses:
         yield f"stuck_statuses of {table.table} is empty or contains null. Set statuses such as processing."
     for action in that_set():
-        if table.outcomes[action.name].status in table.stuck_statuses:
+        status, columns = table.outcomes[action.name]
+        for option, column in {"status_column": table.status_column, **table.filled_by(action)}.items():
+            if column in columns:
+                yield (
+                    f"{action.set_option} of {table.table} sets {column}, which is its {option} and is set anyway."
+                    f" Remove it from {action.set_option}."
+                )
+        if status in table.stuck_statuses:
             yield f"{action.to_option} of {table.table} is itself one of its stuck_statuses. Set another status."
     if table.error_column and not table.status_column:
         yield f"error_column of {table.table} needs its status_column. Set it, or leave error_column out."

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Callable
 
 from .._common.quantities import parse_duration
 from .actions import ACTIONS, Action
 from .celery_client import as_argument
-from .change import Change, Note, Shape, in_words, show
+from .change import Change, Note, Shape, attempts_in, in_words, show
 from .engines.base import Engine, NotText, Referrer, Row, Rows
+from .fills import Fills, Job
+from .history import NO_LIST
 from .options import Table
 from .times import Clock, parse_zone, span
 
@@ -36,6 +37,7 @@ class Plan:
         self.unknown: list[str] = []  # given ids that are no prefix of any job's id
         self._clock, self._tasks, self._skip = clock, tasks, skip
         self._parse_time, self._zone = engine.parse_time, parse_zone(database.time_zone)
+        self._fills = Fills(engine, rows, clock.begun)
         self._threshold = parse_duration(database.threshold)
         # Keys of JSON and YAML may be strings where the database has numbers.
         self._thresholds = {str(key): parse_duration(value) for key, value in database.thresholds.items()}
@@ -44,6 +46,7 @@ class Plan:
         self._shapes: dict[tuple[str, str], Shape] = {}
         self._at = self.rows.at
         self._time_at = self._at[database.time_column]
+        self._heartbeat_at = self._at[database.heartbeat_column] if database.heartbeat_column else None
         counts = self._most_attempts or (database.action.counts_attempts and database.count_attempts)
         self._attempts_at = self._at[database.attempts_column] if counts and database.attempts_column else None
 
@@ -89,21 +92,39 @@ class Plan:
             stamp = row[self._at[column]]
         since = self._parse_time(stamp, self._zone)
         age = None if since is None or since > self._clock.begun else self._clock.begun - since
+        beat = None if self._heartbeat_at is None else self._parse_time(row[self._heartbeat_at], self._zone)
         if self._by_age:
-            if age is None and (since is None or since > self._clock.now()):
-                value = "NULL" if stamp is None else repr(stamp)
-                doubt = "not a known time format" if since is None else "in the future"
-                return self._leave(row, f"{column} is {value}, which is {doubt}")
+            if age is None and self._is_doubtful(since):
+                return self._leave(row, _doubt(column, stamp, since))
             # A job that began after this run did is young, whatever the threshold: the workers were asked before.
-            if age is None or age < (self._threshold_of(row) if self._thresholds else self._threshold):
+            threshold = self._threshold_of(row) if self._thresholds else self._threshold
+            if age is None or age < threshold:
                 if self.database.jobs:
                     self._leave(row, f"{row[self._at[self.database.status_column]]} for only {span(age or 0)}")
                 return None
-        attempts = 0 if self._attempts_at is None else _count(row[self._attempts_at])
-        reason = self._reason_to_leave(row, attempts, since)
+            if self._heartbeat_at is not None and self._may_live(row, beat, threshold):
+                return None
+        attempts = 0 if self._attempts_at is None else attempts_in(row[self._attempts_at])
+        reason = self._reason_to_leave(row, attempts, since if beat is None else max(beat, since or beat))
         if reason:
             return self._leave(row, reason)
-        return self._make(self._shape(self.database, self._action(attempts)), row, age, age)
+        return self._make(self._shape(self.database, self._action(attempts)), row, age)
+
+    def _may_live(self, row: Row, beat: float | None, threshold: float) -> bool:
+        """Whether the heartbeat is recent or doubtful. Says so where it is asked for."""
+        column, stamp = self.database.heartbeat_column, row[self._heartbeat_at]
+        if stamp is None:
+            return False
+        if self._is_doubtful(beat):
+            self._leave(row, _doubt(column, stamp, beat))
+        elif self._clock.begun - beat >= threshold:
+            return False
+        elif self.database.jobs:
+            self._leave(row, f"{column} is only {span(max(self._clock.begun - beat, 0))} old")
+        return True
+
+    def _is_doubtful(self, moment: float | None) -> bool:
+        return moment is None or moment > self._clock.now()
 
     def _threshold_of(self, row: Row) -> float:
         value = row[self._at[self.database.threshold_column or self.database.status_column]]
@@ -131,48 +152,29 @@ class Plan:
         action = self.database.action
         return ACTIONS[action.in_the_end] if self._most_attempts and attempts >= self._most_attempts else action
 
-    def _make(self, shape: Shape, row: Row, age: float | None, job_age: float | None) -> Change:
-        """The change of a row. job_age: the age for the message, which of a child is that of its job."""
-        if shape.message_at is None and shape.attempts_at is None:
+    def _make(self, shape: Shape, row: Row, age: float | None, job: Job | None = None) -> Change:
+        """The change of a row. job: the one that it belongs to, if it is not one itself."""
+        if not shape.filled:
             return Change(shape, row, shape.values, age)
-        return Change(shape, row, self._filled(shape, row, job_age), age)
-
-    def _filled(self, shape: Shape, before: Row, age: float | None) -> tuple[Any, ...]:
-        """The values to set, with those that differ from row to row."""
-        table, new = shape.table, list(shape.values)
-        counted = shape.value(before, self.database.attempts_column) if table is self.database else None
-        attempts = _count(counted) or 0
-        if shape.attempts_at is not None:
-            new[shape.attempts_at] = attempts + 1
-        if shape.message_at is not None:
-            message = table.error_message.format(
-                id=show(tuple(shape.value(before, column) for column in table.id_column)),
-                status=shape.value(before, table.status_column),
-                age="an unknown time" if age is None else span(age),
-                attempts=attempts,
-            )
-            old = shape.value(before, table.error_column)
-            new[shape.message_at] = f"{old}\n{message}" if old and table.error_mode == "append" else message
-        return tuple(new)
+        new = list(shape.values)
+        for position, fill in shape.filled:
+            new[position] = fill(shape, row, job or Job(row, age))
+        return Change(shape, row, tuple(new), age)
 
     def _shape(self, table: Table, action: Action) -> Shape:
         shape = self._shapes.get((table.table, action.name))
         if shape:
             return shape
         new = table.set_by(action)
-        message = table.error_column if action.writes_error else ""
-        counts = action.counts_attempts and table is self.database and self.database.count_attempts
-        attempts = self.database.attempts_column if counts else ""
-        new.update((column, None) for column in (message, attempts) if column)
-        columns = tuple(new)
+        fills = self._fills.of(table, action)
+        columns = tuple({**new, **fills})
         shape = self._shapes[table.table, action.name] = Shape(
             schema=self.rows.schemas[table.table],
             action=action,
             read=self.rows.columns[table.table],
             set=columns,
-            values=tuple(new.values()),
-            message_at=columns.index(message) if message else None,
-            attempts_at=columns.index(attempts) if attempts else None,
+            values=tuple(new.get(column) for column in columns),
+            filled=[(columns.index(column), fill) for column, fill in fills.items()],
         )
         return shape
 
@@ -182,26 +184,37 @@ class Plan:
         """The changes with their children: of a removed job all of them, else only those that are stuck too."""
         if not self.database.children:
             return changes
-        families = self._families(changes, self.database.children, [change.age for change in changes])
+        families = self._families(changes, self.database.children, [Job(each.row, each.age) for each in changes])
         return [change._replace(children=family) for change, family in zip(changes, families)]
 
     def _families(
-        self, parents: Sequence[Change], children: Iterable[Table], ages: Sequence[float | None]
+        self, parents: Sequence[Change], children: Iterable[Table], jobs: Sequence[Job]
     ) -> list[tuple[Change, ...]]:
         families: list[tuple[Change, ...]] = [()] * len(parents)
         for child in children:
             numbers, found = [], []
             for number, row in self.rows.children_of(child, [parent.key for parent in parents]):
                 numbers.append(number)
-                found.append(self._make(self._shape(child, parents[number].shape.action), row, None, ages[number]))
-            grand = self._families(found, child.children, [ages[number] for number in numbers])
+                found.append(self._make(self._shape(child, parents[number].shape.action), row, None, jobs[number]))
+            grand = self._families(found, child.children, [jobs[number] for number in numbers])
             for number, change, family in zip(numbers, found, grand):
                 families[number] += (change._replace(children=family),)
         return families
 
     def _kept(self, changes: Sequence[Change]) -> dict[int, str]:
         """Which of these, by their numbers, have to be left alone, and why."""
-        return {**self._not_text(changes), **self._referred(changes)}
+        return {**self._no_list(changes), **self._not_text(changes), **self._referred(changes)}
+
+    def _no_list(self, changes: Sequence[Change]) -> dict[int, str]:
+        if all(table.error_mode != "json" for table in self.database.family()):
+            return {}
+        return {
+            number: f"{row.shape.table.table}.{row.shape.table.error_column} is"
+            f" {row.shape.value(row.row, row.shape.table.error_column)!r}, which is not a JSON list"
+            for number, change in enumerate(changes)
+            for row in change.family()
+            if NO_LIST in row.after
+        }
 
     def _not_text(self, changes: Sequence[Change]) -> dict[int, str]:
         return {
@@ -247,16 +260,10 @@ class Plan:
         self._skip(Note(self.database.table, show(self.rows.key(row)), why))
 
 
+def _doubt(column: str, stamp: Any, moment: float | None) -> str:
+    value, doubt = "NULL" if stamp is None else repr(stamp), "in the future" if moment else "not a known time format"
+    return f"{column} is {value}, which is {doubt}"
+
+
 def _without(changes: Sequence[Change], numbers: Container[int]) -> list[Change]:
     return [change for number, change in enumerate(changes) if number not in numbers]
-
-
-def _count(value: Any) -> int | None:
-    """A counter as applications store it: 5, 5.0 or '5'; NULL is 0. None if it is no number or too large to add one."""
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d{1,18}(\.0*)?\s*", value, re.ASCII):
-        value = int(value.partition(".")[0])
-    elif isinstance(value, float) and float.is_integer(value):
-        value = int(value)
-    elif value is None:
-        return 0
-    return value if isinstance(value, int) and value < 2**63 - 1 else None

@@ -260,6 +260,7 @@ def _row(shape: dict[str, Any], before: Sequence[Any], after: Sequence[Any]) -> 
         key={column: row[column] for column in shape["id"]},
         before={column: row[column] for column in shape["set"]},
         after=dict(zip(shape["set"], map(_unpack, after))),
+        row=row,
     )
 
 

@@ -17,6 +17,7 @@ from .._common.texts import printable
 from .actions import ACTIONS
 from .change import Change, Note, in_words, plain
 from .options import Database
+from .tasks import countdown
 from .times import span
 
 SHOWN = 200  # rows of each kind that a report lists by default; all of them are counted
@@ -35,10 +36,11 @@ class Row(NamedTuple):
     why: str
     before: str  # the status and the other columns that are set, in words
     after: str  # the same as it is then; empty for a removed row
+    countdown: Sequence[float] = ()  # the least and the most seconds after which its task starts; empty for at once
 
     @classmethod
     def of(cls, change: Change) -> Row:
-        shape = change.shape
+        shape, waits = change.shape, _countdown(change)
         return cls(
             shape.table.table,
             change.id,
@@ -47,24 +49,44 @@ class Row(NamedTuple):
             _short(plain(change.target)),
             printable(change.why),
             _in_words(change, change.status, change.set_before),
-            "" if shape.action.removes else _in_words(change, change.target, change.after),
+            "" if shape.action.removes else _in_words(change, change.target, _told(change)) + _later(waits),
+            waits,
         )
 
     @property
     def becomes(self) -> str:
         """The outcome in a word: the new status, or that the row is deleted."""
         action = ACTIONS[self.action]
-        return action.done if action.removes else in_words(self.target)
+        return action.done if action.removes else in_words(self.target) + _later(self.countdown)
 
     def as_data(self) -> dict[str, Any]:
         return {
             **{"table": self.table, "id": self.id, "action": self.action},
             **{"from": self.status, "to": self.target, "why": self.why},
+            **({"countdown": list(self.countdown)} if self.countdown else {}),
         }
 
 
 def _short(value: Any) -> Any:
     return printable(value) if isinstance(value, str) else value
+
+
+def _told(change: Change) -> Sequence[Any]:
+    """The values that are set, without the id of a task to be: each run makes another one."""
+    new = change.shape.table.filled_by(change.shape.action).get("task_id_column")
+    return ["a new id" if column == new else value for column, value in zip(change.shape.set, change.after)]
+
+
+def _countdown(change: Change) -> Sequence[float]:
+    table, action = change.shape.table, change.shape.action
+    if not (isinstance(table, Database) and table.requeue and table.requeue.countdown and action.requeues):
+        return ()
+    waits = countdown(table.requeue, change.shape.value(change.row, table.attempts_column))
+    return tuple(round(each, 3) for each in waits)
+
+
+def _later(waits: Sequence[float]) -> str:
+    return f", task in {' to '.join(dict.fromkeys(map(span, waits)))}" if waits else ""
 
 
 def _in_words(change: Change, status: Any, values: Sequence[Any]) -> str:

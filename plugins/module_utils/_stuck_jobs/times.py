@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parses the timestamps of applications, and formats ages."""
+"""Parses and writes the timestamps of applications, and formats ages."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _EPOCH_TEXT = re.compile(r"\d{10}(\.\d+)?|\d{13}|\d{16}")
 _ISO = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:[.,](\d+))?\s*(?:(Z)|([+-])(\d\d):?(\d\d)?)?", re.IGNORECASE
 )
+_SCALES = (1, 1_000, 1_000_000)  # of epochs in s, ms and µs
 _EARLIEST = 315_532_800  # 1980: earlier times, such as 0001 and 1970, mean "never" in some programs
 
 
@@ -61,7 +62,7 @@ def parse_time(value: Any, zone: tzinfo = timezone.utc) -> float | None:
             return _iso_seconds(text, zone)
         value = float(text) if _EPOCH_TEXT.fullmatch(text) else None
     if isinstance(value, (int, float)):
-        for scale in (1, 1e3, 1e6):
+        for scale in _SCALES:
             if 1e9 <= value / scale < 1e10:
                 return value / scale
     return None
@@ -91,6 +92,48 @@ def _iso_moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment.replace(microsecond=int((fraction or "0")[:6].ljust(6, "0")), tzinfo=zone)
+
+
+def write_time(seconds: float, like: Any, zone: tzinfo = timezone.utc) -> Any:
+    """A time as an application would store it, by another timestamp of its; None if that one can't be parsed.
+
+    Type, unit, digits of the fraction and offset are the same. It is rounded down, and so never in the future.
+    """
+    if parse_time(like, zone) is None:
+        return None
+    if not isinstance(like, str):
+        scale = next(scale for scale in _SCALES if like / scale < 1e10)
+        return int(seconds * scale) if isinstance(like, int) else seconds * scale
+    text = like.strip()
+    return _epoch_text(seconds, text) if _EPOCH_TEXT.fullmatch(text) else _iso_text(seconds, text, zone)
+
+
+def _epoch_text(seconds: float, like: str) -> str:
+    whole, point, fraction = like.partition(".")
+    digits = str(int(seconds * 1e6)).ljust(len(whole) + len(fraction), "0")
+    return digits[: len(whole)] + point + digits[len(whole) :][: len(fraction)]
+
+
+def _iso_text(seconds: float, like: str, zone: tzinfo) -> str:
+    found, stored = _ISO.fullmatch(like), _iso_moment(like)
+    if not found or not stored:
+        return iso_time(seconds, zone)
+    moment = datetime.fromtimestamp(seconds, stored.tzinfo or zone)
+    text = moment.strftime(f"%Y-%m-%d{like[10]}%H:%M:%S" if found[3] else f"%Y-%m-%d{like[10]}%H:%M")
+    if found[4]:
+        point, digits = like[found.start(4) - 1], len(found[4])
+        text += point + f"{moment.microsecond:06}".ljust(digits, "0")[:digits]
+    return text + like[max(map(found.end, (2, 3, 4))) :]  # the same offset
+
+
+def utc_time(seconds: float) -> str:
+    """2026-01-18T12:00:00Z."""
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def iso_time(seconds: float, zone: tzinfo = timezone.utc) -> str:
+    """2026-01-18 12:00:00+00:00, with its offset, so that no zone of a server's is taken for ours."""
+    return datetime.fromtimestamp(seconds, zone).isoformat(" ", "seconds")
 
 
 def span(seconds: float) -> str:

@@ -16,7 +16,7 @@ from .._common.quantities import format_size
 from . import record
 from .applications import Application, Applications
 from .celery_client import ActiveTasks
-from .change import Change, Note, show, size_of
+from .change import Change, Note, Recorded, size_of
 from .engines.base import Engine, Refused, Session
 from .messages import Told
 from .options import Database, StuckJobsError
@@ -24,6 +24,7 @@ from .pace import Pace, in_parts
 from .plan import Plan
 from .record import Record
 from .report import Report
+from .tasks import tasks_for
 from .times import Clock
 
 LARGE = 65_536  # bytes of values that count as a row
@@ -193,7 +194,7 @@ class _Run:
     def _send(self, done: Sequence[Change]) -> None:
         """Sends a task for each job that was reset. Jobs whose tasks can't be sent are restored as they were."""
         reset = [change for change in done if change.shape.action.requeues]
-        sent, error = _send(self.database, self.application, [change.key for change in reset])
+        sent, error = _send(self.database, self.application, list(map(record.as_recorded, reset)))
         self.report.sent += sent
         if not error:
             self.record.sent()
@@ -223,7 +224,7 @@ class _Run:
                 for batch in record.read(part)[1]:
                     jobs = [job[0] for job in batch.jobs if not batch.is_sent and job[0].action.requeues]
                     waiting = [job for job in jobs if self.session.is_there(job, job.after)]
-                    sent, error = _send(self.database, self.application, [tuple(job.key.values()) for job in waiting])
+                    sent, error = _send(self.database, self.application, waiting)
                     self.report.sent += sent
                     if error:
                         raise StuckJobsError(
@@ -248,28 +249,7 @@ def _left(batch: Sequence[Change], done: Sequence[Change]) -> list[int]:
     return [number for number, change in enumerate(batch) if change.place not in places]
 
 
-def _send(database: Database, application: Application | None, keys: Sequence[tuple[Any, ...]]) -> tuple[int, str]:
+def _send(database: Database, application: Application | None, jobs: Sequence[Recorded]) -> tuple[int, str]:
     """Sends a task for each of these jobs; how many were sent, and an error if not all were."""
-    requeue = database.requeue
-    if not keys or not requeue or not application:
-        return 0, ""
-    tasks = []
-    for key in keys:
-        task = {
-            "name": requeue.task,
-            "args": _filled(list(requeue.args), key),
-            "kwargs": _filled(dict(requeue.kwargs), key),
-        }
-        tasks.append({**task, "queue": requeue.queue} if requeue.queue else task)
-    return application.send(tasks)
-
-
-def _filled(value: Any, key: tuple[Any, ...]) -> Any:
-    """{id} alone is replaced by the id with its type in the database; within a string, by its text."""
-    if isinstance(value, dict):
-        return {name: _filled(inner, key) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_filled(inner, key) for inner in value]
-    if value == "{id}" and len(key) == 1 and not isinstance(key[0], bytes):
-        return key[0]
-    return value.replace("{id}", show(key)) if isinstance(value, str) else value
+    tasks = tasks_for(database, jobs)
+    return application.send(tasks) if application and tasks else (0, "")

@@ -18,6 +18,7 @@ from datetime import tzinfo
 from typing import Any, Callable
 
 from ..._common.users import Identity
+from .. import times
 from ..actions import that_set
 from ..change import Change, Recorded, Schema
 from ..options import Database, StuckJobsError, Table
@@ -80,6 +81,11 @@ class Engine(ABC):
     @abstractmethod
     def parse_time(value: Any, zone: tzinfo) -> float | None:
         """The epoch seconds of a value of a time column, or None if there is any doubt about it."""
+
+    @staticmethod
+    def write_time(seconds: float, like: Any, zone: tzinfo) -> Any:
+        """A time in the form of this value of a time column; None if that one can't be parsed."""
+        return times.write_time(seconds, like, zone)
 
 
 class Session(ABC):
@@ -184,6 +190,6 @@ class Rows(ABC):
             table.error_column,
         ]
         if isinstance(table, Database):
-            columns += [table.time_column, table.fallback_time_column, table.threshold_column, table.attempts_column]
-            columns += [table.task_id_column]
+            columns += [table.time_column, table.fallback_time_column, table.heartbeat_column]
+            columns += [table.threshold_column, table.attempts_column, table.task_id_column]
         return tuple(dict.fromkeys(filter(None, columns)))

@@ -106,6 +106,16 @@ def test_the_diff_shows_a_sentence_and_what_is_set_in_each_row(capsys, jobs):
     }
 
 
+def test_the_diff_shows_when_a_task_starts_and_that_it_gets_a_new_id(capsys, jobs):
+    celery = {"app": "shop", "directory": "/nowhere", "python": "/nowhere/python", "task_id_column": "updated_at"}
+    asked = {**jobs, "jobs": ["77cf"], "time_column": "id", "celery": celery}
+    asked["requeue"] = {"task": "shop.make", "countdown": [10, "5min"]}
+    (diff,) = module(capsys, [asked], _ansible_check_mode=True, _ansible_diff=True, ask_workers=False)["diff"]
+    assert diff["after"] == (
+        "jobs 77cfa3cd-1: pending, updated_at a new id, task in 10 s to 5 min (processing, and given by its id)\n"
+    )
+
+
 @pytest.mark.parametrize(("table", "kind"), OPTIONS, ids=[kind.__name__ for table, kind in OPTIONS])
 def test_the_documented_options_are_those_of_the_engine(table, kind):
     known = {item.name for item in dataclasses.fields(kind)} - {"outcomes"}

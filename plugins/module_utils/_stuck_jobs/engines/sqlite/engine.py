@@ -37,3 +37,4 @@ class SQLite(base.Engine):
             yield Session(connection, self.database)
 
     parse_time = staticmethod(times.parse_time)
+    write_time = staticmethod(times.write_time)

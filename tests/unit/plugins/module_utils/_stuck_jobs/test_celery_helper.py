@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import contextmanager
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import celery_helper
@@ -129,3 +130,51 @@ def test_a_task_is_found_by_its_id_and_by_its_arguments_at_any_depth():
     request = {"id": "t", "args": [["x", {"y": 1}], None], "kwargs": {"z": (2,)}}
     told = ask(App(worker("w1", scheduled=[{"eta": "…", "request": request}])))
     assert told["tasks"] == dict.fromkeys(["t", "x", "1", "None", "2"], "w1 has scheduled it (task t)")
+
+
+class Sender:
+    """An application that notes, in order, what it is told to send."""
+
+    def __init__(self, broken=""):
+        self.control, self.told, self.broken = self, [], broken
+
+    @contextmanager
+    def connection_for_write(self, connect_timeout):
+        yield self
+
+    def ensure_connection(self, **_limits):
+        pass
+
+    def revoke(self, ids, connection):
+        self._tell("revoke", ids)
+
+    def send_task(self, name, *, connection, retry, **task):
+        self._tell(name, task)
+
+    def _tell(self, what, data):
+        if what == self.broken:
+            raise OSError("the broker is gone")
+        self.told.append((what, data))
+
+
+TASKS = (
+    {"name": "make", "task_id": "n1", "revoke": ["o1"]},
+    {"name": "make", "task_id": "n2", "revoke": ["o2", "o-2"]},
+)
+
+
+def test_old_tasks_are_revoked_before_new_ones_are_sent():
+    app = Sender()
+    assert celery_helper.send(app, [dict(task) for task in TASKS], 1) == {"sent": 2}
+    assert app.told == [("revoke", ["o1", "o2", "o-2"]), ("make", {"task_id": "n1"}), ("make", {"task_id": "n2"})]
+
+
+def test_without_old_tasks_nothing_is_revoked():
+    app = Sender(broken="revoke")
+    assert celery_helper.send(app, [{"name": "make"}, {"name": "make", "revoke": []}], 1) == {"sent": 2}
+
+
+def test_if_old_tasks_can_not_be_revoked_no_new_one_is_sent():
+    app = Sender(broken="revoke")
+    told = celery_helper.send(app, [dict(task) for task in TASKS], 1)
+    assert (told, app.told) == ({"sent": 0, "error": "OSError: the broker is gone"}, [])

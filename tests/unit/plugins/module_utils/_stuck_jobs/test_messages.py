@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 RECORDS = Path("/var/lib/evenkeel/job_cleanup/shop")
 DATABASE = read_database({"name": "jobs", "path": "/srv/shop/jobs.db", "table": "jobs", "jobs": ["a", "b"]})
-ROW = Row("jobs", "7", "reset", "processing", "pending", "processing for 2 h", "processing", "pending")
+ROW = Row("jobs", "7", "reset", "processing", "pending", "processing for 2 h", "processing", "pending", (10.0, 60.0))
 
 
 def fresh(shown=3):
@@ -63,10 +63,11 @@ STATE = sent(full())[-1]["state"]
 @pytest.mark.parametrize(
     "forged",
     [
-        *(None, [], "state", 7, {}, {"state": None}, {"state": {}}, {"rows": []}, {"rows": [1] * 8}, {"other": 1}),
+        *(None, [], "state", 7, {}, {"state": None}, {"state": {}}, {"rows": []}, {"rows": [1] * 9}, {"other": 1}),
         {"rows": list(ROW), "skipped": ["a", "b", "c"]},
         {"rows": [*ROW[:2], "explode", *ROW[3:]]},
         {"rows": [*ROW[:3], ["processing"], *ROW[4:]]},
+        *({"rows": [*ROW[:-1], each]} for each in (None, 10.0, [10.0], [-1.0, 10.0], ["a", "b"])),
         {"skipped": ["jobs", "7"]},
         {"unknown": 7},
         *({"state": {**STATE, **more}} for more in ({"extra": 1}, {"counts": {"passwd": {"reset": 1}}})),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -40,7 +41,8 @@ JOB = st.fixed_dictionaries(
         "way": st.integers(0, 5),
         "queue": st.sampled_from(("mail", "video", None)),
         "attempts": st.sampled_from((None, 0, 1, 2, 3)),
-        "error": st.sampled_from((None, "", "boom")),
+        "error": st.sampled_from((None, "", "boom", '["boom"]')),
+        "beat": st.one_of(st.none(), st.integers(0, 9000)),
     }
 )
 RELATIVE = st.tuples(st.integers(0, 9), st.sampled_from(STATUSES))
@@ -49,7 +51,8 @@ WISH = st.fixed_dictionaries(
         "action": st.sampled_from(("reset", "fail", "delete")),
         "threshold": st.integers(0, 100),
         "thresholds": st.sampled_from(({}, {"mail": "10m"}, {"mail": "10m", "video": "2h"})),
-        "error_mode": st.sampled_from(("replace", "append")),
+        "error_mode": st.sampled_from(("replace", "append", "json")),
+        "heartbeat_column": st.sampled_from(("", "beat")),
         "max_attempts": st.integers(0, 3),
         "count_attempts": st.booleans(),
         "fallback_time_column": st.sampled_from(("", "made")),
@@ -80,13 +83,17 @@ def expected(jobs, children, grandchildren, wish, moved):  # noqa: PLR0912
         minutes = {"10m": 10, "2h": 120}.get(wish["thresholds"].get(job["queue"]), wish["threshold"])
         if job["status"] not in ("processing", "running") or not isinstance(age, int) or age < 0 or age < minutes * 60:
             continue
-        if key in moved:
-            after[key]["status"] = "completed"
+        if wish["heartbeat_column"] and job["beat"] is not None and job["beat"] < minutes * 60:
             continue
         attempts = job["attempts"] or 0
         action = wish["action"]
         if action == "reset" and wish["max_attempts"] and attempts >= wish["max_attempts"]:
             action = "fail"
+        if action == "fail" and wish["error_mode"] == "json" and job["error"] == "boom":
+            continue
+        if key in moved:
+            after[key]["status"] = "completed"
+            continue
         gone[key] = action
         if action == "reset":
             after[key].update(status="pending", queue=None)
@@ -96,6 +103,9 @@ def expected(jobs, children, grandchildren, wish, moved):  # noqa: PLR0912
             message = f"given up after {attempts}"
             old = job["error"] if wish["error_mode"] == "append" else None
             after[key].update(status="failed", error=f"{old}\n{message}" if old else message)
+            if wish["error_mode"] == "json":
+                entry = {"at": "2026-01-18T12:00:00Z", "error": message, "attempts": attempts}
+                after[key]["error"] = json.dumps([*json.loads(job["error"] or "[]"), entry])
         else:
             del after[key]
     to = {"reset": "pending", "fail": "failed"}
@@ -126,7 +136,8 @@ def fill(path, kind, journal, index, jobs, children, grandchildren):  # noqa: PL
         db.execute(f"PRAGMA journal_mode = {journal}")
         db.executescript(f"""
             CREATE TABLE jobs ({", ".join(f"{column}" for column in columns.split(", ")[: len(keys)])},
-                status, at, made, queue, attempts, error, payload{_constraint(columns, keys)}) {tail.replace("--", "")};
+                status, at, made, beat, queue, attempts, error,
+                payload{_constraint(columns, keys)}) {tail.replace("--", "")};
             CREATE TABLE children (id INTEGER PRIMARY KEY, {references}, status);
             CREATE TABLE grandchildren (id INTEGER PRIMARY KEY, child INTEGER, status);
             CREATE TABLE neighbours AS SELECT 1 AS id, 'processing' AS status, '2000-01-01 00:00:00' AS at;
@@ -135,6 +146,7 @@ def fill(path, kind, journal, index, jobs, children, grandchildren):  # noqa: PL
             db.execute(f"CREATE INDEX i ON jobs ({index})")
         for key, job in jobs.items():
             stamps = (written(job["at"], job["way"]), written(job["made"], job["way"]))
+            stamps += (written(job["beat"], job["way"]),)
             row = (*key, job["status"], *stamps, job["queue"], job["attempts"], job["error"], b"\0\xff")
             db.execute(f"INSERT INTO jobs VALUES ({', '.join('?' * len(row))})", row)
         for key, (parent, status) in children.items():
@@ -253,6 +265,17 @@ def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913
         ("a, b, status, updated_at, PRIMARY KEY (a, b)", {"id_column": ["a"]}, "is not unique. Set one of: a and b."),
         ("id PRIMARY KEY, status, updated_at", {"attempts_column": "tries"}, "has no column 'tries'"),
         ("id PRIMARY KEY, status, updated_at", {"reset_set": {"worker": None}}, "has no column 'worker'"),
+        (
+            "id PRIMARY KEY, status, updated_at, task AS (id)",
+            {
+                "celery": {
+                    **{"app": "shop", "directory": "/nowhere", "python": "/nowhere/python"},
+                    **{"task_id_column": "task", "unreachable": "ignore"},
+                },
+                "requeue": {"task": "make"},
+            },
+            "task_id_column: jobs.task is a generated column",
+        ),
     ],
 )
 def test_an_error_about_the_schema_names_the_column(tmp_path, columns, mistake, message):

@@ -34,6 +34,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from other_process import other_process
 
+CELERY = {"app": "shop", "directory": "/srv/shop", "python": "/srv/shop/venv/bin/python"}
 NOW = datetime(2026, 1, 18, 12, tzinfo=timezone.utc).timestamp()
 HOUR = 3600
 
@@ -378,11 +379,35 @@ def test_a_view_is_an_error_and_a_missing_database_is_never_created(path, tmp_pa
         ),
         ({"error_message": "{id.__class__}"}, "error_message of batches"),
         ({"error_message": "{"}, "Write {{ and }} for braces"),
-        ({"error_mode": "add"}, "error_mode 'add' of batches is not one of replace, append"),
+        ({"error_mode": "add"}, "error_mode 'add' of batches is not one of replace, append, json"),
         ({"thresholds": {"mail": "soon"}}, "thresholds: mail: 'soon' is not a duration"),
         ({"time_zone": "Europe/Atlantis"}, "time_zone 'Europe/Atlantis' is not a time zone of this host"),
         ({"max_attempts": 3}, "max_attempts needs attempts_column"),
         ({"requeue": {"task": "t"}}, "requeue needs celery"),
+        *[
+            ({"celery": CELERY, "requeue": {"task": "t", **requeue}}, message)
+            for requeue, message in (
+                ({"countdown": "soon"}, "requeue: countdown: 'soon' is not a duration"),
+                ({"countdown": [1, 2, 3]}, "countdown has more than two durations: 1 s, 2 s, 3 s"),
+                ({"countdown": ["5min", "10s"]}, "countdown begins with the longer duration: 5 min, 10 s"),
+                ({"countdown": "20min"}, "countdown 20 min is longer than countdown_max 15 min"),
+                ({"countdown_max": "2h"}, "countdown_max 2 h 0 min is too long"),
+                ({"revoke": True}, "revoke needs celery's task_id_column"),
+            )
+        ],
+        ({"reset_set": {"status": "new"}}, "reset_set of batches sets status, which is its status_column"),
+        (
+            {"attempts_column": "tries", "reset_set": {"tries": 0}},
+            "reset_set of batches sets tries, which is its attempts_column and is set anyway",
+        ),
+        (
+            {
+                "celery": {**CELERY, "task_id_column": "task"},
+                "requeue": {"task": "t"},
+                "reset_set": {"task": None},
+            },
+            "reset_set of batches sets task, which is its task_id_column",
+        ),
         ({"celery": {"app": "shop"}}, "celery: `directory` is required"),
         ({"celery": {"app": "a", "directory": "/", "python": "/p", "unreachable": "go"}}, "not one of abort, ignore"),
         ({"children": [{"table": "batches", "foreign_key": "x"}]}, "children: table batches is used twice"),
@@ -425,8 +450,7 @@ def test_a_threshold_is_a_duration_and_a_bare_number_is_seconds(path, option, th
 
 
 def test_timeouts_are_durations_and_a_bare_number_is_seconds():
-    celery = {"app": "shop", "directory": "/srv/shop", "python": "/srv/shop/venv/bin/python", "timeout": 3}
-    database = read_database(options("/nowhere/jobs.db", busy_timeout="1min 30s", celery=celery))
+    database = read_database(options("/nowhere/jobs.db", busy_timeout="1min 30s", celery={**CELERY, "timeout": 3}))
     assert (database.busy_timeout, database.celery.timeout) == (90, 3)
 
 
@@ -476,6 +500,105 @@ def test_parse_time_agrees_with_python(moment, minutes):
     aware = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     for text in (aware.isoformat(), aware.isoformat(" "), str(aware.timestamp())[:10]):
         assert parse_time(text) == pytest.approx(aware.timestamp(), abs=1)
+
+
+def add(path, table, **columns):
+    """Adds columns to a table of two, each with the values of batches old and young, or of its rows 1 and 2."""
+    with closing(sqlite3.connect(path)) as db:
+        for column, values in columns.items():
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+            for number, value in enumerate(values):
+                key = ("old", "young")[number] if table == "batches" else number + 1
+                db.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (value, key))
+        db.commit()
+
+
+@pytest.mark.parametrize(
+    ("beat", "skipped"),
+    [
+        (None, None),
+        (iso(HOUR), None),
+        (iso(60), ""),
+        (iso(-HOUR), "beat is '2026-01-18T13:00:00+00:00', which is in the future"),
+        ("soon", "beat is 'soon', which is not a known time format"),
+    ],
+)
+def test_a_heartbeat_has_to_be_old_too(path, beat, skipped):
+    add(path, "batches", beat=[beat])
+    report = run(path, children=[], heartbeat_column="beat")
+    assert [row.why for row in report.rows] == (["processing for 1 h 0 min"] if skipped is None else [])
+    assert [note.why for note in report.skipped] == ([skipped] if skipped else [])
+
+
+def test_a_given_job_with_a_recent_heartbeat_is_told(path):
+    add(path, "batches", beat=[iso(60)])
+    report = run(path, children=[], heartbeat_column="beat", jobs=["old"], respect_age=True)
+    assert [note.why for note in report.skipped] == ["beat is only 1 min old"]
+    assert run(path, children=[], heartbeat_column="beat", jobs=["old"]).changed
+
+
+def test_a_job_whose_worker_gives_a_sign_of_life_after_the_plan_is_left_alone(path, monkeypatch):
+    add(path, "batches", beat=[iso(HOUR)])
+    between_plan_and_act(monkeypatch, path, f"UPDATE batches SET beat = '{iso(0)}' WHERE id = 'old'")
+    report = run(path, heartbeat_column="beat")
+    assert (report.changed, [note.id for note in report.moved_on]) == (False, ["old"])
+
+
+def test_now_is_the_time_of_the_run_as_the_job_writes_times(path):
+    add(path, "batches", at=[NOW - HOUR], took=["x"])
+    add(path, "links", at=["x"])
+    links = {"table": "links", "foreign_key": "batch_id", "reset_set": {"at": "{now}"}}
+    before = dump(path)
+    report = run(path, children=[links], reset_set={"updated_at": "{now}", "at": "{now}", "took": "at {now}"})
+    assert rows(path, "SELECT updated_at, at, took FROM batches WHERE id = 'old'") == [(iso(0), iso(0), "at {now}")]
+    assert rows(path, "SELECT at FROM links WHERE id = 1") == [(iso(0),)]
+    assert undo(engine_of_record, report.record).back == 2
+    assert dump(path) == before
+
+
+@pytest.mark.parametrize(
+    ("fallback", "written"), [("2026-01-01T00:00:00Z", "2026-01-18T12:00:00Z"), ("x", "2026-01-18 12:00:00")]
+)
+def test_now_has_the_form_of_the_fallback_if_there_is_no_other_time(path, fallback, written):
+    add(path, "batches", made=[fallback])
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE batches SET updated_at = NULL")
+        db.commit()
+    run(path, children=[], jobs=["old"], fallback_time_column="made", reset_set={"updated_at": "{now}"})
+    assert rows(path, "SELECT updated_at FROM batches WHERE id = 'old'") == [(written,)]
+
+
+# A history of errors
+
+
+def test_errors_are_appended_to_a_json_list_of_the_job_and_of_its_children(path):
+    add(path, "batches", errors=['[{"error": "first"}]'], tries=[2])
+    add(path, "links", errors=[None])
+    history = {"error_column": "errors", "error_mode": "json", "error_message": "stuck for {age}"}
+    links = {"table": "links", "foreign_key": "batch_id", **history}
+    before = dump(path)
+    report = run(path, action="fail", attempts_column="tries", children=[links], **history)
+    entry = {"at": "2026-01-18T12:00:00Z", "error": "stuck for 1 h 0 min"}
+    ((of_job,),) = rows(path, "SELECT errors FROM batches WHERE id = 'old'")
+    assert json.loads(of_job) == [{"error": "first"}, {**entry, "attempts": 2}]
+    ((of_link,),) = rows(path, "SELECT errors FROM links WHERE id = 1")
+    assert json.loads(of_link) == [entry]
+    assert undo(engine_of_record, report.record).back == 2
+    assert dump(path) == before
+
+
+@pytest.mark.parametrize("table", ["batches", "links"])
+def test_a_job_whose_history_is_no_list_is_skipped_as_a_whole(path, table):
+    add(path, "batches", errors=["boom" if table == "batches" else None])
+    add(path, "links", errors=["boom" if table == "links" else None])
+    history = {"error_column": "errors", "error_mode": "json"}
+    links = {"table": "links", "foreign_key": "batch_id", **history}
+    before = dump(path)
+    report = run(path, action="fail", children=[links], **history)
+    assert [(note.id, note.why) for note in report.skipped] == [
+        ("old", f"{table}.errors is 'boom', which is not a JSON list")
+    ]
+    assert dump(path) == before
 
 
 # Reports

@@ -8,7 +8,13 @@ from contextlib import closing
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import applications, work
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import clean_up, engine_of, read_database
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
+    clean_up,
+    engine_of,
+    engine_of_record,
+    read_database,
+    undo,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.celery_client import ActiveTasks
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -18,7 +24,7 @@ class Workers:
     """Simulates an application's workers: their answers, and the tasks that are sent to them."""
 
     def __init__(self):
-        self.tasks, self.error, self.breaks_after, self.sent = {}, "", 99, []
+        self.tasks, self.error, self.breaks_after, self.sent, self.messages = {}, "", 99, [], []
         self.started = self.asked = 0
 
     def __call__(self, celery, variables):
@@ -36,6 +42,7 @@ class Workers:
 
     def send(self, tasks):
         room = self.breaks_after - len(self.sent)
+        self.messages += tasks[:room]
         self.sent += [task["args"] for task in tasks[:room]]
         return min(len(tasks), room), "the broker is gone" if len(tasks) > room else ""
 
@@ -223,3 +230,72 @@ def test_a_run_that_is_interrupted_between_commit_and_sending_is_completed_by_th
     assert report.sent == 2
     assert [args[0] for args in workers.sent] == [1, 2], "a job that somebody else did is sent again"
     assert go(path).sent == 0
+
+
+def task_ids(path):
+    with closing(sqlite3.connect(path)) as db:
+        return [task for (task,) in db.execute("SELECT task FROM jobs ORDER BY id")]
+
+
+NAMED = {"task_id_column": "task"}
+REQUEUE = {"task": "shop.make", "revoke": True, "countdown": ["10s", "1min"]}
+
+
+def test_a_row_holds_the_id_of_the_task_that_is_sent_and_an_undo_the_old_one(path, workers):
+    report = go(path, celery=NAMED, requeue=REQUEUE)
+    assert [message["task_id"] for message in workers.messages] == task_ids(path)
+    assert [message["revoke"] for message in workers.messages] == [["t1"], ["t2"], ["t3"]]
+    assert all(10 <= message["countdown"] <= 60 for message in workers.messages)
+    assert len({message["countdown"] for message in workers.messages}) > 1
+    assert undo(engine_of_record, report.record).back == 3
+    assert task_ids(path) == ["t1", "t2", "t3"]
+
+
+def test_jobs_whose_tasks_can_not_be_sent_get_their_old_ids_back(path, workers):
+    workers.breaks_after = 1
+    assert "2 rows were restored" in go(path, celery=NAMED).error
+    assert task_ids(path) == [workers.messages[0]["task_id"], "t2", "t3"]
+
+
+def test_a_task_that_is_sent_by_the_next_run_has_the_id_and_the_countdown_that_it_would_have_had(
+    path, workers, monkeypatch
+):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("ALTER TABLE jobs ADD COLUMN tries DEFAULT 2")
+    more = {"celery": NAMED, "requeue": REQUEUE, "attempts_column": "tries"}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(work, "_send", die)
+        go(path, **more)
+    assert go(path, **more).sent == 3
+    assert [message["task_id"] for message in workers.messages] == task_ids(path)
+    assert [message["revoke"] for message in workers.messages] == [["t1"], ["t2"], ["t3"]]
+    assert all(40 <= message["countdown"] <= 240 for message in workers.messages)
+
+
+def test_a_report_tells_when_tasks_start_and_no_id_that_is_not_to_be(path, workers):
+    (planned,) = clean_up(
+        engine_of, [read_database(options(path, celery=NAMED.items(), requeue=REQUEUE))], dry_run=True
+    )
+    report = go(path, celery=NAMED, requeue=REQUEUE)
+    assert planned.rows == report.rows
+    row = planned.rows[0]
+    assert (row.before, row.after) == ("processing, task t1", "pending, task a new id, task in 10 s to 1 min")
+    assert row.becomes == "pending, task in 10 s to 1 min"
+    assert row.as_data()["countdown"] == [10, 60]
+    assert task_ids(path) != ["t1", "t2", "t3"]
+
+
+def test_without_a_column_for_its_id_a_task_gets_one_from_celery_and_starts_at_once(path, workers):
+    go(path)
+    assert workers.messages[0] == {"name": "shop.make", "args": [1, "job 1"], "kwargs": {}}
+    assert task_ids(path) == ["t1", "t2", "t3"]
+
+
+@pytest.mark.parametrize("action", ["fail", "delete"])
+def test_only_a_reset_gives_a_new_id(path, workers, action):
+    report = go(path, action=action, celery=NAMED, requeue=REQUEUE)
+    assert (report.sent, report.rows[0].countdown) == (0, ())
+    assert task_ids(path) == ([] if action == "delete" else ["t1", "t2", "t3"])

@@ -55,6 +55,16 @@ def test_dry_run_table_and_exit_codes(script, jobs):
     assert script("--dry-run").returncode == 0
 
 
+def test_a_dry_run_tells_when_the_tasks_would_start(script, jobs):
+    nobody = {"app": "shop", "directory": "/nowhere", "python": "/nowhere/python", "unreachable": "ignore"}
+    requeue = {"task": "shop.make", "countdown": ["10s", "5min"]}
+    script.config.write_text(json.dumps({"databases": [{**jobs, "celery": nobody, "requeue": requeue}]}))
+    first = "jobs  77cfa3cd-1  processing -> pending, task in 10 s to 5 min  processing for "
+    assert script("--dry-run").stdout.startswith(first)
+    (plan,) = json.loads(script("--dry-run", "--json").stdout)["databases"]
+    assert [row["countdown"] for row in plan["changes"]] == [[10, 300], [10, 300]]
+
+
 def test_nothing_is_imported_from_the_working_directory_or_the_callers_environment(script, tmp_path):
     evil = tmp_path / "evil"
     evil.mkdir()

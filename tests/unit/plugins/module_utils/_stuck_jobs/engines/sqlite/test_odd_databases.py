@@ -404,9 +404,3 @@ def test_a_record_of_another_database_is_left_alone(path):
     part.write_text('{"database": "/srv/other.db", "name": "jobs"}\n')
     assert not run(path).error
     assert part.exists()
-
-
-def test_the_id_is_filled_in_at_any_depth_of_the_arguments():
-    from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.work import _filled  # noqa: PLC0415
-
-    assert _filled(["{id}", {"jobs": ["{id}", "job {id}"]}], (7,)) == [7, {"jobs": [7, "job 7"]}]
