@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures a clean-up beside one UPDATE, and beside the floor: the same batches and pauses around a bare UPDATE.
 
-  bench/stuck_jobs.py [--rows 1000000] [--rounds 5] [--memory-rows N] [--directory DIR]
+  bench/stuck_jobs.py [sqlite] [postgresql] [--rows 1000000] [--rounds 5] [--memory-rows N] [--directory DIR]
 
 A table of jobs, every tenth of them stuck; another process writes a row every 2 ms, and a third one reads one. In each
 round each of the three cleans up a fresh copy. Prints a table of medians, and each goal: in how many rounds it was met.
@@ -21,9 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from databases import sqlite
+from databases import postgresql, sqlite
 from databases.case import FLOOR, OURS, UPDATE, Case
 
+KINDS = {"sqlite": sqlite.cases, "postgresql": postgresql.cases}
 SETTLE = 0.3  # seconds
 
 
@@ -38,6 +39,7 @@ class Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", nargs="*", choices=KINDS, default=[*KINDS], help="by default both")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="the cases with this in their names, such as 'WAL, index'")
@@ -45,8 +47,9 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, help="where the databases are created; by default a temporary one")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="evenkeel-bench-", dir=args.directory) as directory:
-        print(f"SQLite, {args.rows:,} rows, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
-        compare(sqlite.cases(Path(directory), args.rows), args.only, args.rounds)
+        for kind in args.kind:
+            print(f"{kind}, {args.rows:,} rows, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
+            compare(KINDS[kind](Path(directory), args.rows), args.only, args.rounds)
         if args.memory_rows:
             compare_memory(Path(directory), args.rows, args.memory_rows)
 
@@ -77,17 +80,18 @@ def measure(case: Case, rounds: int) -> dict[str, list[Run]]:
 
 
 def run(case: Case, name: str) -> Run:
-    case.renew()
+    case.renew(name)
     environment = {**os.environ, **case.environment}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     others = {other: subprocess.Popen(command, env=environment, **pipes) for other, command in case.others.items()}
     for other in others.values():
         other.stdout.readline()
     time.sleep(SETTLE)
-    spent, begun = cpu(), time.perf_counter()
+    spent, begun = cpu() + case.server_cpu(), time.perf_counter()
     subprocess.run(case.contenders[name], env=environment, check=True, stdout=subprocess.DEVNULL)
-    seconds, spent = time.perf_counter() - begun, cpu() - spent
-    time.sleep(SETTLE)  # who still waits, waits for this contender
+    seconds = time.perf_counter() - begun
+    time.sleep(SETTLE)  # who still waits, waits for this contender; and its process on a server ends
+    spent = cpu() + case.server_cpu() - spent
     waits = {other: float(process.communicate()[0]) for other, process in others.items()}
     if left := case.stuck():
         raise SystemExit(f"{case.name}: {name} has left {left} jobs stuck")

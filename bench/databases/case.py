@@ -16,9 +16,10 @@ class Case:
     """A table of jobs, and what is done to it."""
 
     name: str
-    renew: Callable[[], None]  # makes all jobs as they were, on the disk and in memory
+    renew: Callable[[str], None]  # makes the jobs as they were, on the disk and in memory, for one of the contenders
     stuck: Callable[[], int]  # how many jobs are stuck
-    contenders: Mapping[str, Command]  # UPDATE, FLOOR and OURS: what cleans up
-    others: Mapping[str, Command]  # what works beside it: sides.every_2_ms()
+    contenders: Mapping[str, Command]  # UPDATE, FLOOR, OURS, and perhaps more: what cleans up
+    others: Mapping[str, Command]  # what works beside it, by every_2_ms
     goals: Mapping[str, float]  # of the clean-up: the most times a contender's time, the most ms that another waits
     environment: Mapping[str, str] = field(default_factory=dict)
+    server_cpu: Callable[[], float] = lambda: 0.0  # seconds

@@ -83,7 +83,7 @@ def make(path: Path, rows: int, journal: str, index: str) -> None:
             db.execute(f"CREATE INDEX {index} ON jobs (status)")
 
 
-def _renew(path: Path, copy: Path, make: Callable[[], None]) -> None:
+def _renew(path: Path, copy: Path, make: Callable[[], None], _contender: str) -> None:
     _remove(copy)
     if not path.exists():
         make()
