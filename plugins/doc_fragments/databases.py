@@ -273,7 +273,7 @@ options:
             description:
               - The column that holds the id of the job's task. Without one, the job's id is
                 looked for among the arguments of tasks.
-              - With O(requeue), it gets the id of the task that is sent.
+              - With C(requeue), it gets the id of the task that is sent.
             type: str
             default: ""
           unreachable:
@@ -326,9 +326,9 @@ options:
             default: 15min
           revoke:
             description:
-              - Whether the workers are first told to drop the job's old task (O(celery.task_id_column)),
-                should it still arrive. They forget that when they restart, unless they have
-                a C(--statedb).
+              - Whether the workers are first told to drop the job's old task (C(task_id_column)
+                of C(celery)), should it still arrive. They forget that when they all restart,
+                unless they have a C(--statedb).
               - If they can't be told, the new task is not sent either.
             type: bool
             default: false
@@ -693,7 +693,7 @@ options:
             description:
               - The column that holds the id of the job's task. Without one, the job's id is
                 looked for among the arguments of tasks.
-              - With O(requeue), it gets the id of the task that is sent.
+              - With C(requeue), it gets the id of the task that is sent.
             type: str
             default: ""
           unreachable:
@@ -746,9 +746,9 @@ options:
             default: 15min
           revoke:
             description:
-              - Whether the workers are first told to drop the job's old task (O(celery.task_id_column)),
-                should it still arrive. They forget that when they restart, unless they have
-                a C(--statedb).
+              - Whether the workers are first told to drop the job's old task (C(task_id_column)
+                of C(celery)), should it still arrive. They forget that when they all restart,
+                unless they have a C(--statedb).
               - If they can't be told, the new task is not sent either.
             type: bool
             default: false
