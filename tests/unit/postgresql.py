@@ -47,7 +47,7 @@ ROLES = f"CREATE ROLE app LOGIN; CREATE ROLE guarded LOGIN PASSWORD '{PASSWORD}'
 
 
 class Server:
-    """A server with its files in a directory of its own. As PostgreSQL refuses to run as root, root runs it as nobody."""
+    """A server, its files in a directory of its own. As PostgreSQL refuses to run as root, root runs it as nobody."""
 
     def __init__(self, directory, settings=SETTINGS):
         self.directory, self.settings = directory, settings

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import dj_database_url
 from celery.schedules import crontab
 from dotenv import load_dotenv
 
@@ -16,14 +17,14 @@ def switch(name, default):
 
 SECRET_KEY = os.environ["SECRET_KEY"]
 INSTALLED_APPS = ["album"]
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": BASE_DIR / "data" / "db.sqlite3",
-        # The web pages, the worker and the clean-up write, too: whoever is second waits.
-        "OPTIONS": {"timeout": 30, "transaction_mode": "IMMEDIATE"},
-    }
+SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": BASE_DIR / "data" / "db.sqlite3",
+    # The web pages, the worker and the clean-up write, too: whoever is second waits.
+    "OPTIONS": {"timeout": 30, "transaction_mode": "IMMEDIATE"},
 }
+DATABASE_URL = os.environ.get("DATABASE_URL")
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL) if DATABASE_URL else SQLITE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MEDIA_ROOT = BASE_DIR / "media"
 TIME_ZONE = os.environ.get("TIME_ZONE", "Europe/Berlin")

@@ -157,7 +157,7 @@ class Session(base.Session):
     def is_there(self, row: Recorded, like: Mapping[str, Any]) -> bool:
         found = self._tables.find(row.table)
         where, values = _where(self._tables.columns(found), row, like)
-        return bool(self._access.run(f"SELECT FROM {found.quoted} t WHERE {where} LIMIT 1", values))
+        return bool(self._access.run(f"SELECT 1 FROM {found.quoted} t WHERE {where} LIMIT 1", values))
 
 
 class Statements:
