@@ -50,7 +50,7 @@ def slowly(album):
     """A trigger of the application's makes each change of a video take two milliseconds."""
     album.sql(SLOWLY)
     yield
-    album.sql("DROP FUNCTION slowly CASCADE")
+    album.sql("DROP FUNCTION IF EXISTS slowly CASCADE")
 
 
 @pytest.fixture
@@ -67,6 +67,7 @@ def test_a_killed_run_is_finished_by_the_next_and_both_can_be_undone(server, alb
     server.wait_for(lambda: not server.run("pgrep --full [c]leanup_stuck_jobs.py").stdout, "its end")
     done = album.count("pending", "video")
     assert 0 < done < 5000, "killed too late"
+    album.sql("DROP FUNCTION slowly CASCADE")
 
     assert server.run(f"{SCRIPT} --database videos").rc == 0
     assert album.count("pending", "video") == 5000
