@@ -31,6 +31,11 @@ def converge(ansible_playbook):
     return run
 
 
+@pytest.fixture(scope="module")
+def with_environment(converge):
+    converge(environment=ENVIRONMENT)
+
+
 @pytest.fixture
 def restarted(server):
     """Has the victim's main process killed by its own user; waits for the next run."""
@@ -43,11 +48,10 @@ def restarted(server):
     return run
 
 
-def test_a_task_that_kills_its_worker_has_root_load_nothing_of_its_own(server, converge, restarted):
+def test_a_task_that_kills_its_worker_has_root_load_nothing_of_its_own(server, with_environment, restarted):
     server.host.check_output("printf %%s %s > /tmp/spy.py && chmod 644 /tmp/spy.py", SPY)
     server.check_output("install -d -o shop -g shop ~shop")
     server.check_output(f"sudo -u shop --set-home sh -c '{PLANT}'")
-    converge(environment=ENVIRONMENT)
     server.check_output(f"rm -f {DATA}/imported-by-* {DATA}/linked.*")
     searched = server.show(SEARCH, "InvocationID")
     restarted()
@@ -59,8 +63,7 @@ def test_a_task_that_kills_its_worker_has_root_load_nothing_of_its_own(server, c
     server.check_output(f"rm -f /srv/shop/sitecustomize.py {DATA}/imported-by-* {DATA}/linked.*")
 
 
-def test_nothing_of_a_worker_runs_as_root(server, converge):
-    converge(environment=ENVIRONMENT)
+def test_nothing_of_a_worker_runs_as_root(server, with_environment):
     commands = server.check_output("systemctl show victim --property=ExecStartPre,ExecStart,ExecStartPreEx,ExecStartEx")
     assert "privileged" not in commands
     assert server.show(SEARCH, "Environment", "EnvironmentFiles") in ({"Environment": ""}, {})
@@ -69,8 +72,7 @@ def test_nothing_of_a_worker_runs_as_root(server, converge):
     assert [float(each) <= limit for each, limit in zip(exposures, (2.5, 1.6))] == [True, True], exposures
 
 
-def test_only_root_says_why_a_worker_must_not_start(server, converge):
-    converge()
+def test_only_root_says_why_a_worker_must_not_start(server, with_environment):
     for user in ("shop", "mallory"):
         assert server.run(f"sudo -u {user} touch /run/evenkeel/victim.stale-workers").rc != 0
 
