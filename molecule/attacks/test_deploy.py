@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-CONVERGE = "molecule/attacks/converge.yml"
+CONVERGE = "molecule/attacks/worker.yml"
 CLINGY = (Path(__file__).parent / "files" / "clingy.py").read_text()
 BROKER = {"BROKER": "redis://127.0.0.1:6380/0"}
 STATE = "/var/lib/evenkeel/services/victim/state.json"

@@ -11,7 +11,7 @@ import urllib.parse
 
 import pytest
 
-CONVERGE = "molecule/attacks/converge.yml"
+CONVERGE = "molecule/attacks/worker.yml"
 SECRET = 'ge"heim\\wört/4711'
 # How an application may write it; the texts are computed here, and on the host from the environment.
 FORMS = {

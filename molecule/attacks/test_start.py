@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-CONVERGE = "molecule/attacks/converge.yml"
+CONVERGE = "molecule/attacks/worker.yml"
 LARGE_COMMAND_LINES = (Path(__file__).parent / "files" / "large_command_lines.py").read_text()
 SEARCH = "evenkeel-stale-workers-victim"
 DATA = "/opt/shop/data"
@@ -21,6 +21,8 @@ PLANT = (
 # The dynamic linker writes DATA/linked.PID, as the user of each process that has these variables.
 ENVIRONMENT = {"LD_DEBUG": "statistics", "LD_DEBUG_OUTPUT": f"{DATA}/linked", "PYTHONPATH": ""}
 LARGE, MANY = 20, 500
+# Waits for stale workers only shortly, also when a change is rolled back, and is started again each time.
+IMPATIENT = {"stale_workers_timeout": "1s", "start_limit_burst": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +109,9 @@ def test_a_user_that_is_gone_is_a_warning_in_the_journal(server, converge):
 
 
 @pytest.fixture
-def stubborn(server):
+def stubborn(server, converge):
     """A stale worker of the shop's user that ignores SIGTERM: its process."""
+    converge(**IMPATIENT)
     script = (
         "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         " print(os.getpid(), file=open('/srv/shop/data/stubborn', 'w'), flush=True); time.sleep(3600)"
@@ -127,7 +130,7 @@ def stubborn(server):
 
 def test_a_stale_worker_that_does_not_end_fails_a_deployment_which_names_it(server, converge, stubborn):
     with pytest.raises(AssertionError) as failed:
-        converge(stale_workers_timeout="1s")
+        converge(**IMPATIENT, description="Another")
     message = str(failed.value)
     assert "victim did not start" in message
     assert f"process {stubborn} of shop, in no unit: asked to finish its tasks, within 1 s" in message
@@ -139,6 +142,6 @@ def test_a_stale_worker_that_does_not_end_fails_a_deployment_which_names_it(serv
 
 
 def test_one_that_does_not_end_is_killed_on_request_and_the_deployment_succeeds(server, converge, stubborn):
-    converge(stale_workers="kill", stale_workers_timeout="1s")
+    converge(**IMPATIENT, stale_workers="kill")
     assert server.run(f"kill -0 {stubborn}").rc != 0
     server.serve("victim")
