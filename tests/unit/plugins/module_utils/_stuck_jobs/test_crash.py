@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import closing
 
@@ -32,7 +31,7 @@ from module_utils._stuck_jobs.api import clean_up, engine_of, read_database
 from module_utils._stuck_jobs.engines.postgresql.engine import PostgreSQL
 PostgreSQL.owner = owner_identity(os.geteuid(), os.getegid())  # the system user, even if that is root
 (report,) = clean_up(engine_of, [read_database(json.loads(sys.argv[2]))])
-print(report.sentence())
+print(json.dumps(report.as_data()))
 sys.exit(bool(report.error))
 """
 
@@ -163,21 +162,16 @@ def test_two_runs_at_once_change_each_job_once(db):
 
 def test_the_application_can_write_during_a_run(db):
     """With the default time-out of Python's sqlite3, and without any error."""
-    stop, beats = threading.Event(), []
-
-    def write():
-        with closing(db.connect()) as other:
-            while not stop.is_set():
-                other.execute("INSERT INTO beats DEFAULT VALUES")
-                beats.append(1)
-                time.sleep(0.002)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    (report,) = clean_up(engine_of, [read_database(options(db))])
-    stop.set()
-    writer.join()
+    run, beats = start(db), 0
+    with closing(db.connect()) as other:
+        while run.poll() is None:
+            other.execute("INSERT INTO beats DEFAULT VALUES")
+            beats += 1
+            time.sleep(0.002)
+    told = run.stdout.read()
+    assert run.returncode == 0, told
     assert states(db) == {("pending", 1, "pending"): jobs_in(db)}
-    assert db.sql("SELECT count(*) FROM beats") == [(len(beats),)]
-    assert report.batches > 1
-    assert 0 < report.longest_lock <= report.locked
+    assert db.sql("SELECT count(*) FROM beats") == [(beats,)]
+    report = json.loads(told)
+    assert report["batches"] > 1
+    assert 0 < report["longest_lock_seconds"] <= report["locked_seconds"]
