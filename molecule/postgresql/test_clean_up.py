@@ -26,10 +26,9 @@ SELECT (SELECT json_object_agg(name, setting ORDER BY name) FROM pg_settings WHE
 @pytest.fixture
 def records(server):
     """The records of the runs since the test began, the oldest first."""
-    before = set(server.run(f"ls {RECORDS}").stdout.split())
-    return lambda: [
-        f"{RECORDS}/{name}" for name in server.check_output(f"ls -tr {RECORDS}").split() if name not in before
-    ]
+    listing = f"ls -tr {RECORDS}/*.jsonl"
+    before = server.run(listing).stdout.split()
+    return lambda: [record for record in server.check_output(listing).split() if record not in before]
 
 
 @pytest.fixture
