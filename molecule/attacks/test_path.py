@@ -20,9 +20,8 @@ CRON = "/etc/cron.d/evenkeel-job-cleanup"
 
 
 @pytest.fixture
-def trapped(host, monkeypatch):
+def trapped(host):
     """Programs of the application's that come first in root's PATH."""
-    monkeypatch.setenv("ANSIBLE_GATHERING", "explicit")  # facts are Ansible's own programs; site.yml gathers none
     for program in PROGRAMS:
         host.check_output(
             "runuser --user shop -- sh -c 'printf %%s \"$1\" > $0; chmod 755 $0' %s %s",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-CONVERGE = "molecule/attacks/converge.yml"
+CONVERGE = "molecule/attacks/worker.yml"
 LARGE_COMMAND_LINES = (Path(__file__).parent / "files" / "large_command_lines.py").read_text()
 SEARCH = "evenkeel-stale-workers-victim"
 DATA = "/opt/shop/data"
@@ -21,6 +21,8 @@ PLANT = (
 # The dynamic linker writes DATA/linked.PID, as the user of each process that has these variables.
 ENVIRONMENT = {"LD_DEBUG": "statistics", "LD_DEBUG_OUTPUT": f"{DATA}/linked", "PYTHONPATH": ""}
 LARGE, MANY = 20, 500
+# Waits for stale workers only shortly, also when a change is rolled back, and is started again each time.
+IMPATIENT = {"stale_workers_timeout": "1s", "start_limit_burst": 1000}
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,11 @@ def converge(ansible_playbook):
         return ansible_playbook(CONVERGE, "--extra-vars", json.dumps({"more": more}))
 
     return run
+
+
+@pytest.fixture(scope="module")
+def with_environment(converge):
+    converge(environment=ENVIRONMENT)
 
 
 @pytest.fixture
@@ -43,11 +50,10 @@ def restarted(server):
     return run
 
 
-def test_a_task_that_kills_its_worker_has_root_load_nothing_of_its_own(server, converge, restarted):
+def test_a_task_that_kills_its_worker_has_root_load_nothing_of_its_own(server, with_environment, restarted):
     server.host.check_output("printf %%s %s > /tmp/spy.py && chmod 644 /tmp/spy.py", SPY)
     server.check_output("install -d -o shop -g shop ~shop")
     server.check_output(f"sudo -u shop --set-home sh -c '{PLANT}'")
-    converge(environment=ENVIRONMENT)
     server.check_output(f"rm -f {DATA}/imported-by-* {DATA}/linked.*")
     searched = server.show(SEARCH, "InvocationID")
     restarted()
@@ -59,8 +65,7 @@ def test_a_task_that_kills_its_worker_has_root_load_nothing_of_its_own(server, c
     server.check_output(f"rm -f /srv/shop/sitecustomize.py {DATA}/imported-by-* {DATA}/linked.*")
 
 
-def test_nothing_of_a_worker_runs_as_root(server, converge):
-    converge(environment=ENVIRONMENT)
+def test_nothing_of_a_worker_runs_as_root(server, with_environment):
     commands = server.check_output("systemctl show victim --property=ExecStartPre,ExecStart,ExecStartPreEx,ExecStartEx")
     assert "privileged" not in commands
     assert server.show(SEARCH, "Environment", "EnvironmentFiles") in ({"Environment": ""}, {})
@@ -69,8 +74,7 @@ def test_nothing_of_a_worker_runs_as_root(server, converge):
     assert [float(each) <= limit for each, limit in zip(exposures, (2.5, 1.6))] == [True, True], exposures
 
 
-def test_only_root_says_why_a_worker_must_not_start(server, converge):
-    converge()
+def test_only_root_says_why_a_worker_must_not_start(server, with_environment):
     for user in ("shop", "mallory"):
         assert server.run(f"sudo -u {user} touch /run/evenkeel/victim.stale-workers").rc != 0
 
@@ -105,8 +109,9 @@ def test_a_user_that_is_gone_is_a_warning_in_the_journal(server, converge):
 
 
 @pytest.fixture
-def stubborn(server):
+def stubborn(server, converge):
     """A stale worker of the shop's user that ignores SIGTERM: its process."""
+    converge(**IMPATIENT)
     script = (
         "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
         " print(os.getpid(), file=open('/srv/shop/data/stubborn', 'w'), flush=True); time.sleep(3600)"
@@ -125,7 +130,7 @@ def stubborn(server):
 
 def test_a_stale_worker_that_does_not_end_fails_a_deployment_which_names_it(server, converge, stubborn):
     with pytest.raises(AssertionError) as failed:
-        converge(stale_workers_timeout="1s")
+        converge(**IMPATIENT, description="Another")
     message = str(failed.value)
     assert "victim did not start" in message
     assert f"process {stubborn} of shop, in no unit: asked to finish its tasks, within 1 s" in message
@@ -137,6 +142,6 @@ def test_a_stale_worker_that_does_not_end_fails_a_deployment_which_names_it(serv
 
 
 def test_one_that_does_not_end_is_killed_on_request_and_the_deployment_succeeds(server, converge, stubborn):
-    converge(stale_workers="kill", stale_workers_timeout="1s")
+    converge(**IMPATIENT, stale_workers="kill")
     assert server.run(f"kill -0 {stubborn}").rc != 0
     server.serve("victim")

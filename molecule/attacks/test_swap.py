@@ -3,8 +3,6 @@
 import pytest
 from testinfra.modules.ansible import AnsibleException
 
-# One host after the other, because swap is the machine's.
-pytestmark = pytest.mark.xdist_group("the machine's swap")
 HOLD = """
 import pathlib, sys, time
 with open(sys.argv[1], "r+b", buffering=0) as file:

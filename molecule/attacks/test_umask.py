@@ -10,13 +10,13 @@ OURS = "/usr/local/lib/evenkeel /etc/evenkeel /var/lib/evenkeel"
 DATABASE = {"name": "jobs", "path": "/srv/shop/data/umask.db", "table": "jobs"}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def converge(host, ansible_playbook):
     """Runs the roles with the given umask."""
     sql = "CREATE TABLE jobs (id TEXT PRIMARY KEY, status TEXT, updated_at TEXT)"
-    host.check_output("rm -f %s; runuser --user shop -- sqlite3 %s %s", *[DATABASE["path"]] * 2, sql)
 
     def run(umask):
+        host.check_output("rm -f %s; runuser --user shop -- sqlite3 %s %s", *[DATABASE["path"]] * 2, sql)
         shell = f'#!/bin/sh\\numask {umask}\\nexec /bin/sh "$@"\\n'
         host.check_output(f"printf %s > {SHELL} && chmod 755 {SHELL}", shell)
         variables = {
@@ -46,19 +46,23 @@ def check(server):
     assert (script.rc, script.stdout) == (0, "jobs: nothing is stuck.\n")
 
 
-@pytest.mark.parametrize("umask", ["077", "027"])
-def test_everything_has_the_same_modes_with_any_umask(host, server, converge, umask):
+@pytest.fixture(scope="module")
+def usual(host, converge):
+    """The modes with the usual umask. Each test leaves everything deployed."""
     remove(host)
     converge("022")
-    usual = modes(host)
+    return modes(host)
+
+
+@pytest.mark.parametrize("umask", ["077", "027"])
+def test_everything_has_the_same_modes_with_any_umask(host, server, converge, usual, umask):
     remove(host)
     converge(umask)
     assert modes(host) == usual
     check(server)
 
 
-def test_directories_that_a_umask_has_closed_are_opened_again(host, server, converge):
-    converge("022")
+def test_directories_that_a_umask_has_closed_are_opened_again(host, server, converge, usual):
     host.check_output("chmod 700 /usr/local/lib/evenkeel /usr/local/lib/evenkeel/* /etc/evenkeel /var/lib/evenkeel")
     host.check_output("rm /etc/systemd/system/victim.service /usr/local/lib/evenkeel/_engine/__init__.py")
     converge("077")

@@ -1,6 +1,7 @@
 """Hostile values in the inventory: refused, or exactly one value for systemd, cron and the worker."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -24,23 +25,47 @@ def attempt(host, ansible_output):
     return run
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"more": {"app": "shop\nExecStartPre=+/bin/touch /root/owned"}},
-        {"more": {"user": "shop\rUser=root"}},
-        {"more": {"sandbox": {"UMask": "0027\nUser=root"}}},
-        {"more": {"environment": {"A": "1\u0000"}}},
-        {"more": {"writable_paths": ["/srv/shop\u2028"]}},
-        {"databases": [{"name": "jobs", "path": "/srv/shop/data/\u001b[2J.db", "table": "jobs"}]},
-        {"job_cleanup_cron_state": "present", "job_cleanup_cron_user": "root\u0085"},
-        {"job_cleanup_cron_state": "present", "job_cleanup_cron_schedule": {"minute": "5 * * * * root true\n5"}},
-    ],
-    ids=json.dumps,
-)
-def test_a_control_character_is_refused_and_not_printed(attempt, variables):
+def workers(**options):
+    """A worker for each of these: {name: {option: value}}."""
+    return {"workers": [{"name": name, "queues": [name], **each} for name, each in options.items()]}
+
+
+# What is refused, and where: all of a module's in one run.
+CONTROL_CHARACTERS = [
+    (
+        workers(
+            **{"second-line": {"app": "shop\nExecStartPre=+/bin/touch /root/owned"}},
+            **{"return": {"user": "shop\rUser=root"}},
+            sandboxed={"sandbox": {"UMask": "0027\nUser=root"}},
+            ended={"environment": {"A": "1\u0000"}},
+            separated={"writable_paths": ["/srv/shop\u2028"]},
+        ),
+        {
+            "second-line: app": "U+000A",
+            "return: user": "U+000D",
+            "sandboxed: sandbox: UMask": "U+000A",
+            "ended: environment: A": "U+0000",
+            "separated: writable_paths": "U+2028",
+        },
+    ),
+    (
+        {
+            "databases": [{"name": "jobs", "path": "/srv/shop/data/\u001b[2J.db", "table": "jobs"}],
+            "job_cleanup_cron_state": "present",
+            "job_cleanup_cron_user": "root\u0085",
+            "job_cleanup_cron_schedule": {"minute": "5 * * * * root true\n5"},
+        },
+        {"jobs: path": "U+001B", "cron_user": "U+0085", "cron_schedule: minute": "U+000A"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("variables", "refused"), CONTROL_CHARACTERS, ids=["worker", "job_cleanup"])
+def test_a_control_character_is_refused_and_not_printed(attempt, variables, refused):
     output = attempt(**variables)
-    assert "contains the character U+00" in output or "contains the character U+2028" in output
+    words = " ".join(output.split())
+    for where, character in refused.items():
+        assert re.search(rf"{where}: .{{,60}} contains the character {re.escape(character)}\.", words), output
     assert not [line for line in output.splitlines() if line.startswith(("User=root", "ExecStartPre"))]
     assert not {"\x1b[2J", "\x85", "\u2028"} & set(output)
 
@@ -51,10 +76,22 @@ def test_a_schedule_with_a_second_line_is_no_second_job_of_roots(attempt, host):
     assert "root true" not in host.run("cat /etc/cron.d/*").stdout
 
 
-@pytest.mark.parametrize("name", ["redis-server", "systemd-journald", "dbus", "stuck_jobs", "stale_workers.py", ".."])
-def test_a_worker_is_not_called_like_another_unit_or_one_of_our_files(attempt, name):
-    output = attempt(workers=[{"name": name}])
-    assert any(why in output for why in ("is not a unit of Celery", "is reserved for", "is not a valid unit name"))
+@pytest.mark.parametrize(
+    "refused",
+    [
+        {
+            **dict.fromkeys(("systemd-journald", "stuck_jobs", "stale_workers.py"), "is reserved for"),
+            "..": "is not a valid unit name",
+        },
+        # What the host says, where the name itself is possible.
+        dict.fromkeys(("redis-server", "dbus"), "is not a unit of Celery"),
+    ],
+    ids=" ".join,
+)
+def test_a_worker_is_not_called_like_another_unit_or_one_of_our_files(attempt, refused):
+    words = " ".join(attempt(**workers(**{name: {} for name in refused})).split())
+    for name, why in refused.items():
+        assert re.search(rf"- {re.escape(name)}: name.{{,120}} {why}", words), words
 
 
 READ = "import json, os, sys; json.dump(dict(os.environ), sys.stdout)"

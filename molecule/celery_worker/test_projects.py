@@ -6,9 +6,8 @@ import re
 import pytest
 
 CONVERGE = "molecule/celery_worker/converge.yml"
-OURS = {"stay_up": "1s"}
-ALBUM = {**OURS, "name": "album", "queues": ["album"], "memory_max": "200M"}
-PEAKOPS = {**OURS, "name": "peakops", "queues": ["peakops"]}
+ALBUM = {"name": "album", "queues": ["album"], "memory_max": "200M"}
+PEAKOPS = {"name": "peakops", "queues": ["peakops"]}
 
 
 def options(project, *workers, **variables):
@@ -59,7 +58,7 @@ def test_a_service_is_taken_over_as_it_runs_and_removed_with_its_new_project(hos
 
     # A play without a project's name, of another application.
     host.check_output("cp -r /opt/slideshow/backend /opt/another")
-    another = {**OURS, "name": "another", "queues": ["another"], "directory": "/opt/another"}
+    another = {"name": "another", "queues": ["another"], "directory": "/opt/another"}
     ansible_playbook(CONVERGE, *options("", another))
     assert runs("album", "peakops") == before
 

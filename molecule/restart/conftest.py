@@ -1,7 +1,10 @@
 """Common to all faults: they occur in the middle of 200 tasks (files/load.py)."""
 
 import json
+import subprocess
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -43,3 +46,14 @@ def outages():
         return found
 
     return run
+
+
+@pytest.fixture(scope="session")
+def rebooted(servers):
+    """When the hosts were rebooted."""
+    with ThreadPoolExecutor() as at_once:
+        list(at_once.map(lambda server: server.check_output("/opt/shop/load.py restarted reboot"), servers))
+    began = time.time()
+    reboots = [subprocess.Popen(["docker", "restart", "--time=300", server.name]) for server in servers]
+    assert not any(reboot.wait() for reboot in reboots)
+    return began

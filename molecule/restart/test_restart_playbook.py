@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 RESTART = "playbooks/restart.yml"
-WORKERS, BEAT = {"restarted": 16, "early": 8}, "ticking"  # how many tasks each worker executes at a time
+WORKERS, BEAT = {"restarted": 16, "early": 16}, "ticking"  # how many tasks each worker executes at a time
 SERVICES = (*WORKERS, BEAT)
 AT_A_TIME = (1, "100%")  # hosts, in each of the two runs
 

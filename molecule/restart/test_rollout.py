@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 import yaml
 
-SITE = "playbooks/site.yml"
+SITE, RESTART = "playbooks/site.yml", "playbooks/restart.yml"
 WORKERS = ("first", "second", "third")
 
 
-def options(**changes):
-    """Extra variables: one host after another, and the scenario's workers with changes."""
+def options(only=(), **changes):
+    """Extra variables: one host after another, and the scenario's workers, or only these, with changes."""
     (play,) = yaml.safe_load(Path(__file__).with_name("converge.yml").read_text())
     variables = play["roles"][0]["vars"]
-    workers = [{**each, **changes.get(each["name"], {})} for each in variables["celery_worker_instances"]]
+    workers = [
+        {**each, **changes.get(each["name"], {})}
+        for each in variables["celery_worker_instances"]
+        if not only or each["name"] in only
+    ]
     variables = {**variables, "celery_worker_instances": workers, "evenkeel_serial": 1, "swap_state": "absent"}
     return "--extra-vars", json.dumps(variables)
 
@@ -33,7 +37,7 @@ def changed(before, after):
 
 @pytest.fixture(scope="session")
 def rolled_out(servers, rollout, wait_for, outages):
-    """Each outage on all hosts, in order, while the fleet gets another concurrency.
+    """Each outage on all hosts, in order, while the fleet gets another concurrency, and soon empties the queue.
 
     Each worker executes a task until the first one of its host stops, with 200 more in the queue.
     """
@@ -44,7 +48,7 @@ def rolled_out(servers, rollout, wait_for, outages):
         server.check_output("systemd-run --unit=load /opt/shop/load.py shared rollout")
     since = min(server.now() for server in servers) - 1
     with ThreadPoolExecutor() as aside:
-        run = aside.submit(rollout, SITE, *options(**{worker: {"concurrency": 2} for worker in WORKERS}))
+        run = aside.submit(rollout, SITE, *options(**{worker: {"concurrency": 8} for worker in WORKERS}))
         for server in servers:
 
             def first_stops(server=server):
@@ -72,16 +76,23 @@ def failed(servers, rollout, rolled_out):
 
 @pytest.fixture(scope="session")
 def left_out(servers, rollout, failed):
-    """A rollout that may leave out one of two hosts, the name of that host, and the workers' runs as above."""
+    """A rollout and a restart that may leave out one of two hosts, its name, and the workers' runs as above."""
     broken = servers[0]
+    # What is active when its broker stops may be done twice.
+    broken.wait_for(lambda: broken.done(*(f"rollout-{number}" for number in range(200))), "all tasks of rollout")
     before = {server.name: runs(server) for server in servers}
     broken.check_output("systemctl stop broker@6380")
     try:
-        wanted = {worker: {"concurrency": 4 if worker == "first" else 2} for worker in WORKERS}
-        run = rollout(SITE, *options(**wanted), "--extra-vars", "evenkeel_max_fail_percentage=50")
+        wanted = {worker: {"concurrency": 4 if worker == "first" else 8} for worker in WORKERS}
+        may_fail = ("--extra-vars", "evenkeel_max_fail_percentage=50")
+        second = ("--extra-vars", "evenkeel_restart_only=second")
+        both = (
+            rollout(SITE, *options(**wanted), *may_fail),
+            rollout(RESTART, *options(WORKERS, **wanted), *may_fail, *second),
+        )
     finally:
         broken.check_output("systemctl start broker@6380")
-    return run, broken.name, before, {server.name: runs(server) for server in servers}
+    return both, broken.name, before, {server.name: runs(server) for server in servers}
 
 
 def test_at_most_one_worker_of_the_fleet_is_down_at_a_time(server, rolled_out):
@@ -90,11 +101,6 @@ def test_at_most_one_worker_of_the_fleet_is_down_at_a_time(server, rolled_out):
     assert len({host for *_, host, _ in rolled_out[:3]}) == 1
     for (_, ready, *_), (stopped, *_) in pairwise(rolled_out):
         assert ready <= stopped, rolled_out
-
-
-def test_a_changed_unit_loses_no_task(server, rolled_out, all_done):
-    assert all_done("rollout") == 0
-    assert server.done(*(f"held-{number}-shared" for number in range(len(WORKERS))))
 
 
 def test_a_rollout_stops_at_the_first_host_that_fails(server, failed):
@@ -107,11 +113,17 @@ def test_a_rollout_stops_at_the_first_host_that_fails(server, failed):
     server.serve("shared")
 
 
+def test_a_changed_unit_loses_no_task(server, rolled_out, all_done):
+    assert all_done("rollout") == 0
+    assert server.done(*(f"held-{number}-shared" for number in range(len(WORKERS))))
+
+
 def test_a_host_that_fails_its_checks_is_left_out_and_named_at_the_end(server, left_out):
-    run, name, before, after = left_out
-    assert run.returncode != 0
-    end = run.stdout[run.stdout.index("PLAY [List the hosts that failed]") :]
-    assert re.findall(r"fatal: \[(.*?)\]", end) == [name]
-    assert re.search(r"first: the broker \S+ does not answer", end), end
-    assert changed(before[server.name], after[server.name]) == (set() if server.name == name else {"first"})
+    both, name, before, after = left_out
+    for run in both:
+        assert run.returncode != 0
+        end = run.stdout[run.stdout.index("PLAY [List the hosts that failed]") :]
+        assert re.findall(r"fatal: \[(.*?)\]", end) == [name]
+        assert re.search(r"first: the broker \S+ does not answer", end), end
+    assert changed(before[server.name], after[server.name]) == (set() if server.name == name else {"first", "second"})
     server.serve("shared")

@@ -9,6 +9,18 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
+  kind:
+    description: The kind of the services.
+    type: str
+    default: worker
+    choices: [worker, beat]
+  together_with:
+    description:
+      - The names of the play's services of other kinds, which no service of this kind may have.
+      - Without O(project), they also tell which services on the host are the play's.
+    type: list
+    elements: str
+    default: []
   instances:
     description: The services, each with its options.
     type: list

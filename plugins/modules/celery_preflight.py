@@ -30,18 +30,6 @@ extends_documentation_fragment:
   - evenkeel.celery.services.overcommit
   - evenkeel.celery.project
 options:
-  together_with:
-    description:
-      - The names of the play's services of other kinds, which no service of this kind may have.
-      - Without O(project), they also tell which services on the host are the play's.
-    type: list
-    elements: str
-    default: []
-  kind:
-    description: The kind of the services.
-    type: str
-    choices: [worker, beat]
-    default: worker
   stale_workers:
     description:
       - The text of C(stale_workers.py), which finds stale workers and beats. If it is not set, they are not looked for.
@@ -124,8 +112,8 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery import pro
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.memory import memory_budget
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import (
-    KINDS,
     MEMORY,
+    OF_A_PLAY,
     complete,
     for_modules,
 )
@@ -142,10 +130,8 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "kind": {"type": "str", "choices": list(KINDS), "default": "worker"},
             "instances": for_modules().argument(),
-            **argument_spec((*MEMORY, *PROJECT)),
-            "together_with": {"type": "list", "elements": "str", "default": []},
+            **argument_spec((*OF_A_PLAY, *MEMORY, *PROJECT)),
             "stale_workers": {"type": "str"},
             "consumed_queues": {"type": "list", "elements": "str", "default": []},
         },

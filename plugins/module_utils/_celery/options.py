@@ -448,6 +448,21 @@ BEAT = (
 # The options of each kind of service.
 KINDS = {"worker": WORKER, "beat": BEAT}
 
+# Which services of a play a module is about.
+OF_A_PLAY = (
+    Option("kind", "str", "The kind of the services.", "worker", choices=tuple(KINDS)),
+    Option(
+        "together_with",
+        "list",
+        (
+            "The names of the play's services of other kinds, which no service of this kind may have.",
+            "Without O(project), they also tell which services on the host are the play's.",
+        ),
+        (),
+        elements="str",
+    ),
+)
+
 # What the preflight compares the workers' memory limits with.
 MEMORY = (
     Option("memory_reserved", "size", "The memory that the rest of the machine needs.", "512M"),

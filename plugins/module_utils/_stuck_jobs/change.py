@@ -146,7 +146,11 @@ def attempts_in(value: Any) -> int | None:
 
 def size_of(row: Sequence[Any]) -> int:
     """The characters and bytes of a row's texts and blobs."""
-    return sum([len(value) for value in row if isinstance(value, (str, bytes))])
+    size = 0
+    for value in row:
+        if isinstance(value, (str, bytes)):
+            size += len(value)
+    return size
 
 
 def in_words(value: Any) -> str:

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Callable, TypeVar
+from typing import Any, Callable, TypeVar
 
 from .engines.base import Refused, Session
 
@@ -25,6 +26,8 @@ class Pace:
     def __init__(self, session: Session, most: int = MOST) -> None:
         self._session, self._most = session, most
         self._size = min(FIRST, most)
+        self._jobs = self._rows = 0  # of the last batch
+        self._least_commit = math.inf  # seconds, however few rows it has
         self.in_doubt = False  # after an exception: whether the last transaction may have been committed
         self.locked = 0.0  # seconds, in all
         self.longest = 0.0  # seconds
@@ -36,31 +39,38 @@ class Pace:
             batch.append(job)
             rows += rows_of(job)
             if rows >= self._size:
+                self._jobs, self._rows = len(batch), rows
                 yield batch
                 self._session.give_way()
                 batch, rows = [], 0
         if batch:
+            self._jobs, self._rows = len(batch), rows
             yield batch
 
     @contextlib.contextmanager
-    def transaction(self, rows: int) -> Iterator[None]:
-        """A transaction that writes this many rows. Before it begins, other processes can write."""
+    def transaction(self, jobs: Sequence[Any]) -> Iterator[None]:
+        """A transaction that writes these jobs: a batch or a part of one. Before it, other processes can write."""
         self.in_doubt = False
         self._session.begin()
         begun = time.monotonic()
         try:
             yield
+            written = time.monotonic()
             self.in_doubt = True
             self._session.commit()
         finally:
             if self._session.roll_back():
                 self.in_doubt = False
-        took = time.monotonic() - begun
+        ended = time.monotonic()
+        took = ended - begun
         self.locked += took
         self.longest = max(self.longest, took)
-        # Approaches the number of rows that can be written in that time. Small batches are not representative.
-        if rows >= self._size / 2:
-            self._size = min(max(self._size * min(2.0, self._session.hold / max(took, 1e-4)), LEAST), self._most)
+        self._least_commit = min(self._least_commit, ended - written)
+        # Approaches the number of rows that can be written in that time, or in twice the time of a commit where syncing
+        # is slow, so that not most of the time is syncing. Parts and small batches are not representative.
+        if len(jobs) == self._jobs and self._rows >= self._size / 2:
+            hold = max(self._session.hold, 2 * self._least_commit)
+            self._size = min(max(self._size * min(2.0, hold / max(took, 1e-4)), LEAST), self._most)
 
 
 def in_parts(jobs: Sequence[_T], attempt: Callable[[Sequence[_T]], _R]) -> Iterator[tuple[Sequence[_T], _R | str]]:

@@ -43,7 +43,7 @@ class Plan:
         self._thresholds = {str(key): parse_duration(value) for key, value in database.thresholds.items()}
         self._most_attempts = database.max_attempts if database.action.in_the_end else 0
         self._by_age = database.respect_age or not database.jobs
-        self._shapes: dict[tuple[str, Action], Shape] = {}
+        self._shapes: dict[tuple[str, str], Shape] = {}
         self._at = self.rows.at
         self._time_at = self._at[database.time_column]
         self._heartbeat_at = self._at[database.heartbeat_column] if database.heartbeat_column else None
@@ -162,13 +162,13 @@ class Plan:
         return Change(shape, row, tuple(new), age)
 
     def _shape(self, table: Table, action: Action) -> Shape:
-        shape = self._shapes.get((table.table, action))
+        shape = self._shapes.get((table.table, action.name))
         if shape:
             return shape
         new = table.set_by(action)
         fills = self._fills.of(table, action)
         columns = tuple({**new, **fills})
-        shape = self._shapes[table.table, action] = Shape(
+        shape = self._shapes[table.table, action.name] = Shape(
             schema=self.rows.schemas[table.table],
             action=action,
             read=self.rows.columns[table.table],

@@ -115,7 +115,7 @@ def _undo(
         def attempt(jobs: Sequence[Sequence[Recorded]]) -> list[int]:
             if dry_run:
                 return [len(job) for job in jobs if _can_be_put_back(session, job)]
-            with pace.transaction(sum(map(len, jobs))):
+            with pace.transaction(jobs):
                 return [len(job) for job in jobs if session.put_back_whole(job)]
 
         for batch in batches:

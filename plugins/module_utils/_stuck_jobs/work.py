@@ -180,7 +180,7 @@ class _Run:
             self.report.add(done)
 
     def _attempt(self, batch: Sequence[Change]) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
-        with self.pace.transaction(sum(map(_rows_of, batch))):
+        with self.pace.transaction(batch):
             result = self.session.write(batch, self.plan.unharmed)
         self.report.batches += 1
         return result
@@ -202,7 +202,7 @@ class _Run:
             return
         unsent = reset[sent:]
         try:
-            with self.pace.transaction(sum(map(_rows_of, unsent))):
+            with self.pace.transaction(unsent):
                 back = [[self.session.put_back(record.as_recorded(row)) for row in change.flat()] for change in unsent]
         except (Refused, StuckJobsError) as refusal:
             self.report.add(done)

@@ -81,6 +81,10 @@ class Process:
     unit: str  # the innermost unit that it runs in, or NO_UNIT, or CONTAINER
     embedded: bool = False  # a beat within a worker
 
+    @functools.cached_property
+    def words(self) -> list[str] | None:
+        return celery_words(self.argv)
+
     @property
     def unmanaged(self) -> bool:
         return not self.embedded and (self.unit == NO_UNIT or self.unit.startswith(LEFT_BEHIND))
@@ -93,7 +97,7 @@ def matches(process: Process, wanted: Wanted) -> bool:
     """Whether it is a beat or the main process of a worker of the wanted application, whatever manages it."""
     if process.uid not in wanted.uids or process.forked:
         return False
-    words = celery_words(process.argv)
+    words = process.words
     if words is None or option(words, "-A", "--app") != wanted.app:
         return False
     if command(words) != wanted.kind and not (wanted.kind == "beat" and has_beat(words)):
@@ -272,7 +276,7 @@ def units_root() -> str:
 def find(wanted: Wanted) -> list[Process]:
     """Workers or beats of the wanted application, whatever manages them."""
     found = (
-        replace(process, argv=(), embedded=wanted.kind == "beat" and command(celery_words(process.argv)) == "worker")
+        replace(process, argv=(), embedded=wanted.kind == "beat" and command(process.words) == "worker")
         for process in processes(wanted.uids)
         if matches(process, wanted)
     )

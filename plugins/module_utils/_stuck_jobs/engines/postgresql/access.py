@@ -19,7 +19,7 @@ from ..base import Refused
 from .driver import Connection, ServerError
 from .options import PostgreSQLDatabase
 
-OLDEST = 12  # version of the server; generated columns are looked up where it has them
+OLDEST = 13  # version of the server that is tested
 # With these, the text of a value is the same in every transaction, and a name without a schema is PostgreSQL's own.
 _OURS = {
     **{"TimeZone": "'UTC'", "DateStyle": "'ISO, YMD'", "IntervalStyle": "'postgres'", "bytea_output": "'hex'"},

@@ -58,7 +58,7 @@ class Connection:
 
 
 def _driver() -> tuple[Any, dict[str, Any]]:
-    """The driver, and how it connects. A prepared statement would be one connection's, of which a pooler has several."""
+    """The driver, and how it connects: nothing is prepared, as only one of a pooler's connections would know it."""
     try:
         import psycopg  # noqa: PLC0415
 

@@ -5,7 +5,8 @@
 
 options  where it is             driver  either driver, as one interface
 login    libpq's parameters      access  transactions, and errors explained
-schema   tables, columns, rights rows    reads the jobs, page by page
+tables   names, types, keys      checks  what in the options does not fit them
+schema   what SQL has to know    rows    reads the jobs, page by page
 times    its timestamps          write   fenced statements, and restoring rows
 """
 

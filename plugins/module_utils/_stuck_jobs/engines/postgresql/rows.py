@@ -14,7 +14,8 @@ from ...options import Database, StuckJobsError, Table
 from .. import base
 from ..base import Referrer, Refused, Row
 from .access import Access
-from .schema import Column, Schema, Tables, as_text, comparable, q, read_schema, unnamed_referrers
+from .schema import Schema, read_schema, unnamed_referrers
+from .tables import Column, Tables, as_text, comparable, q
 
 # Rows that one query reads. Each query may have to look at all stuck rows that are left, to sort them by a random key.
 PAGE = 50_000
@@ -49,7 +50,7 @@ class Rows(base.Rows):
             page, is_last = self._page(schema, after, [*values, *page[-1][: len(schema.locator)]], size)
 
     def _page(self, schema: Schema, after: str, values: Sequence[Any], size: int) -> tuple[list[Row], bool]:
-        """A page, at least of one row, and whether no row follows. Rows beyond its size never leave the server's disk."""
+        """A page, and whether no row follows. The values of rows beyond its size are not read."""
         status = schema.column[self.database.status_column]
         read = self._read(self.database)
         names = dict.fromkeys(column.name for column in read)
@@ -98,7 +99,8 @@ class Rows(base.Rows):
         status = schema.column[self.database.status_column]
         selected = ", ".join(column.read("t") for column in self._read(self.database))
         is_stuck = f"t.{q(status.name)} = ANY (%s::text[]::{_array_of(status)})"
-        sql = f"SELECT {selected}, {is_stuck} FROM {schema.name} t WHERE {where} ORDER BY {_columns(schema.locator)} LIMIT 6"
+        key = _columns(schema.locator)
+        sql = f"SELECT {selected}, {is_stuck} FROM {schema.name} t WHERE {where} ORDER BY {key} LIMIT 6"
         try:
             return self._access.run(sql, [_texts(self.database.stuck_statuses), *values])
         except Refused:  # it can be no id: not a number, for example

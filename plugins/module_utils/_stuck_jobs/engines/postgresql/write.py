@@ -6,7 +6,7 @@
 # ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Callable
 
 from ...change import Change, Recorded, Shape
@@ -14,7 +14,7 @@ from .. import base
 from ..base import Refused
 from .access import Access
 from .rows import Rows
-from .schema import Column, Tables, as_text, q
+from .tables import Column, Tables, as_text, q
 
 HOLD = 0.03  # seconds; PostgreSQL locks only the rows that are written
 
@@ -80,7 +80,7 @@ class Session(base.Session):
         # Locked first: then no other process can change a row of a family, or add one that a foreign key ties to it.
         held = unharmed(self._held(changes))
         written = self._run("write", held)
-        if not all(_is_whole(change, written) for change in held):
+        if len(_whole(held, written)) < len(held):
             raise _Partly
         return held
 
@@ -105,10 +105,9 @@ class Session(base.Session):
         if any(self._held([row._replace(children=())]) for row in others):
             raise Refused("a trigger ignored the change")
 
-    def _held(self, changes: Sequence[Change]) -> list[Change]:
+    def _held(self, changes: Sequence[Change]) -> Sequence[Change]:
         """Those all of whose rows are as they were read, locked until the transaction ends."""
-        held = self._run("hold", changes)
-        return [change for change in changes if _is_whole(change, held)]
+        return _whole(changes, self._run("hold", changes))
 
     def _run(self, what: str, changes: Sequence[Change]) -> set[tuple[str, Any]]:
         """Runs a statement for each shape. Returns the tables and places of the rows that it was done to."""
@@ -158,11 +157,11 @@ class Session(base.Session):
     def is_there(self, row: Recorded, like: Mapping[str, Any]) -> bool:
         found = self._tables.find(row.table)
         where, values = _where(self._tables.columns(found), row, like)
-        return bool(self._access.run(f"SELECT FROM {found.quoted} t WHERE {where} LIMIT 1", values))
+        return bool(self._access.run(f"SELECT 1 FROM {found.quoted} t WHERE {where} LIMIT 1", values))
 
 
 class Statements:
-    """The SQL of all changes of one shape, each with the values of some of them. All return the places of their rows."""
+    """The SQL of all changes of one shape, with the values of some of them. Each returns the places of its rows."""
 
     def __init__(self, shape: Shape) -> None:
         schema, removes = shape.schema, shape.action.removes
@@ -222,8 +221,11 @@ class _ChangedSince(Exception):
     """A row is no longer as the run left it."""
 
 
-def _is_whole(change: Change, done: Container[tuple[str, Any]]) -> bool:
-    return all((row.shape.table.table, row.place) in done for row in change.flat())
+def _whole(changes: Sequence[Change], done: Collection[tuple[str, Any]]) -> Sequence[Change]:
+    """Those of which each row was done; quickly, if that is all of them."""
+    if sum(len(change.flat()) for change in changes) == len(done):
+        return changes
+    return [change for change in changes if all((row.shape.table.table, row.place) in done for row in change.flat())]
 
 
 def _rows(columns: Sequence[tuple[str, str]]) -> str:

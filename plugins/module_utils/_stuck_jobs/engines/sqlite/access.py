@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from ...._common.ownership import Unsafe, file_of_one_user
 from ...._common.users import Identity, owner_identity
 from ...options import StuckJobsError
 from ..base import NotOwner, Refused
+from .connection import Connection, is_locked
 from .options import SQLiteDatabase
 
 
@@ -45,7 +45,7 @@ def owner_of(database: SQLiteDatabase) -> Identity:
 
 
 @contextlib.contextmanager
-def connect(database: SQLiteDatabase, write: bool) -> Iterator[sqlite3.Connection]:
+def connect(database: SQLiteDatabase, write: bool) -> Iterator[Connection]:
     """Opens an existing database and never creates one. Raises Refused or, for other errors, StuckJobsError."""
     with explained(database), contextlib.closing(_open(database, write)) as connection:
         connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
@@ -82,7 +82,7 @@ def explained(database: SQLiteDatabase) -> Iterator[None]:
     except sqlite3.IntegrityError as error:
         raise Refused(str(error)) from error
     except sqlite3.Error as error:
-        if re.fullmatch(r"database( table)?( schema)? is locked.*", str(error)):
+        if is_locked(error):
             raise StuckJobsError(
                 f"{database}: another process held the database for more than {database.busy_timeout:g} s."
                 " Run this again, or raise busy_timeout."
@@ -90,14 +90,15 @@ def explained(database: SQLiteDatabase) -> Iterator[None]:
         raise StuckJobsError(f"{database}: SQLite reports: {error}.") from error
 
 
-def _open(database: SQLiteDatabase, write: bool) -> sqlite3.Connection:
+def _open(database: SQLiteDatabase, write: bool) -> Connection:
     _check_files(database)
     frozen = not write and _is_frozen(database)
     mode = "ro&immutable=1" if frozen else "rw" if write or _is_idle_wal(database) or _is_hot(database) else "ro"
     path = "/" + database.path.lstrip("/")  # after two slashes SQLite expects a host name
-    return sqlite3.connect(
-        f"file:{quote(path)}?mode={mode}", uri=True, timeout=database.busy_timeout, isolation_level=None
-    )
+    uri = f"file:{quote(path)}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, factory=Connection)
+    connection.patience = database.busy_timeout
+    return connection
 
 
 def _check_files(database: SQLiteDatabase) -> None:

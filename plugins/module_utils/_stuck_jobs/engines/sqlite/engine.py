@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SQLite, by Python's own sqlite3.
 
-access   the owner, and opening  rows    reads the jobs, page by page
-schema   tables and columns      write   transactions, and restoring rows
-times    Julian days
+access   the owner, and opening  connection  waits for others' locks
+schema   tables and columns      rows        reads the jobs, page by page
+times    Julian days             write       transactions, and restoring rows
 """
 
 from __future__ import annotations

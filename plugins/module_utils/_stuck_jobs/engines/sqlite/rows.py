@@ -19,7 +19,7 @@ from .schema import Schema, marks, q, read_schema, unnamed_referrers
 
 PAGE = 10_000  # rows that one query reads, and the most that a batch has
 DELETE_PAGE = 200  # complete rows, which may be large
-WINDOW = 50_000  # rows that one query scans if readers block writers
+SHORT_PAGE, WINDOW = 3_000, 10_000  # rows that one query reads, or scans, if readers block writers
 PAGE_BYTES = 16 * 1024**2  # of texts and blobs, after which a page ends early
 BOUND = 200  # values of keys that one query binds; old versions of SQLite allow 999 in all
 
@@ -35,7 +35,8 @@ class Rows(base.Rows):
         super().__init__(database, read_schema(connection, database))
         self._connection = connection
         self.referrers = unnamed_referrers(connection, database) if database.action.removes else []
-        self.page_size = DELETE_PAGE if database.action.removes else PAGE
+        self._readers_block = not in_wal_mode(connection)
+        self.page_size = DELETE_PAGE if database.action.removes else SHORT_PAGE if self._readers_block else PAGE
         self.met_not_text = False
 
     def stuck(self) -> Iterator[list[Row]]:
@@ -48,10 +49,10 @@ class Rows(base.Rows):
         if use_index:
             for each in statuses:
                 yield from self._paged(f" INDEXED BY {q(schema.status_index)}", f"{status} IS ?", [each])
-        elif in_wal_mode(self._connection):
-            yield from self._paged("", is_stuck, statuses)
-        else:
+        elif self._readers_block:
             yield from self._windowed(is_stuck, statuses)
+        else:
+            yield from self._paged("", is_stuck, statuses)
 
     def _fit_a_page(self, status: Any) -> bool:
         """If other columns follow the status in its index, SQLite sorts all remaining rows for each page."""

@@ -20,6 +20,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api im
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.report import metrics
 from ansible_collections.evenkeel.celery.plugins.modules import sqlite_stuck_jobs
+from clean_ups import SQLite
 from module_args import patch_module_args
 
 
@@ -31,51 +32,53 @@ def archive(monkeypatch):
     return action
 
 
+ARCHIVE = {
+    **{"action": "archive", "archive_to": "shelved", "archive_set": {"shelf": 7}},
+    **{"error_column": "error", "error_message": "put away"},
+    "children": [{"table": "links", "foreign_key": ["job"]}],
+}
+
+
+def fill(database):
+    database.sql("""
+        CREATE TABLE jobs (id INTEGER PRIMARY KEY, status TEXT, updated_at TEXT, error TEXT, shelf INTEGER,
+            tries INTEGER DEFAULT 0);
+        CREATE TABLE links (id INTEGER PRIMARY KEY, job INTEGER, status TEXT);
+        INSERT INTO jobs (id, status, updated_at) VALUES (1, 'processing', '2026-01-18 12:00'), (2, 'completed', '');
+        INSERT INTO links SELECT id, id, status FROM jobs;
+    """)
+
+
 @pytest.fixture
 def jobs(tmp_path):
-    path = tmp_path / "jobs.db"
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, status, updated_at, error, shelf, tries DEFAULT 0)")
-        db.execute("CREATE TABLE links (id INTEGER PRIMARY KEY, job, status)")
-        db.execute("INSERT INTO jobs (status, updated_at) VALUES ('processing', '2026-01-18 12:00'), ('completed', '')")
-        db.execute("INSERT INTO links SELECT id, id, status FROM jobs")
-        db.commit()
-    return {
-        "name": "jobs",
-        "path": str(path),
-        "table": "jobs",
-        "action": "archive",
-        "archive_to": "shelved",
-        "archive_set": {"shelf": 7},
-        "error_column": "error",
-        "error_message": "put away",
-        "children": [{"table": "links", "foreign_key": ["job"]}],
-        "record_directory": str(tmp_path / "records"),
-    }
-
-
-def rows(jobs, columns="status, error, shelf", table="jobs"):
-    with closing(sqlite3.connect(jobs["path"])) as db:
-        return db.execute(f"SELECT {columns} FROM {table}").fetchall()
+    database = SQLite(tmp_path)
+    fill(database)
+    return database.options(**ARCHIVE)
 
 
 @pytest.mark.usefixtures("archive")
-def test_a_new_action_is_planned_written_reported_and_undone(jobs):
+def test_a_new_action_is_planned_written_reported_and_undone(any_database):
+    fill(any_database)
+    jobs = any_database.options(**ARCHIVE)
+
+    def rows(columns="status, error, shelf", table="jobs"):
+        return any_database.sql(f"SELECT {columns} FROM {table} ORDER BY id")
+
     (planned,) = clean_up(engine_of, [read_database(jobs)], dry_run=True)
     assert [row.as_data()["to"] for row in planned.rows] == ["shelved", "shelved"]
     assert planned.sentence().startswith(
         "jobs: 1 in jobs would be archived as shelved and 1 in links would be archived"
     )
-    assert rows(jobs)[0] == ("processing", None, None)
+    assert rows()[0] == ("processing", None, None)
 
     (report,) = clean_up(engine_of, [read_database(jobs)])
     assert report.counts == {"jobs": {"archive": 1}, "links": {"archive": 1}}
-    assert rows(jobs) == [("shelved", "put away", 7), ("completed", None, None)]
-    assert rows(jobs, "status", "links") == [("shelved",), ("completed",)]
+    assert rows() == [("shelved", "put away", 7), ("completed", None, None)]
+    assert rows("status", "links") == [("shelved",), ("completed",)]
     assert 'stuck_jobs_rows{database="jobs",table="jobs",action="archive"} 1' in metrics([report])
 
     assert undo(engine_of_record, report.record).back == 2
-    assert rows(jobs)[0] == ("processing", None, None)
+    assert rows()[0] == ("processing", None, None)
 
 
 @pytest.mark.usefixtures("archive")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -21,83 +20,77 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api im
     undo,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
+from clean_ups import PostgreSQL, SQLite
 from project import PROJECT
 
 PLUGINS = PROJECT / "plugins"
-JOBS = 30_000
 RUN = """
-import json, sys
+import json, os, sys
 sys.path.insert(0, sys.argv[1])
+from module_utils._common.users import owner_identity
 from module_utils._stuck_jobs.api import clean_up, engine_of, read_database
+from module_utils._stuck_jobs.engines.postgresql.engine import PostgreSQL
+PostgreSQL.owner = owner_identity(os.geteuid(), os.getegid())  # the system user, even if that is root
 (report,) = clean_up(engine_of, [read_database(json.loads(sys.argv[2]))])
 print(report.sentence())
 sys.exit(bool(report.error))
 """
 
 
-JOURNALS = ["wal", "delete"]
+@pytest.fixture
+def db(any_database):
+    return make(any_database, jobs_in(any_database))
 
 
-@pytest.fixture(params=JOURNALS)
-def path(request, tmp_path):
-    return make(tmp_path, request.param)
+def jobs_in(db):
+    """As many as keep a run busy for a while."""
+    return 3000 if isinstance(db, PostgreSQL) else 30_000
 
 
-def make(directory, journal, jobs=JOBS, one_in=1):
-    """A database with this many jobs, of which one in `one_in` is stuck and has a link."""
-    file = directory / "jobs.db"
-    with closing(sqlite3.connect(file)) as db:
-        db.execute(f"PRAGMA journal_mode = {journal}")
-        db.executescript(f"""
-            CREATE TABLE jobs (id INTEGER PRIMARY KEY, status, updated_at, attempts INTEGER, payload);
-            CREATE TABLE links (id INTEGER PRIMARY KEY, job INTEGER, status);
-            CREATE INDEX of_job ON links (job);
-            CREATE TABLE beats (id INTEGER PRIMARY KEY);
-            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {jobs})
-            INSERT INTO jobs SELECT i, CASE i % {one_in} WHEN 0 THEN 'processing' ELSE 'completed' END,
-                '2026-01-18 12:00:00', 0, hex(randomblob(40)) FROM n;
-            INSERT INTO links SELECT id, id, 'processing' FROM jobs WHERE status = 'processing';
-        """)
-        db.commit()
-    return file
+def make(db, jobs, one_in=1):
+    """Fills a database with this many jobs, of which one in `one_in` is stuck and has a link."""
+    db.sql(
+        """
+        CREATE TABLE jobs (id INTEGER PRIMARY KEY, status TEXT, updated_at {time}, attempts INTEGER, payload TEXT);
+        CREATE TABLE links (id INTEGER PRIMARY KEY, job INTEGER, status TEXT);
+        CREATE INDEX of_job ON links (job);
+        CREATE TABLE beats (id {serial} PRIMARY KEY);
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {jobs})
+        INSERT INTO jobs SELECT i, CASE i % {one_in} WHEN 0 THEN 'processing' ELSE 'completed' END,
+            '2026-01-18 12:00:00', 0, 'the payload of a job, with about eighty characters in all, number ' || i FROM n;
+        INSERT INTO links SELECT id, id, 'processing' FROM jobs WHERE status = 'processing';
+    """.format(jobs=jobs, one_in=one_in, **db.words)
+    )
+    return db
 
 
-def options(path, **more):
-    return {
-        **{"name": "jobs", "path": str(path), "table": "jobs", "attempts_column": "attempts"},
-        **{"record_directory": str(path.parent / "records"), "children": [{"table": "links", "foreign_key": ["job"]}]},
-        **more,
-    }
+def options(db, **more):
+    return db.options(attempts_column="attempts", children=[{"table": "links", "foreign_key": ["job"]}], **more)
 
 
-def start(path, **more):
-    command = [sys.executable, "-c", RUN, str(PLUGINS), json.dumps(options(path, **more))]
+def start(db, **more):
+    command = [sys.executable, "-c", RUN, str(PLUGINS), json.dumps(options(db, **more))]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def rows(path, sql):
-    with closing(sqlite3.connect(path, timeout=30)) as db:
-        return db.execute(sql).fetchall()
-
-
-def states(path):
+def states(db):
     """How many jobs there are in each status, together with the status of their link."""
     joined = "jobs LEFT JOIN links ON job = jobs.id"
     sql = f"SELECT jobs.status, attempts, links.status, count(*) FROM {joined} GROUP BY 1, 2, 3"
-    return {(status, attempts, link): count for status, attempts, link, count in rows(path, sql)}
+    return {(status, attempts, link): count for status, attempts, link, count in db.sql(sql)}
 
 
-def records(path):
-    return sorted((path.parent / "records").glob("*/*.jsonl*"))
+def records(db):
+    return sorted(db.records.glob("*/*.jsonl*"))
 
 
-def at_work(path):
-    return any(record.suffix == ".part" for record in records(path))
+def at_work(db):
+    return any(record.suffix == ".part" for record in records(db))
 
 
-def killed(run, path, longest):
+def killed(run, db, longest):
     """Kills a run at a random moment; False if it had already ended."""
-    while run.poll() is None and not at_work(path):
+    while run.poll() is None and not at_work(db):
         time.sleep(0.01)
     time.sleep(random.uniform(0, longest))
     run.kill()
@@ -105,86 +98,86 @@ def killed(run, path, longest):
 
 
 @pytest.mark.parametrize("action", ["reset", "delete"])
-def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_completes_them(path, action):
+def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_completes_them(db, action):
     untouched, done = ("processing", 0, "processing"), ("pending", 1, "pending")
     kills = 0
     for _attempt in range(4):
-        run = start(path, action=action)
-        kills += killed(run, path, 0.2)
-        assert rows(path, "PRAGMA integrity_check") == [("ok",)]
-        found = states(path)
+        run = start(db, action=action)
+        kills += killed(run, db, 0.2)
+        assert db.is_intact()
+        found = states(db)
         assert set(found) <= {untouched, done}
-        assert action == "delete" or sum(found.values()) == JOBS
-        assert rows(path, "SELECT count(*) FROM links WHERE job NOT IN (SELECT id FROM jobs)") == [(0,)]
+        assert action == "delete" or sum(found.values()) == jobs_in(db)
+        assert db.sql("SELECT count(*) FROM links WHERE job NOT IN (SELECT id FROM jobs)") == [(0,)]
     assert kills, "never killed while it was at work"
 
-    last = start(path, action=action)
+    last = start(db, action=action)
     assert last.wait() == 0, last.stdout.read()
-    assert states(path) == ({done: JOBS} if action == "reset" else {})
-    assert not [record for record in records(path) if record.suffix == ".part"], "a cut-off record was forgotten"
+    assert states(db) == ({done: jobs_in(db)} if action == "reset" else {})
+    assert not [record for record in records(db) if record.suffix == ".part"], "a cut-off record was forgotten"
 
-    for record in records(path):
+    for record in records(db):
         undo(engine_of_record, str(record))
-    assert states(path) == {untouched: JOBS}, "no job is missing from the records"
+    assert states(db) == {untouched: jobs_in(db)}, "no job is missing from the records"
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_an_interrupt_right_after_a_commit_leaves_a_record_that_undoes_it(path, monkeypatch):
+def test_an_interrupt_right_after_a_commit_leaves_a_record_that_undoes_it(db, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Record, "done", interrupt)
-        clean_up(engine_of, [read_database(options(path))])
-    (record,) = records(path)
-    assert ("pending", 1, "pending") in states(path)
+        clean_up(engine_of, [read_database(options(db))])
+    (record,) = records(db)
+    assert ("pending", 1, "pending") in states(db)
     undo(engine_of_record, str(record))
-    assert states(path) == {("processing", 0, "processing"): JOBS}
+    assert states(db) == {("processing", 0, "processing"): jobs_in(db)}
 
 
-@pytest.mark.parametrize("journal", JOURNALS)
+@pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_a_million_rows_killed_again_and_again(journal, tmp_path):
     """Each run continues where the killed ones ended."""
     untouched, done, others = ("processing", 0, "processing"), ("pending", 1, "pending"), ("completed", 0, None)
-    path, kills, before = make(tmp_path, journal, 1_000_000, one_in=10), 0, 0
+    db, kills, before = make(SQLite(tmp_path, journal), 1_000_000, one_in=10), 0, 0
     for _attempt in range(4):
-        kills += killed(start(path), path, 0.6)
-        assert rows(path, "PRAGMA integrity_check") == [("ok",)]
-        found = states(path)
+        kills += killed(start(db), db, 0.6)
+        assert db.is_intact()
+        found = states(db)
         assert set(found) <= {untouched, done, others}
         assert found[others] == 900_000
         assert found.get(done, 0) >= before, "what was done is undone"
         before = found.get(done, 0)
     assert kills, "never killed while it was at work"
-    assert start(path).wait() == 0
-    assert states(path) == {done: 100_000, others: 900_000}
+    assert start(db).wait() == 0
+    assert states(db) == {done: 100_000, others: 900_000}
 
 
-def test_two_runs_at_once_change_each_job_once(path):
-    runs = [start(path), start(path)]
+def test_two_runs_at_once_change_each_job_once(db):
+    runs = [start(db), start(db)]
     told = [run.communicate()[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], told
-    assert states(path) == {("pending", 1, "pending"): JOBS}
+    assert states(db) == {("pending", 1, "pending"): jobs_in(db)}
     assert sum("nothing is stuck" in sentence for sentence in told) == 1
 
 
-def test_the_application_can_write_during_a_run(path):
+def test_the_application_can_write_during_a_run(db):
     """With the default time-out of Python's sqlite3, and without any error."""
     stop, beats = threading.Event(), []
 
     def write():
-        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        with closing(db.connect()) as other:
             while not stop.is_set():
-                db.execute("INSERT INTO beats DEFAULT VALUES")
+                other.execute("INSERT INTO beats DEFAULT VALUES")
                 beats.append(1)
                 time.sleep(0.002)
 
     writer = threading.Thread(target=write)
     writer.start()
-    (report,) = clean_up(engine_of, [read_database(options(path))])
+    (report,) = clean_up(engine_of, [read_database(options(db))])
     stop.set()
     writer.join()
-    assert states(path) == {("pending", 1, "pending"): JOBS}
-    assert rows(path, "SELECT count(*) FROM beats") == [(len(beats),)]
+    assert states(db) == {("pending", 1, "pending"): jobs_in(db)}
+    assert db.sql("SELECT count(*) FROM beats") == [(len(beats),)]
     assert report.batches > 1
     assert 0 < report.longest_lock <= report.locked

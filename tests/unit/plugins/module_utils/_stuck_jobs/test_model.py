@@ -17,9 +17,13 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api im
     read_database,
     undo,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import rows
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.postgresql import (
+    rows as postgresql_rows,
+)
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite import rows as sqlite_rows
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
-from hypothesis import given, settings
+from clean_ups import SQLite
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 1, 18, 12, tzinfo=timezone.utc).timestamp()
@@ -155,6 +159,44 @@ def fill(path, kind, journal, index, jobs, children, grandchildren):  # noqa: PL
         db.commit()
 
 
+def fill_postgresql(app, columns, keys, jobs, children, grandchildren):  # noqa: PLR0913, PLR0917
+    kinds = dict(column.split()[:2] for column in columns.split(", ")[: len(keys)])
+    references = ", ".join(f"job_{key} {kind}" for key, kind in kinds.items())
+    app.sql(f"""
+        DROP TABLE IF EXISTS jobs, children, grandchildren;
+        CREATE TABLE jobs ({columns}, status text, at text, made text, beat text, queue text,
+            attempts integer, error text, payload bytea);
+        CREATE TABLE children (id integer PRIMARY KEY, {references}, status text);
+        CREATE TABLE grandchildren (id integer PRIMARY KEY, child integer, status text);
+    """)
+    rows = {
+        "jobs": [
+            (
+                *(*key, job["status"], *(text(written(job[at], job["way"])) for at in ("at", "made", "beat"))),
+                *(job["queue"], job["attempts"], job["error"], b"\0\xff"),
+            )
+            for key, job in jobs.items()
+        ],
+        "children": [(key, *parent, status) for key, (parent, status) in children.items()],
+        "grandchildren": [(key, parent, status) for key, (parent, status) in grandchildren.items()],
+    }
+    for table, values in rows.items():
+        if values:
+            written_rows = ", ".join(f"({', '.join(literal(app, value) for value in row)})" for row in values)
+            app.sql(f"INSERT INTO {table} VALUES {written_rows}")
+
+
+def text(value):
+    return None if value is None else str(value)
+
+
+def literal(database, value):
+    """SQL of a value that contains no quote."""
+    if value is None:
+        return "NULL"
+    return database.bytes(value) if isinstance(value, bytes) else repr(value)
+
+
 def _constraint(columns, keys):
     rest = columns.split(", ", len(keys))[len(keys) :]
     return f", {rest[0]}" if rest else ""
@@ -163,11 +205,6 @@ def _constraint(columns, keys):
 def snapshot(path):
     with closing(sqlite3.connect(path)) as db:
         return sorted(db.iterdump())
-
-
-def table(path, sql):
-    with closing(sqlite3.connect(path)) as db:
-        return db.execute(sql).fetchall()
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -185,67 +222,97 @@ def table(path, sql):
 def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913, PLR0917
     tmp_path_factory, jobs, children, grandchildren, wish, kind, journal, index, movers
 ):
-    path = tmp_path_factory.mktemp("db") / "jobs.db"
+    database = SQLite(tmp_path_factory.mktemp("db"), journal)
     make = {"blob": lambda n: (bytes([n]),), "integer": lambda n: (n,)}.get(
         kind, (lambda n: (f"t{n % 2}", n)) if "composite" in kind else (lambda n: (f"key-{n:02}",))
     )
-    jobs = {make(number): job for number, job in enumerate(jobs)}
-    children = {number: (make(parent), status) for number, (parent, status) in enumerate(children)}
-    grandchildren = dict(enumerate(grandchildren))
-    fill(path, kind, journal, index, jobs, children, grandchildren)
-    keys = KEYS[kind][1]
-    options = {
-        **{"name": "jobs", "path": str(path), "table": "jobs", "id_column": keys, "time_column": "at"},
-        **{"stuck_statuses": ["processing", "running"], "record_directory": str(path.parent / "records")},
+    family = keyed(make, jobs, children, grandchildren)
+    fill(database.path, kind, journal, index, *family)
+    with mock.patch.multiple(sqlite_rows, PAGE=3, DELETE_PAGE=2, WINDOW=4, BOUND=4):
+        check(database, KEYS[kind][1], family, wish, set(map(make, movers)))
+
+
+POSTGRESQL_KEYS = {
+    "integer": ("id integer PRIMARY KEY", ["id"], lambda n: (n,)),
+    "text": ("id text UNIQUE", ["id"], lambda n: (f"key-{n:02}",)),
+    "composite": ("tenant text, id integer, UNIQUE (tenant, id)", ["tenant", "id"], lambda n: (f"t{n % 2}", n)),
+}
+
+
+@pytest.mark.usefixtures("in_this_process")
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    jobs=st.lists(JOB, max_size=10),
+    children=st.lists(RELATIVE, max_size=12),
+    grandchildren=st.lists(RELATIVE, max_size=12),
+    wish=WISH,
+    kind=st.sampled_from(sorted(POSTGRESQL_KEYS)),
+    movers=st.sets(st.integers(0, 9), max_size=4),
+)
+def test_a_run_in_postgresql_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913, PLR0917
+    app, jobs, children, grandchildren, wish, kind, movers
+):
+    columns, keys, make = POSTGRESQL_KEYS[kind]
+    family = keyed(make, jobs, children, grandchildren)
+    fill_postgresql(app, columns, keys, *family)
+    with mock.patch.multiple(postgresql_rows, PAGE=3, DELETE_PAGE=2):
+        check(app, keys, family, wish, set(map(make, movers)))
+
+
+def keyed(make, jobs, children, grandchildren):
+    """The rows by their keys."""
+    return (
+        {make(number): job for number, job in enumerate(jobs)},
+        {number: (make(parent), status) for number, (parent, status) in enumerate(children)},
+        dict(enumerate(grandchildren)),
+    )
+
+
+def check(database, keys, family, wish, moved):
+    """Cleans up and compares with the model; undoes and compares with what was there."""
+    options = database.options(
+        **{"id_column": keys, "time_column": "at", "stuck_statuses": ["processing", "running"]},
         **{"threshold_column": "queue", "attempts_column": "attempts", "reset_set": {"queue": None}},
         **{"error_column": "error", "error_message": "given up after {attempts}"},
-        "children": [
+        children=[
             {
                 "table": "children",
                 "foreign_key": [f"job_{key}" for key in keys],
                 "children": [{"table": "grandchildren", "foreign_key": "child"}],
             }
         ],
-        **wish,
-        "threshold": f"{wish['threshold']}min",
-    }
-    before = snapshot(path)
-    moved = {make(number) for number in movers}
+        **{**wish, "threshold": f"{wish['threshold']}min"},
+    )
+    before = database.dump()
     happened = set()
 
     def intend(record, batch):
         """Between plan and transaction, the application finishes some of the jobs."""
         original(record, batch)
-        with closing(sqlite3.connect(path)) as db:
-            for change in batch:
-                if change.key in moved:
-                    happened.add(change.key)
-                    where = " AND ".join(f"{key} = ?" for key in keys)
-                    db.execute(f"UPDATE jobs SET status = 'completed' WHERE {where}", change.key)
-            db.commit()
+        for change in batch:
+            if change.key in moved:
+                happened.add(change.key)
+                where = " AND ".join(f"{key} = {literal(database, value)}" for key, value in zip(keys, change.key))
+                database.sql(f"UPDATE jobs SET status = 'completed' WHERE {where}")
 
     original = Record.intend
-    with (
-        mock.patch.multiple(rows, PAGE=3, DELETE_PAGE=2, WINDOW=4, BOUND=4),
-        mock.patch.multiple(pace, FIRST=2, LEAST=1),
-        mock.patch.object(plan, "FEW", 2),
-    ):
+    with mock.patch.multiple(pace, FIRST=2, LEAST=1), mock.patch.object(plan, "FEW", 2):
         (dry,) = clean_up(engine_of, [read_database(options)], dry_run=True, now=NOW)
-        assert snapshot(path) == before
+        assert database.dump() == before
         with mock.patch.object(Record, "intend", intend):
             (report,) = clean_up(engine_of, [read_database(options)], now=NOW)
         assert not report.error
-        expected_jobs, expected_children, expected_grandchildren = expected(jobs, children, grandchildren, wish, moved)
+        expected_jobs, expected_children, expected_grandchildren = expected(*family, wish, moved)
         columns = ", ".join([*keys, "status", "queue", "attempts", "error", "payload"])
-        assert set(table(path, f"SELECT {columns} FROM jobs")) == {
+        assert set(database.sql(f"SELECT {columns} FROM jobs")) == {
             (*key, job["status"], job["queue"], job["attempts"], job["error"], b"\0\xff")
             for key, job in expected_jobs.items()
         }
         references = ", ".join(f"job_{key}" for key in keys)
-        assert table(path, f"SELECT id, {references}, status FROM children ORDER BY id") == [
+        assert database.sql(f"SELECT id, {references}, status FROM children ORDER BY id") == [
             (key, *parent, status) for key, (parent, status) in expected_children.items()
         ]
-        assert table(path, "SELECT id, child, status FROM grandchildren ORDER BY id") == [
+        assert database.sql("SELECT id, child, status FROM grandchildren ORDER BY id") == [
             (key, parent, status) for key, (parent, status) in expected_grandchildren.items()
         ]
         assert report.moved_on_count == len(happened)
@@ -255,7 +322,7 @@ def test_a_run_ends_as_the_model_says_and_its_undo_as_it_began(  # noqa: PLR0913
         if report.record:
             assert not undo(engine_of_record, report.record).left
         if not happened:
-            assert snapshot(path) == before
+            assert database.dump() == before
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan i
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import Record
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.report import metrics
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.times import parse_zone
+from clean_ups import Database, SQLite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from other_process import other_process
@@ -43,31 +44,44 @@ def iso(age: float) -> str:
     return datetime.fromtimestamp(NOW - age, timezone.utc).isoformat()
 
 
+def slideshow(database):
+    """Fills a database as the slideshow does."""
+    database.sql(
+        """
+        CREATE TABLE batches (id TEXT PRIMARY KEY, status TEXT, updated_at {time}, error TEXT);
+        CREATE TABLE links (id {serial} PRIMARY KEY, batch_id TEXT REFERENCES batches, status TEXT, data {bytes});
+    """.format(**database.words)
+    )
+    for key, status, age in (("old", "processing", HOUR), ("young", "processing", 60), ("done", "completed", HOUR)):
+        database.sql(f"INSERT INTO batches VALUES ('{key}', '{status}', '{iso(age)}', NULL)")
+        for state in ("processing", "completed", "pending"):
+            data = database.bytes(b"\0\xff")
+            database.sql(f"INSERT INTO links (batch_id, status, data) VALUES ('{key}', '{state}', {data})")
+    return database
+
+
+@pytest.fixture
+def db(any_database):
+    return slideshow(any_database)
+
+
 @pytest.fixture(params=["wal", "delete"])
 def path(request, tmp_path):
-    """A database as the slideshow has it, in either journal mode."""
-    file = tmp_path / "jobs.db"
-    with closing(sqlite3.connect(file)) as db:
-        db.execute(f"PRAGMA journal_mode = {request.param}")
-        db.executescript("""
-            CREATE TABLE batches (id TEXT PRIMARY KEY, status TEXT, updated_at TEXT, error TEXT);
-            CREATE TABLE links (id INTEGER PRIMARY KEY, batch_id TEXT REFERENCES batches, status TEXT, data BLOB);
-        """)
-        for key, status, age in (("old", "processing", HOUR), ("young", "processing", 60), ("done", "completed", HOUR)):
-            db.execute("INSERT INTO batches VALUES (?, ?, ?, NULL)", (key, status, iso(age)))
-            for state in ("processing", "completed", "pending"):
-                db.execute("INSERT INTO links (batch_id, status, data) VALUES (?, ?, ?)", (key, state, b"\0\xff"))
-        db.commit()
-    return file
+    """The same in SQLite, in either journal mode."""
+    return slideshow(SQLite(tmp_path, request.param)).path
 
 
-def options(path, /, **more):
+def options(db, /, **more):
+    """Of a database, or of a file of SQLite's."""
+    login, records = (
+        (db.login, db.records) if isinstance(db, Database) else ({"path": str(db)}, Path(db).parent / "records")
+    )
     return {
         "name": "batches",
-        "path": str(path),
+        **login,
         "table": "batches",
         "children": [{"table": "links", "foreign_key": "batch_id"}],
-        "record_directory": str(Path(path).parent / "records"),
+        "record_directory": str(records),
         **more,
     }
 
@@ -91,7 +105,7 @@ def dump(path):
 
 
 def rows(path, sql):
-    with closing(sqlite3.connect(path)) as db:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
         return db.execute(sql).fetchall()
 
 
@@ -99,61 +113,57 @@ def rows(path, sql):
 
 
 @pytest.mark.parametrize(("action", "status"), [("reset", "pending"), ("fail", "failed")])
-def test_only_old_stuck_jobs_change_with_their_stuck_children(path, action, status):
-    report = run(path, action=action, error_column="error", error_message="gone")
+def test_only_old_stuck_jobs_change_with_their_stuck_children(db, action, status):
+    report = run(db, action=action, error_column="error", error_message="gone")
 
     assert report.counts == counted(action, batches=1, links=1)
     error = "gone" if action == "fail" else None
-    assert rows(path, "SELECT id, status, error FROM batches ORDER BY id") == [
+    assert db.sql("SELECT id, status, error FROM batches ORDER BY id") == [
         ("done", "completed", None),
         ("old", status, error),
         ("young", "processing", None),
     ]
-    states = rows(path, "SELECT batch_id, group_concat(status) FROM links GROUP BY batch_id ORDER BY batch_id")
-    assert states == [
-        ("done", "processing,completed,pending"),
-        ("old", f"{status},completed,pending"),
-        ("young", "processing,completed,pending"),
-    ]
-    assert not run(path, action=action).rows, "a second run finds nothing"
+    states = [state for (state,) in db.sql("SELECT status FROM links ORDER BY batch_id, id")]
+    others = ["processing", "completed", "pending"]
+    assert states == [*others, status, "completed", "pending", *others]
+    assert not run(db, action=action).rows, "a second run finds nothing"
 
 
-def test_delete_removes_all_children_and_undo_restores_every_byte(path):
-    before = dump(path)
-    report = run(path, action="delete")
+def test_delete_removes_all_children_and_undo_restores_every_byte(db):
+    before = db.dump()
+    report = run(db, action="delete")
 
     assert report.counts == counted("delete", batches=1, links=3)
-    assert rows(path, "SELECT id FROM batches ORDER BY id") == [("done",), ("young",)]
+    assert db.sql("SELECT id FROM batches ORDER BY id") == [("done",), ("young",)]
     assert stat.S_IMODE(Path(report.record).stat().st_mode) == 0o600
     assert report.record in report.sentence()
     assert (
-        undo(engine_of_record, report.record, dry_run=True).sentence == f"batches: 4 rows would be restored in {path}."
+        undo(engine_of_record, report.record, dry_run=True).sentence
+        == f"batches: 4 rows would be restored in {db.where}."
     )
-    assert dump(path) != before
-    assert undo(engine_of_record, report.record).sentence == f"batches: 4 rows restored in {path}."
-    assert sorted(dump(path).splitlines()) == sorted(before.splitlines())
+    assert db.dump() != before
+    assert undo(engine_of_record, report.record).sentence == f"batches: 4 rows restored in {db.where}."
+    assert db.dump() == before
     assert (
         undo(engine_of_record, report.record).sentence
-        == f"batches: 0 rows restored in {path}; 1 job left alone, as changed since."
+        == f"batches: 0 rows restored in {db.where}; 1 job left alone, as changed since."
     )
 
 
 @pytest.mark.parametrize("action", ["reset", "fail"])
-def test_undo_restores_only_jobs_that_are_as_the_run_left_them(path, action):
-    before = dump(path)
-    report = run(path, action=action, error_column="error")
-    assert undo(engine_of_record, report.record).sentence == f"batches: 2 rows restored in {path}."
-    assert dump(path) == before
+def test_undo_restores_only_jobs_that_are_as_the_run_left_them(db, action):
+    before = db.dump()
+    report = run(db, action=action, error_column="error")
+    assert undo(engine_of_record, report.record).sentence == f"batches: 2 rows restored in {db.where}."
+    assert db.dump() == before
 
-    report = run(path, action=action, error_column="error")
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE batches SET status = 'completed' WHERE id = 'old'")
-        db.commit()
+    report = run(db, action=action, error_column="error")
+    db.sql("UPDATE batches SET status = 'completed' WHERE id = 'old'")
     assert (
         undo(engine_of_record, report.record).sentence
-        == f"batches: 0 rows restored in {path}; 1 job left alone, as changed since."
+        == f"batches: 0 rows restored in {db.where}; 1 job left alone, as changed since."
     )
-    assert rows(path, "SELECT status FROM batches WHERE id = 'old'") == [("completed",)]
+    assert db.sql("SELECT status FROM batches WHERE id = 'old'") == [("completed",)]
 
 
 def test_a_dry_run_reports_the_same_plan_and_changes_no_file(path):
@@ -173,37 +183,35 @@ def test_a_dry_run_reads_what_a_writer_has_committed_to_the_wal(path):
         assert [row.id for row in run(path, children=[], dry_run=True).rows] == ["old", "young"]
 
 
-def test_a_delete_leaves_no_orphans_in_tables_that_no_option_names(path):
-    report = run(path, action="delete", children=[])
+def test_a_delete_leaves_no_orphans_in_tables_that_no_option_names(db):
+    report = run(db, action="delete", children=[])
 
     assert not report.rows
     assert "rows of links refer to it by batch_id" in report.skipped[0].why
-    assert run(path, action="reset", children=[]).counts == counted("reset", batches=1)
+    assert run(db, action="reset", children=[]).counts == counted("reset", batches=1)
 
 
 # Given ids
 
 
-def test_a_given_job_may_be_young_unless_respect_age_is_set(path):
-    asked = run(path, jobs=["you"], respect_age=True)
+def test_a_given_job_may_be_young_unless_respect_age_is_set(db):
+    asked = run(db, jobs=["you"], respect_age=True)
     assert not asked.rows
     assert asked.skipped[0].why == "processing for only 1 min"
-    assert [row.id for row in run(path, jobs=["you"], children=[]).rows] == ["young"]
+    assert [row.id for row in run(db, jobs=["you"], children=[]).rows] == ["young"]
 
 
-def test_a_given_job_has_to_be_stuck_and_an_unknown_one_is_reported(path):
-    report = run(path, jobs=["done", "nobody", "100%", "ol_"])
+def test_a_given_job_has_to_be_stuck_and_an_unknown_one_is_reported(db):
+    report = run(db, jobs=["done", "nobody", "100%", "ol_"])
     assert not report.rows
     assert report.unknown == ["nobody", "100%", "ol_"]
     assert report.skipped[0].why == "it is completed, which is not stuck"
 
 
-def test_an_ambiguous_prefix_is_an_error_but_an_exact_id_is_not(path):
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("INSERT INTO batches VALUES ('old-2', 'processing', NULL, NULL)")
-        db.commit()
-    assert "'ol' is the beginning of several ids: old, old-2. Use a longer one." in run(path, jobs=["ol"]).error
-    assert [row.id for row in run(path, jobs=["old"], children=[], dry_run=True).rows] == ["old"]
+def test_an_ambiguous_prefix_is_an_error_but_an_exact_id_is_not(db):
+    db.sql("INSERT INTO batches VALUES ('old-2', 'processing', NULL, NULL)")
+    assert "'ol' is the beginning of several ids: old, old-2. Use a longer one." in run(db, jobs=["ol"]).error
+    assert [row.id for row in run(db, jobs=["old"], children=[], dry_run=True).rows] == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -230,27 +238,26 @@ def test_ids_of_every_kind(tmp_path, kind, ids, job, found):
 
 
 @pytest.mark.parametrize("now", [None, NOW])
-def test_a_job_that_begins_during_a_run_is_young_and_not_in_the_future(path, monkeypatch, now):
+def test_a_job_that_begins_during_a_run_is_young_and_not_in_the_future(db, monkeypatch, now):
     def pages(plan):
         time.sleep(0.05)  # the run has taken so long when it reads these
-        with closing(sqlite3.connect(path, isolation_level=None)) as other:
-            for key, later in (("new", 0.04), ("wrong", HOUR)):
-                other.execute("INSERT INTO batches VALUES (?, 'processing', ?, NULL)", (key, plan._clock.begun + later))
+        for key, later in (("new", 0.04), ("wrong", HOUR)):
+            at = db.time(plan._clock.begun + later)
+            db.sql(f"INSERT INTO batches VALUES ('{key}', 'processing', {at}, NULL)")
         return original(plan)
 
     original = Plan.pages
     monkeypatch.setattr(Plan, "pages", pages)
-    (report,) = clean_up(engine_of, [read_database(options(path, threshold=0, children=[]))], now=now)
+    (report,) = clean_up(engine_of, [read_database(options(db, threshold=0, children=[]))], now=now)
     assert [note.id for note in report.skipped] == ["wrong"]
     assert "in the future" in report.skipped[0].why
-    assert rows(path, "SELECT id FROM batches WHERE status = 'processing' ORDER BY id") == [("new",), ("wrong",)]
+    assert db.sql("SELECT id FROM batches WHERE status = 'processing' ORDER BY id") == [("new",), ("wrong",)]
 
 
-def between_plan_and_act(monkeypatch, path, sql):
+def between_plan_and_act(monkeypatch, db, sql):
     def intend(record, batch):
         original(record, batch)
-        with closing(sqlite3.connect(path, isolation_level=None)) as other:
-            other.execute(sql)
+        db.sql_without_foreign_keys(sql)
 
     original = Record.intend
     monkeypatch.setattr(Record, "intend", intend)
@@ -266,27 +273,28 @@ def between_plan_and_act(monkeypatch, path, sql):
         "DELETE FROM batches WHERE id = 'old'",
     ],
 )
-def test_a_job_that_moves_on_after_the_plan_is_left_alone(path, monkeypatch, action, moved):
-    between_plan_and_act(monkeypatch, path, moved)
-    report = run(path, action=action)
+def test_a_job_that_moves_on_after_the_plan_is_left_alone(db, monkeypatch, action, moved):
+    between_plan_and_act(monkeypatch, db, moved)
+    report = run(db, action=action)
 
     assert not report.changed
+    assert not report.error
     assert [note.id for note in report.moved_on] == ["old"]
     assert "1 moved on" in report.sentence()
     assert not report.record
-    assert not list((path.parent / "records").glob("*/*.jsonl*"))
-    assert rows(path, "SELECT count(*) FROM links") == [(9,)]
-    assert rows(path, "SELECT count(*) FROM links WHERE status = 'processing'") == [(3,)]
+    assert not list(db.records.glob("*/*.jsonl*"))
+    assert db.sql("SELECT count(*) FROM links") == [(9,)]
+    assert db.sql("SELECT count(*) FROM links WHERE status = 'processing'") == [(3,)]
 
 
 @pytest.mark.parametrize("action", ["reset", "delete"])
-def test_a_job_whose_family_grows_after_the_plan_is_left_alone_as_a_whole(path, monkeypatch, action):
-    between_plan_and_act(monkeypatch, path, "INSERT INTO links (batch_id, status) VALUES ('old', 'processing')")
-    report = run(path, action=action)
+def test_a_job_whose_family_grows_after_the_plan_is_left_alone_as_a_whole(db, monkeypatch, action):
+    with monkeypatch.context() as patch:
+        between_plan_and_act(patch, db, "INSERT INTO links (batch_id, status) VALUES ('old', 'processing')")
+        report = run(db, action=action)
     assert not report.changed
     assert [note.id for note in report.moved_on] == ["old"]
-    monkeypatch.undo()
-    assert run(path, action=action).counts == counted(action, batches=1, links=2 if action == "reset" else 4)
+    assert run(db, action=action).counts == counted(action, batches=1, links=2 if action == "reset" else 4)
 
 
 def test_a_database_that_stays_busy_is_an_error_and_unchanged(path):
@@ -331,11 +339,10 @@ def test_a_job_that_sqlite_refuses_is_left_alone_with_its_children_and_reported(
         ({"time_column": "xyz"}, "There are: error, id, status, updated_at."),
         ({"children": [{"table": "links", "foreign_key": "batch"}]}, "foreign_key: table links has no column 'batch'."),
         ({"id_column": "status"}, "batches.status is not unique. Set one of: id."),
-        ({"path": "/nowhere/jobs.db"}, "there is no such file"),
     ],
 )
-def test_an_error_names_what_is_available(path, mistake, message):
-    report = run(path, **mistake)
+def test_an_error_names_what_is_available(db, mistake, message):
+    report = run(db, **mistake)
     assert message in report.error
     assert report.sentence().startswith(report.error)
 
@@ -539,7 +546,7 @@ def test_a_given_job_with_a_recent_heartbeat_is_told(path):
 
 def test_a_job_whose_worker_gives_a_sign_of_life_after_the_plan_is_left_alone(path, monkeypatch):
     add(path, "batches", beat=[iso(HOUR)])
-    between_plan_and_act(monkeypatch, path, f"UPDATE batches SET beat = '{iso(0)}' WHERE id = 'old'")
+    between_plan_and_act(monkeypatch, SQLite(path.parent), f"UPDATE batches SET beat = '{iso(0)}' WHERE id = 'old'")
     report = run(path, heartbeat_column="beat")
     assert (report.changed, [note.id for note in report.moved_on]) == (False, ["old"])
 
@@ -557,7 +564,7 @@ def test_now_is_the_time_of_the_run_as_the_job_writes_times(path):
 
 
 @pytest.mark.parametrize(
-    ("fallback", "written"), [("2026-01-01T00:00:00Z", "2026-01-18T12:00:00Z"), ("x", "2026-01-18 12:00:00")]
+    ("fallback", "written"), [("2026-01-01T00:00:00Z", "2026-01-18T12:00:00Z"), ("x", "2026-01-18 12:00:00+00:00")]
 )
 def test_now_has_the_form_of_the_fallback_if_there_is_no_other_time(path, fallback, written):
     add(path, "batches", made=[fallback])

@@ -1,17 +1,19 @@
-"""What every engine has to do (engines/base.py). Each engine is an entry of ENGINES."""
+"""What every engine has to do (engines/base.py)."""
 
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timezone
-from pathlib import Path
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import StuckJobsError, read_database
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
+    StuckJobsError,
+    engine_of,
+    read_database,
+)
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.databases import ENGINES
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.base import Refused
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.sqlite.engine import SQLite
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.record import as_recorded
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.times import Clock
@@ -25,27 +27,10 @@ INSERT INTO links VALUES (10, 1, 'processing'), (11, 1, 'completed'), (12, 3, 'p
 """
 
 
-class SQLiteDatabase:
-    """A database with the schema, and access to it that bypasses the engine."""
-
-    engine = SQLite
-
-    def __init__(self, directory: Path) -> None:
-        self.options = {"path": str(directory / "jobs.db")}
-        with closing(sqlite3.connect(self.options["path"])) as db:
-            db.executescript(SCHEMA)
-
-    def sql(self, query):
-        with closing(sqlite3.connect(self.options["path"], isolation_level=None)) as db:
-            return db.execute(query).fetchall()
-
-
-ENGINES = [SQLiteDatabase]
-
-
-@pytest.fixture(params=ENGINES)
-def database(request, tmp_path):
-    return request.param(tmp_path)
+@pytest.fixture
+def database(any_database):
+    any_database.sql(SCHEMA)
+    return any_database
 
 
 @pytest.fixture
@@ -55,8 +40,7 @@ def opened(database):
     @contextmanager
     def opened(**more):
         links = {"table": "links", "foreign_key": ["job"]}
-        options = {"name": "jobs", "table": "jobs", **database.options, "children": [links], **more}
-        engine = database.engine(read_database(options))
+        engine = engine_of(read_database(database.options(children=[links], **more)))
         with engine.connect(True, {}) as session:
             plan = Plan(engine, session.rows(), Clock(), {}, lambda note: None)
             yield session, plan, [change for page in plan.pages() for change in page]
@@ -100,7 +84,7 @@ def test_a_refused_job_stops_no_other(database, opened):
 
 @pytest.mark.parametrize("action", ["reset", "delete"])
 def test_written_rows_can_be_restored(database, opened, action):
-    before = database.sql("SELECT * FROM jobs"), database.sql("SELECT * FROM links")
+    before = database.dump()
     with opened(action=action) as (session, plan, changes):
         assert write(session, plan, changes)[0] == [(1,), (3,)]
         first, second = ([as_recorded(row) for row in change.flat()] for change in changes)
@@ -109,7 +93,7 @@ def test_written_rows_can_be_restored(database, opened, action):
         assert not session.put_back_whole(first), "it is back already"
         assert all(session.put_back(row) for row in second)
         session.commit()
-    assert (database.sql("SELECT * FROM jobs"), database.sql("SELECT * FROM links")) == before
+    assert database.dump() == before
 
 
 def test_is_there_compares_the_values_of_a_row(opened):
@@ -148,12 +132,13 @@ def test_options_that_do_not_fit_the_schema_are_errors(opened):
 
 
 def test_the_owner_is_that_of_the_database(database):
-    engine = database.engine(read_database({"name": "jobs", "table": "jobs", **database.options}))
+    engine = engine_of(read_database(database.options()))
     assert (engine.owner.uid, engine.owner.gid) == (os.geteuid(), os.getegid())
     assert engine.name
 
 
 @pytest.mark.parametrize("value", ["2026-01-18 12:00:00", "2026-01-18T13:00:00+01:00", 1768737600])
-def test_times_are_parsed_as_applications_store_them(database, value):
-    assert database.engine.parse_time(value, timezone.utc) == 1768737600
-    assert database.engine.parse_time("soon", timezone.utc) is None
+@pytest.mark.parametrize("engine", ENGINES)
+def test_times_are_parsed_as_applications_store_them(engine, value):
+    assert engine.parse_time(value, timezone.utc) == 1768737600
+    assert engine.parse_time("soon", timezone.utc) is None

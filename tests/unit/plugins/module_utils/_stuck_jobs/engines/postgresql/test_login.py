@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 
@@ -71,7 +70,7 @@ def test_options_go_before_the_url_and_a_password_may_have_a_variable_of_its_own
     "url", ["mysql://web:secret@db1/shop", "postgres://web:secret@db1:secret/shop", "host=db1 password=secret"]
 )
 def test_an_error_in_a_url_shows_nothing_of_it(url):
-    with pytest.raises(StuckJobsError, match="DATABASE_URL in /etc/shop.env is not a URL of PostgreSQL") as error:
+    with pytest.raises(StuckJobsError, match=r"DATABASE_URL in /etc/shop\.env is not a URL of PostgreSQL") as error:
         found(f'DATABASE_URL="{url}"')
     assert "secret" not in str(error.value)
 
@@ -116,19 +115,23 @@ def guarded(app, tmp_path, postgresql):
     return app
 
 
+def in_a_variable(environment):
+    return {"environment_file": str(environment), "url_variable": "", "password_variable": "PASSWORD"}
+
+
 def test_a_password_comes_from_a_file_of_libpq_or_of_the_application(guarded, tmp_path, driver):
     passfile, environment = tmp_path / "pgpass", tmp_path / "shop.env"
     passfile.touch(0o600)
     passfile.write_text(f"*:*:*:guarded:{PASSWORD}\n")
     environment.write_text(f"PASSWORD='{PASSWORD}'\n")
     assert guarded.run(passfile=str(passfile)).error == ""
-    assert guarded.run(environment_file=str(environment), url_variable="", password_variable="PASSWORD").error == ""
+    assert guarded.run(**in_a_variable(environment)).error == ""
 
 
 def test_an_error_tells_no_password(guarded, tmp_path, driver):
     environment = tmp_path / "shop.env"
     environment.write_text("PASSWORD='open sesame'\n")
-    error = guarded.run(environment_file=str(environment), url_variable="", password_variable="PASSWORD").error
+    error = guarded.run(**in_a_variable(environment)).error
     assert 'password authentication failed for user "guarded"' in error
     assert "open sesame" not in error
     assert "\n" not in error
@@ -171,4 +174,3 @@ def test_root_is_no_system_user_whatever_its_name(monkeypatch):
     database = read_database({"name": "jobs", "table": "jobs", "system_user": "toor", "login_db": "shop"})
     with pytest.raises(StuckJobsError, match="toor is root"):
         engine.PostgreSQL(database).owner  # noqa: B018
-    assert os.geteuid() is not None

@@ -26,7 +26,7 @@ def jobs(app):
         ({"table": "jbs"}, "there is no table 'jbs'. Did you mean 'jobs'?"),
         ({"time_column": "update_at"}, "time_column: table jobs has no column 'update_at'. Did you mean 'updated_at'?"),
         ({"id_column": "number"}, "id_column: jobs.number is not unique. Set one of: id."),
-        ({"time_column": "made"}, "time_column: jobs.made is of type date, which is no point in time."),
+        ({"time_column": "made"}, "time_column: jobs.made is of type date, no point in time."),
         ({"reset_set": {"twice": 1}}, "reset_set: jobs.twice is a generated column."),
         (
             {"status_column": "state", "reset_to": "pendin"},

@@ -6,10 +6,15 @@ import threading
 import time
 
 import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.postgresql.driver import (
+    Connection,
+    ServerError,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.plan import Plan
 
 JOBS = """
-CREATE TABLE jobs (id integer PRIMARY KEY, status text, updated_at timestamptz DEFAULT '2026-01-18', tries integer DEFAULT 0);
+CREATE TABLE jobs (id integer PRIMARY KEY, status text, updated_at timestamptz DEFAULT '2026-01-18',
+    tries integer DEFAULT 0);
 INSERT INTO jobs SELECT i, 'processing' FROM generate_series(1, 5) AS i;
 """
 LINKS = """
@@ -135,6 +140,31 @@ def test_what_was_committed_before_the_connection_was_lost_is_recorded(jobs, mon
     assert jobs.sql("SELECT count(*) FROM jobs WHERE status = 'pending'") == [(0,)]
 
 
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_whether_a_commit_without_an_answer_has_happened_is_found_out_by_the_undo(jobs, monkeypatch, is_committed):
+    real = Connection.run
+
+    def run(self, sql, values=None):
+        if sql == "COMMIT" and self.is_writing:
+            if is_committed:
+                real(self, sql)
+            self.close()
+            raise ServerError("gone", "", is_lost=True)
+        self.is_writing = "READ WRITE" in sql or (self.is_writing and sql != "COMMIT")
+        return real(self, sql, values)
+
+    monkeypatch.setattr(Connection, "is_writing", False, raising=False)
+    monkeypatch.setattr(Connection, "run", run)
+    report = jobs.run()
+    assert "the connection to the server was lost: gone" in report.error
+    monkeypatch.setattr(Connection, "run", real)
+    assert jobs.sql("SELECT count(*) FROM jobs WHERE status = 'pending'") == [(5 if is_committed else 0,)]
+    undone = jobs.undo(report)
+    assert (undone.back, undone.left) == ((5, 0) if is_committed else (0, 5))
+    assert jobs.sql("SELECT count(*) FROM jobs WHERE status = 'processing'") == [(5,)]
+
+
 # Triggers and constraints
 
 
@@ -184,9 +214,8 @@ def test_a_trigger_has_the_settings_that_the_application_has(jobs):
     trigger(jobs, "INSERT INTO seen VALUES (current_setting('TimeZone')); NEW.at = now(); RETURN NEW;")
     report = jobs.run()
     assert report.counts == {"jobs": {"reset": 5}}
-    assert jobs.sql(
-        "SELECT DISTINCT zone, at - (now() AT TIME ZONE 'Asia/Tokyo') BETWEEN '-1 hour' AND '1 hour' FROM shop.seen, jobs"
-    ) == [("Asia/Tokyo", True)]
+    is_near = "at - (now() AT TIME ZONE 'Asia/Tokyo') BETWEEN '-1 hour' AND '1 hour'"
+    assert jobs.sql(f"SELECT DISTINCT zone, {is_near} FROM shop.seen, jobs") == [("Asia/Tokyo", True)]
     assert jobs.undo(report).back == 5
 
 
@@ -243,6 +272,7 @@ def test_a_page_of_jobs_that_can_not_be_changed_hides_no_later_one(jobs, monkeyp
 # Reading
 
 
+@pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("action", ["reset", "delete"])
 def test_a_page_ends_early_if_its_values_are_large(jobs, monkeypatch, action):
     rows = "ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.postgresql.rows"
@@ -252,17 +282,9 @@ def test_a_page_ends_early_if_its_values_are_large(jobs, monkeypatch, action):
     sizes = []
     real = Plan._judged
     monkeypatch.setattr(Plan, "_judged", lambda self, page: sizes.append(len(page)) or real(self, page))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.run.Child", _here())
-        report = jobs.run(action=action, error_column="error")
+    report = jobs.run(action=action, error_column="error")
     assert report.counts == {"jobs": {action: 5}}
     assert sizes == [3, 2]
-
-
-def _here():
-    from in_process import Here  # noqa: PLC0415
-
-    return Here
 
 
 def test_no_setting_outlives_its_transaction(jobs):

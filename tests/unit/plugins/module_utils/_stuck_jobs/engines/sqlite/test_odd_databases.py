@@ -207,13 +207,13 @@ def test_a_run_that_fails_halfway_reports_what_it_changed(path, monkeypatch):
     original, seen = Pace.transaction, []
 
     @contextmanager
-    def transaction(pace, size):
-        seen.append(size)
+    def transaction(pace, jobs):
+        seen.append(len(jobs))
         if len(seen) == 2:
             sql(path, "INSERT INTO states VALUES ('pending')")
         if len(seen) == 3:
             raise sqlite3.OperationalError("database is locked")
-        with original(pace, size):
+        with original(pace, jobs):
             yield
 
     monkeypatch.setattr(Pace, "transaction", transaction)
