@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from statistics import median
 
@@ -118,13 +119,14 @@ def beside(runs: dict[str, list[Run]], name: str, base: str) -> list[float]:
 
 
 def verdict(case: Case, runs: dict[str, list[Run]], goal: str) -> str:
+    """Figures are rounded up: what narrowly misses a goal is not shown as the goal."""
     most = case.goals[goal]
     if goal in case.contenders:
         what, reached = f"time beside {goal}", beside(runs, OURS, goal)
-        shown = " ".join(f"{each:.2f}" for each in reached)
+        shown = " ".join(f"{ceil(round(100 * each, 6)) / 100:.2f}" for each in reached)
     else:
         what, reached = f"ms that a {goal} waits", [one.waits[goal] for one in runs[OURS]]
-        shown = " ".join(f"{each:.0f}" for each in reached)
+        shown = " ".join(str(ceil(each)) for each in reached)
     met = sum(each <= most for each in reached)
     return f"- {case.name}: {what}: goal {most:g}, met in {met} of {len(reached)} rounds ({shown})"
 
