@@ -27,7 +27,7 @@ LOGS = Path(".cache/scenarios")
 RECORDERS = Path(__file__).parent / "recorders"
 AT_A_TIME = 2
 # These take longest, so they are started first.
-SLOWEST = ("attacks", "restart", "imagineer", "default", "beat", "watchdog", "photo_album", "deploy", "celery_worker")
+SLOWEST = ("attacks", "restart", "imagineer", "default", "beat", "watchdog", "postgresql", "photo_album", "deploy")
 
 
 def main() -> None:

@@ -3,8 +3,6 @@
 import pytest
 
 HOME = "/var/www/photo_album"
-SCRIPT = "/usr/local/lib/evenkeel/cleanup_stuck_jobs.py"
-WORKER = "photo-album-celery-worker"
 PICTURE = r"P6 1 1 255\n\001\002\003"
 # $1 photos, of which every third has been stuck for an hour, and one that can't be read before it is released.
 UPLOAD = f"""
@@ -50,8 +48,9 @@ class Album:
             "TRUNCATE album_video;" + ROWS.format(table="video", name="stuck", status="'processing'", source=source)
         )
 
-    def count(self, status, kind="photo"):
-        return int(self.sql(f"SELECT count(*) FROM album_{kind} WHERE processing_status = '{status}'"))
+    def videos(self, status):
+        """How many have this status."""
+        return int(self.sql(f"SELECT count(*) FROM album_video WHERE processing_status = '{status}'"))
 
     def send(self, task):
         self.check_output(

@@ -26,10 +26,9 @@ SELECT (SELECT json_object_agg(name, setting ORDER BY name) FROM pg_settings WHE
 @pytest.fixture
 def records(server):
     """The records of the runs since the test began, the oldest first."""
-    before = set(server.run(f"ls {RECORDS}").stdout.split())
-    return lambda: [
-        f"{RECORDS}/{name}" for name in server.check_output(f"ls -tr {RECORDS}").split() if name not in before
-    ]
+    listing = f"ls -tr {RECORDS}/*.jsonl"
+    before = server.run(listing).stdout.split()
+    return lambda: [record for record in server.check_output(listing).split() if record not in before]
 
 
 @pytest.fixture
@@ -60,21 +59,21 @@ def password(server):
 
 def test_a_killed_run_is_finished_by_the_next_and_both_can_be_undone(server, album, records, slowly, password):
     album.stick(5000)
-    server.check_output(f"systemd-run --unit=killed {SCRIPT} --database videos")
-    server.wait_for(lambda: album.count("pending", "video"), "the first batch")
+    server.check_output(f"systemd-run --collect --unit=killed {SCRIPT} --database videos")
+    server.wait_for(lambda: album.videos("pending"), "the first batch")
     assert password not in server.check_output("ps -eww -o args")
     server.check_output("systemctl kill --signal=KILL killed")
     server.wait_for(lambda: not server.run("pgrep --full [c]leanup_stuck_jobs.py").stdout, "its end")
-    done = album.count("pending", "video")
+    done = album.videos("pending")
     assert 0 < done < 5000, "killed too late"
     album.sql("DROP FUNCTION slowly CASCADE")
 
     assert server.run(f"{SCRIPT} --database videos").rc == 0
-    assert album.count("pending", "video") == 5000
+    assert album.videos("pending") == 5000
     for record in reversed(records()):
         # Jobs that the killed run has recorded, but not changed, are left alone.
         assert "rows restored" in server.run(f"{SCRIPT} --undo {record}").stdout
-    assert album.count("processing", "video") == 5000
+    assert album.videos("processing") == 5000
 
 
 def test_pgbouncer_may_give_the_connection_to_others_after_each_transaction(
@@ -84,11 +83,11 @@ def test_pgbouncer_may_give_the_connection_to_others_after_each_transaction(
     album.stick(3000)
     before = server.check_output(through, LEFT_BEHIND)
     assert elsewhere(login_port=6432).rc == 0
-    assert album.count("pending", "video") == 3000
+    assert album.videos("pending") == 3000
     (record,) = records()
     undone = elsewhere("--undo", record, login_port=6432)
     assert "3000 rows restored" in undone.stdout, undone.stderr
-    assert album.count("processing", "video") == 3000
+    assert album.videos("processing") == 3000
     assert server.check_output(through, LEFT_BEHIND) == before
 
 
@@ -101,7 +100,7 @@ def test_a_standby_is_only_read(server, album, elsewhere):
     refused = elsewhere(login_port=5433)
     assert refused.rc == 1
     assert "the server is a standby. Log in to the primary server." in refused.stderr
-    assert album.count("processing", "video") == 3
+    assert album.videos("processing") == 3
 
 
 def test_what_is_wrong_is_said_before_anything_is_changed(server, album, ansible_output):
@@ -134,9 +133,9 @@ def test_check_mode_and_diff_say_what_a_run_then_does_once(server, album, ansibl
     dry = ansible_output(CLEAN_UP, "--check", "--diff")
     assert "videos: 3 in album_video would be reset to pending" in dry
     assert len(re.findall(r"^\+album_video \d+: pending", dry, re.MULTILINE)) == 3
-    assert album.count("processing", "video") == 3
+    assert album.videos("processing") == 3
     assert ansible_playbook(CLEAN_UP)["changed"] == 1
-    assert album.count("pending", "video") == 3
+    assert album.videos("pending") == 3
     assert ansible_playbook(CLEAN_UP)["changed"] == 0
 
 

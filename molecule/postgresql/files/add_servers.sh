@@ -20,10 +20,10 @@ echo "\"album\" \"$password\"" > /etc/pgbouncer/userlist.txt
 systemctl restart pgbouncer
 
 version=$(ls /etc/postgresql)
-pg_createcluster --port=5433 "$version" standby > /dev/null
+pg_createcluster --port=5433 "$version" standby -- --no-sync > /dev/null
 data=/var/lib/postgresql/$version/standby
 rm -r "$data"
-runuser -u postgres -- pg_basebackup --write-recovery-conf --checkpoint=fast --pgdata="$data"
+runuser -u postgres -- pg_basebackup --no-sync --write-recovery-conf --checkpoint=fast --pgdata="$data"
 systemctl start "postgresql@$version-standby"
 
 runuser -u postgres -- psql --quiet --dbname=album --command="
