@@ -23,7 +23,7 @@ from workers import PROGRAMS, worker
 
 BY_HAND = "[Service]\nExecStart=/usr/bin/celery -A shop worker\n"
 WORKER = KINDS["worker"]
-STAY_UP = {"w": 0.01}
+STAY_UP = {"w": 0.001}
 OWNER = store.Owner("worker", "shop")
 FIRST, SECOND = {"concurrency": 1}, {"concurrency": 2}
 BAD, FALLING = {"description": "does not start"}, {"description": "starts and crashes"}
