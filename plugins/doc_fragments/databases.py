@@ -399,8 +399,8 @@ options:
         description:
           - The role to log in as. By default the one named like O(databases[].system_user),
             which needs no password on a Unix socket.
-          - It should be the role of the application. A superuser is refused, as a trigger of
-            the application's would run with its rights.
+          - It should be the role of the application. A superuser is refused, whoever owns the
+            tables, as triggers and checks of the application's would run with its rights.
         type: str
         default: ""
       ssl_mode:
@@ -409,7 +409,9 @@ options:
         default: ""
         choices: ["", disable, allow, prefer, require, verify-ca, verify-full]
       ca_cert:
-        description: A file with the certificates that the server's has to be signed by.
+        description:
+          - A file with the certificates that the server's has to be signed by.
+          - It needs O(databases[].ssl_mode=verify-full) or O(databases[].ssl_mode=verify-ca).
         type: path
         default: ""
       passfile:

@@ -34,8 +34,8 @@ requirements:
 notes:
   - Run it as O(databases[].system_user) or as root. For root, a process that is this user does the work, with limits on
     its time and memory.
-  - A role that is a superuser, or has other rights that the owner of the tables has not, is refused, because triggers
-    of the application's run with the rights of whoever writes.
+  - A role that is a superuser, or can do more than use tables, is refused, whoever owns these, because triggers and
+    checks of the application's run with the rights of whoever writes.
   - A password belongs in a O(databases[].passfile), a O(databases[].service) or the application's own
     O(databases[].environment_file).
   - C(cleanup_stuck_jobs.py --undo FILE) of the role P(evenkeel.celery.job_cleanup#role) undoes a run.

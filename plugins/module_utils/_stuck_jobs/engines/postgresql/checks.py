@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...actions import ACTIONS, Action
@@ -14,14 +14,36 @@ from ..base import Refused
 from .access import Access
 from .tables import Column, Found, Tables, as_text, comparable
 
-# What a role can do, or become, that has nothing to do with tables. A superuser can all of it.
-_POWERS = """SELECT DISTINCT power FROM pg_roles r CROSS JOIN LATERAL unnest(ARRAY[
+# What a role can do, or become, that has nothing to do with tables. Of a new role of PostgreSQL's own we know nothing.
+# RESET ROLE undoes a SET ROLE, so it is the session's user that counts. A pooler's connection may have a temporary
+# table of the name pg_roles.
+_POWERS = """SELECT DISTINCT session_user::pg_catalog.text, power
+FROM pg_catalog.pg_roles r CROSS JOIN LATERAL pg_catalog.unnest(ARRAY[
   CASE WHEN r.rolsuper THEN 'SUPERUSER' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
   CASE WHEN r.rolreplication THEN 'REPLICATION' END, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END,
-  CASE WHEN r.rolname ~ '^pg_' AND r.rolname <> 'pg_database_owner' THEN r.rolname::text END]) AS power
-WHERE power IS NOT NULL AND pg_has_role({role}, r.oid, 'MEMBER')"""
+  CASE WHEN r.rolname ~ '^pg_' THEN r.rolname::pg_catalog.text END]) AS power
+WHERE power IS NOT NULL AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')"""
+# These only look at the server, or are the owner of the database.
+_HARMLESS = {"pg_monitor", "pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables", "pg_database_owner"}
 _NO_EXAMPLE = object()
 _TELL_NO_TIME = ("date", "time without time zone", "time with time zone", "interval", "boolean", "uuid", "bytea")
+
+
+def check_role(access: Access) -> None:
+    """Raises StuckJobsError for a role whose rights the application must not get.
+
+    Before anything of the application's is looked at: a cast to its domain already runs its code. Whoever owns the
+    tables, others may add triggers to them.
+    """
+    roles = access.run(_POWERS)
+    powers = {power for _role, power in roles} - _HARMLESS
+    if powers:
+        has = "SUPERUSER" if "SUPERUSER" in powers else ", ".join(sorted(powers))
+        raise StuckJobsError(
+            f"{access.database}: the role {roles[0][0]} has {has}, and the application's triggers and checks would run"
+            " with these rights. Set login_user to the application's own role without them. If there is none, create"
+            " one: CREATE ROLE, GRANT USAGE ON SCHEMA, GRANT SELECT, UPDATE ON its tables."
+        )
 
 
 def wrong(access: Access, tables: Tables, database: Database, found: dict[str, Found]) -> list[str]:
@@ -40,7 +62,7 @@ def wrong(access: Access, tables: Tables, database: Database, found: dict[str, F
         here = found[table.table]
         wrong += _missing_rights(access, tables, here, table, database)
         wrong += _wrong_values(access, tables.columns(here), table, database)
-    return [*wrong, *_wrong_keys(tables, found, database), *_wrong_role(access, tables, found.values())]
+    return [*wrong, *_wrong_keys(tables, found, database)]
 
 
 def _wrong_table(access: Access, found: Found) -> Iterator[str]:
@@ -70,9 +92,22 @@ def _wrong_columns(tables: Tables, found: Found, table: Table, database: Databas
             yield f"id_column: {table.table}.{name} would be changed itself. Set columns that stay as they are."
         elif option in ("time_column", "fallback_time_column") and column.type in _TELL_NO_TIME:
             yield f"{option}: {table.table}.{name} is of type {column.declared}, no point in time. Set another."
+        if column and option in ("id_column", "task_id_column"):
+            yield from _wrong_id(f"{option}: {table.table}.{name}", option, column)
     if all(name in columns for name in table.id_column) and set(table.id_column) not in unique:
         there_are = "; ".join(" and ".join(sorted(names)) for names in unique) or "none"
         yield f"id_column: {table.table}.{', '.join(table.id_column)} is not unique. Set one of: {there_are}."
+
+
+def _wrong_id(subject: str, option: str, column: Column) -> Iterator[str]:
+    if column.type == "bytea":
+        yield f"{subject} is of type bytea, but ids are compared as text. Set a column of another type."
+    elif option == "id_column" and not column.is_of_pg_catalog:
+        # The pages of rows are in the type's own order, and `>` would be that of another type.
+        yield (
+            f"{subject} is of type {column.declared}, which an extension or the application defines, in an order of"
+            " its own. Set one whose type is PostgreSQL's."
+        )
 
 
 def _written(table: Table, database: Database) -> Iterator[tuple[str, str, Any]]:
@@ -155,20 +190,3 @@ def _missing_rights(access: Access, tables: Tables, found: Found, table: Table, 
             f"the role has no right {', '.join(missing)} on {found.name}. GRANT it, or log in as its owner,"
             f" {found.owner}."
         )
-
-
-def _wrong_role(access: Access, tables: Tables, found: Iterable[Found]) -> Iterator[str]:
-    """The triggers of a table run with the rights of who writes to it, and whoever owns the table can add some.
-
-    RESET ROLE in one undoes a SET ROLE of ours.
-    """
-    mine = {power for (power,) in access.run(_POWERS.format(role="session_user"))}
-    for table in found:
-        for oid, owner in tables.owners(table):
-            theirs = {power for (power,) in access.run(_POWERS.format(role="%s::oid"), [oid])} if mine else set()
-            more = ["SUPERUSER"] if "SUPERUSER" in mine - theirs else sorted(mine - theirs)
-            if more:
-                yield (
-                    f"{table.name} belongs to {owner}, whose triggers would run with the rights of this role,"
-                    f" which is {', '.join(more)}. Log in as {owner}."
-                )

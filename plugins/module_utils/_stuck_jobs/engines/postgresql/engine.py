@@ -22,6 +22,7 @@ from .. import base
 from ..base import NotOwner, Refused
 from . import login, times
 from .access import Access, check_server
+from .checks import check_role
 from .options import PostgreSQLDatabase
 from .write import Session
 
@@ -59,6 +60,7 @@ class PostgreSQL(base.Engine):
     def connect(self, write: bool, texts: Mapping[str, bytes]) -> Iterator[base.Session]:
         with contextlib.closing(Access(self.database, login.parameters(self.database, texts))) as access:
             try:
+                check_role(access)
                 check_server(access, write)
                 yield Session(access)
             except Refused as error:  # where nothing was to be written

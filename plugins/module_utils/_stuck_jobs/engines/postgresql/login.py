@@ -15,18 +15,24 @@ import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from ...environment import variables
 from ...options import StuckJobsError
-from .options import PostgreSQLDatabase
+from .options import SSL_MODES, PostgreSQLDatabase
 
 LEAST_TIMEOUT = 2  # seconds; libpq takes less for this, and 0 for no limit
-# As Django, django-environ, SQLAlchemy and libpq write it. A password may contain unescaped characters, even an @.
-_URL = re.compile(
-    r"(?:postgres|postgresql|psql|pgsql|postgis)(?:\+\w+)?://"
-    r"(?:(?P<user>[^:@/?]*)(?::(?P<password>.*))?@)?(?P<hosts>[^/?@]*)(?:/(?P<dbname>[^?]*))?(?:\?(?P<query>.*))?"
-)
+# As Django, django-environ, SQLAlchemy and libpq write it. A password may contain unescaped characters, even those
+# that end it elsewhere, so these are allowed only in a URL that has no other meaning.
+_PAIRS = "[^=&]*=[^&]*(?:&[^=&]*=[^&]*)*"
+_URLS = [
+    re.compile(
+        r"(?:postgres|postgresql|psql|pgsql|postgis)(?:\+\w+)?://"
+        rf"(?:(?P<user>[^:@/?]*)(?::(?P<password>{password}))?@)?"
+        rf"(?P<hosts>[^/?@]*)(?:/(?P<dbname>[^?@]*))?(?:\?(?P<query>{query}))?"
+    )
+    for password, query in (("[^/?#]*", _PAIRS), ("[^?]*", _PAIRS), (".*", ".*"))
+]
 _HOST = re.compile(r"(?:\[(?P<address>[^]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>\d+))?")
 # Of a URL's parameters, those of libpq that say where to log in and how. Others are the application's.
 _KNOWN = (
@@ -52,7 +58,7 @@ def parameters(database: PostgreSQLDatabase, texts: Mapping[str, bytes]) -> dict
         "service": database.service,
     }
     found.update((name, value) for name, value in options.items() if value)
-    if not database.service:  # which has its own
+    if not found.get("service"):  # which has its own
         found.setdefault("user", database.system_user)
     timeout = str(max(LEAST_TIMEOUT, math.ceil(database.busy_timeout)))
     return {**found, "connect_timeout": timeout, "client_encoding": "UTF8", "application_name": "evenkeel job_cleanup"}
@@ -84,9 +90,12 @@ def _of_environment_file(database: PostgreSQLDatabase, texts: Mapping[str, bytes
 
 def _of_url(database: PostgreSQLDatabase, url: str) -> dict[str, str]:
     """No error shows a part of the URL: it has the password."""
-    parts = _URL.fullmatch(url)
-    hosts = [_HOST.fullmatch(host) for host in parts["hosts"].split(",")] if parts else [None]
-    if not parts or None in hosts:
+    for pattern in _URLS:
+        parts = pattern.fullmatch(url)
+        hosts = [_HOST.fullmatch(host) for host in parts["hosts"].split(",")] if parts else [None]
+        if parts and None not in hosts:
+            break
+    else:
         raise StuckJobsError(
             f"{database}: {database.url_variable} in {database.environment_file} is not a URL of PostgreSQL. Write"
             " postgresql://user:password@host:port/database, with special characters of the password as %XX."
@@ -94,8 +103,23 @@ def _of_url(database: PostgreSQLDatabase, url: str) -> dict[str, str]:
     found = {name: unquote(parts[name] or "") for name in ("user", "password", "dbname")}
     found["host"] = ",".join(unquote(host["address"] or host["name"] or "") for host in hosts)
     found["port"] = ",".join(host["port"] or "" for host in hosts)
-    found.update((name, value) for name, value in parse_qsl(parts["query"] or "") if name in _KNOWN)
+    pairs = [pair.partition("=") for pair in (parts["query"] or "").split("&")]
+    query = {unquote(name): unquote(value) for name, _, value in pairs if value}  # libpq takes a + for a +
+    if "ssl" in query and not (database.ssl_mode or "sslmode" in query):
+        query["sslmode"] = _ssl_mode(database, query["ssl"])
+    found.update((name, value) for name, value in query.items() if name in _KNOWN)
     return {name: value for name, value in found.items() if value.strip(",")}
+
+
+def _ssl_mode(database: PostgreSQLDatabase, ssl: str) -> str:
+    """libpq's sslmode for the parameter ssl of other drivers. libpq, too, takes true for require."""
+    mode = "require" if ssl.lower() == "true" else ssl
+    if mode in SSL_MODES:
+        return mode
+    raise StuckJobsError(
+        f"{database}: {database.url_variable} in {database.environment_file} has a parameter ssl that is neither true"
+        f" nor one of {', '.join(filter(None, SSL_MODES))}. Set ssl_mode."
+    )
 
 
 def _check_passfile(database: PostgreSQLDatabase) -> None:

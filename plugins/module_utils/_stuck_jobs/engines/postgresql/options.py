@@ -36,13 +36,21 @@ LOGIN = (
         (
             "The role to log in as. By default the one named like O(system_user), which needs no password on a Unix"
             " socket.",
-            "It should be the role of the application. A superuser is refused, as a trigger of the application's would"
-            " run with its rights.",
+            "It should be the role of the application. A superuser is refused, whoever owns the tables, as triggers and"
+            " checks of the application's would run with its rights.",
         ),
         "",
     ),
     Option("ssl_mode", "str", "How the connection is encrypted. Empty for libpq's default.", "", choices=SSL_MODES),
-    Option("ca_cert", "path", "A file with the certificates that the server's has to be signed by.", ""),
+    Option(
+        "ca_cert",
+        "path",
+        (
+            "A file with the certificates that the server's has to be signed by.",
+            "It needs O(ssl_mode=verify-full) or O(ssl_mode=verify-ca).",
+        ),
+        "",
+    ),
     Option(
         "passfile",
         "path",
@@ -108,11 +116,13 @@ class PostgreSQLDatabase(Database):
 
     @property
     def where(self) -> str:
-        if self.service and not self.login_db:
-            return f"service {self.service}"
+        # Each user has a file of services, and two may have one of the same name.
+        service = f"service {self.service} of {self.system_user}" if self.service else ""
+        if service and not self.login_db:
+            return service
         if self.environment_file and not self.login_db:
             return f"{self.url_variable} in {self.environment_file}"
-        host = self.login_host or self.login_unix_socket or self.service or self.environment_file
+        host = self.login_host or self.login_unix_socket or service or self.environment_file
         port = f":{self.login_port}" if self.login_port else ""
         return f"{self.login_db} at {host or 'the local socket'}{port}"
 
@@ -128,7 +138,14 @@ class PostgreSQLDatabase(Database):
             yield f"login_port {self.login_port!r} is not a port. Set a number from 1 to 65535."
         if self.ssl_mode not in SSL_MODES:
             yield f"ssl_mode {self.ssl_mode!r} is not one of {', '.join(filter(None, SSL_MODES))}."
+        elif self.ca_cert and not self.ssl_mode.startswith("verify-"):
+            yield (
+                f"ca_cert is set, but ssl_mode is {self.ssl_mode!r}, which need not look at it. Set ssl_mode to"
+                " verify-full, or to verify-ca if the certificate has another name than the host."
+            )
         if self.password_variable and not self.environment_file:
             yield "password_variable needs environment_file. Set it to the file with that variable."
         if self.environment_file and not (self.url_variable or self.password_variable):
             yield "environment_file needs url_variable or password_variable. Set the one that the application reads."
+        elif self.environment_file and not (self.url_variable or self.login_db or self.service):
+            yield "environment_file without url_variable has only a password. Set login_db, service or url_variable."

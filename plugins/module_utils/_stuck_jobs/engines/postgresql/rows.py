@@ -58,7 +58,7 @@ class Rows(base.Rows):
         key = _columns(schema.locator, "page")
         # The innermost query has the columns as they are stored, the outermost casts them to text.
         rows = f"""SELECT {_columns(names)}, {" + ".join(map(_size, large)) or "0"} AS "size of it" FROM {schema.name} t
-            WHERE t.{q(status.name)} = ANY (%s::text[]::{_array_of(status)}) {after}
+            WHERE {_is_one_of(status)} {after}
             ORDER BY {_columns(schema.locator)} LIMIT {size}"""
         sized = f"""SELECT page.*, count(*) OVER () AS "all of it", sum("size of it") OVER
             (ORDER BY {key} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS "above it" FROM ({rows}) page"""
@@ -77,13 +77,13 @@ class Rows(base.Rows):
         """The row of an id or of an unambiguous prefix of one. A number is no prefix of another number."""
         database, schema = self.database, self.schemas[self.database.table]
         keys = schema.of(*database.id_column)
-        text = " || '/' || ".join(_id_text(key) for key in keys)
+        text = " || '/' || ".join(f"t.{q(key.name)}::text" for key in keys)
         ways = [(f"{text} = %s", [job])]
         if len(keys) == 1:
             # By its index. A UUID may be written without hyphens, but 07 is not 7.
             exactly = "" if keys[0].type == "uuid" else f" AND {text} = %s"
             by_index = f"t.{q(keys[0].name)} = %s::text::{keys[0].in_sql}{exactly}"
-            ways.insert(0, (by_index, [_as_stored(keys[0], job), *([job] if exactly else [])]))
+            ways.insert(0, (by_index, [job, *([job] if exactly else [])]))
         if not any(key.is_integer or key.category == "N" for key in keys):
             ways.append((f"starts_with({text}, %s)", [job.lower() if keys[0].type == "uuid" else job]))
         for where, values in ways:
@@ -98,9 +98,8 @@ class Rows(base.Rows):
     def _found(self, schema: Schema, where: str, values: Sequence[Any]) -> list[Row]:
         status = schema.column[self.database.status_column]
         selected = ", ".join(column.read("t") for column in self._read(self.database))
-        is_stuck = f"t.{q(status.name)} = ANY (%s::text[]::{_array_of(status)})"
         key = _columns(schema.locator)
-        sql = f"SELECT {selected}, {is_stuck} FROM {schema.name} t WHERE {where} ORDER BY {key} LIMIT 6"
+        sql = f"SELECT {selected}, {_is_one_of(status)} FROM {schema.name} t WHERE {where} ORDER BY {key} LIMIT 6"
         try:
             return self._access.run(sql, [_texts(self.database.stuck_statuses), *values])
         except Refused:  # it can be no id: not a number, for example
@@ -120,7 +119,7 @@ class Rows(base.Rows):
         where = ""
         if not self.database.action.removes and child.status_column:
             status = schema.column[child.status_column]
-            where = f"WHERE t.{q(status.name)} = ANY (%s::text[]::{_array_of(status)})"
+            where = f"WHERE {_is_one_of(status)}"
             values.append(_texts(child.stuck_statuses))
         selected = ", ".join(column.read("t") for column in self._read(child))
         for row in self._access.run(
@@ -172,6 +171,13 @@ def _array_of(column: Column) -> str:
     return f"{column.in_sql}[]"
 
 
+def _is_one_of(status: Column) -> str:
+    """SQL of whether a status is one of the texts that are given, exactly, whatever its type thinks is equal."""
+    if status.is_of_pg_catalog:  # by its index
+        return f"t.{q(status.name)} = ANY (%s::text[]::{_array_of(status)})"
+    return f"t.{q(status.name)}::text = ANY (%s::text[])"
+
+
 def _parameter(column: Column) -> str:
     return column.of_text("%s::bigint" if column.is_integer else "%s::text")
 
@@ -180,11 +186,3 @@ def _size(column: Column) -> str:
     """SQL of about the size of a value's text, which is not read for that if it is one."""
     name = f"t.{q(column.name)}"
     return f"coalesce(octet_length({name if column.category == 'S' else f'{name}::text'}), 0)"
-
-
-def _id_text(key: Column) -> str:
-    return f"encode(t.{q(key.name)}, 'hex')" if key.type == "bytea" else f"t.{q(key.name)}::text"
-
-
-def _as_stored(key: Column, job: str) -> str:
-    return f"\\x{job}" if key.type == "bytea" else job

@@ -42,8 +42,6 @@ ORDER BY x.indisprimary DESC, x.indexrelid"""
 _WITH_PARTITIONS = """WITH RECURSIVE part (oid) AS (SELECT %s::oid
   UNION SELECT CASE part.oid WHEN i.inhparent THEN i.inhrelid ELSE i.inhparent END
   FROM part JOIN pg_inherits i ON part.oid IN (i.inhparent, i.inhrelid))"""
-_OWNERS = f"""{_WITH_PARTITIONS} SELECT DISTINCT c.relowner, pg_get_userbyid(c.relowner)::text
-FROM part JOIN pg_class c ON c.oid = part.oid"""
 _REFERRERS = f"""{_WITH_PARTITIONS} SELECT k.conrelid,
   ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (num, n)
     JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY u.n),
@@ -71,6 +69,11 @@ class Column(NamedTuple):
     @property
     def is_integer(self) -> bool:
         return self.type in ("smallint", "integer", "bigint")
+
+    @property
+    def is_of_pg_catalog(self) -> bool:
+        """Whether the type's operators are PostgreSQL's own, as those of any enum are. Only they are found by us."""
+        return bool(self.labels) or "." not in self.type
 
     @property
     def is_unbounded(self) -> bool:
@@ -160,10 +163,6 @@ class Tables:
         """The foreign keys to a table: whose, its columns, and those that they refer to."""
         for oid, own, to in self._access.run(_REFERRERS, [found.oid]):
             yield self._by_oid[oid], tuple(own), tuple(to)
-
-    def owners(self, found: Found) -> list[tuple[int, str]]:
-        """Those of a table, of its partitions, and of what it is a partition of."""
-        return self._access.run(_OWNERS, [found.oid])
 
 
 def comparable(own: Column, key: Column) -> str:

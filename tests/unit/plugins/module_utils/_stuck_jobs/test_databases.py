@@ -25,7 +25,8 @@ POSTGRESQL = {"name": "jobs", "login_db": "shop", "system_user": "shop", "table"
         ({"login_db": "shop"}, "PostgreSQL", "shop at the local socket"),
         ({"login_db": "shop", "login_host": "db", "login_port": 6432}, "PostgreSQL", "shop at db:6432"),
         ({"login_db": "shop", "login_unix_socket": "/run/pg"}, "PostgreSQL", "shop at /run/pg"),
-        ({"service": "shop"}, "PostgreSQL", "service shop"),
+        ({"service": "main"}, "PostgreSQL", "service main of shop"),
+        ({"service": "main", "login_db": "a"}, "PostgreSQL", "a at service main of shop"),
         ({"environment_file": "/srv/.env"}, "PostgreSQL", "DATABASE_URL in /srv/.env"),
         ({"environment_file": "/srv/.env", "url_variable": "DB"}, "PostgreSQL", "DB in /srv/.env"),
         ({"environment_file": "/srv/.env", "login_db": "a"}, "PostgreSQL", "a at /srv/.env"),
@@ -68,6 +69,15 @@ def test_an_entry_of_no_kind_or_of_two_is_an_error(options, words):
         ({"login_port": 65536}, "login_port 65536 is not a port. Set a number from 1 to 65535."),
         ({"login_port": "5432"}, "login_port '5432' is not a port. Set a number from 1 to 65535."),
         ({"ssl_mode": "on"}, "ssl_mode 'on' is not one of disable, allow, prefer, require, verify-ca, verify-full."),
+        (
+            {"ca_cert": "/ca.pem"},
+            "ca_cert is set, but ssl_mode is '', which need not look at it. Set ssl_mode to verify",
+        ),
+        ({"ca_cert": "/ca.pem", "ssl_mode": "require"}, "ca_cert is set, but ssl_mode is 'require'"),
+        (
+            {"login_db": "", "environment_file": "/e", "url_variable": "", "password_variable": "PW"},
+            "environment_file without url_variable has only a password. Set login_db, service or url_variable.",
+        ),
         ({"passfile": "pass"}, "passfile 'pass' is not an absolute path. Start it with '/'."),
         (
             {"password_variable": "PW"},

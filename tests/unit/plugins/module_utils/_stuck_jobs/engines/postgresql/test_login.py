@@ -46,6 +46,12 @@ def test_options_are_libpqs_parameters():
         ("postgis://web:secret@db1/shop?conn_max_age=600&sslmode=require", {"host": "db1", "sslmode": "require"}),
         ("postgresql://web:secret@db1,db2:5433/shop", {"host": "db1,db2", "port": ",5433"}),
         ("postgresql://web:secret@[::1]:5433/shop", {"host": "::1", "port": "5433"}),
+        ("postgresql://web:secret@db1/shop?application_name=x@y", {"host": "db1"}),
+        ("postgresql://db1:5433/shop?user=web&password=secret", {"host": "db1", "port": "5433"}),
+        ("postgresql://web:secret@db1/shop?options=-c+a%20b", {"host": "db1", "options": "-c+a b"}),
+        ("postgresql://web:secret@db1/shop?ssl=true", {"host": "db1", "sslmode": "require"}),
+        ("postgresql+asyncpg://web:secret@db1/shop?ssl=verify-full", {"host": "db1", "sslmode": "verify-full"}),
+        ("postgresql://web:secret@db1/shop?ssl=true&sslmode=verify-ca", {"host": "db1", "sslmode": "verify-ca"}),
     ],
 )
 def test_a_url_is_read_as_frameworks_write_it(url, parameters):
@@ -53,11 +59,44 @@ def test_a_url_is_read_as_frameworks_write_it(url, parameters):
     assert found(f"DATABASE_URL={url}\n") == expected
 
 
+@pytest.mark.parametrize("query", ["", "?sslmode=require", "?application_name=x@y"])
+@pytest.mark.parametrize("host", ["db1", "db1:5433", "[::1]:5433", "db1,db2"])
 @pytest.mark.parametrize(
-    ("written", "password"), [("p%40ss%2F", "p@ss/"), ("p@ss/w:rd", "p@ss/w:rd"), ("%C3%A4", "ä"), ("a?b", "a?b")]
+    ("written", "password"),
+    [
+        *[("p%40ss%2F", "p@ss/"), ("%C3%A4", "ä"), ("a+b", "a+b"), ("a:b", "a:b"), ("p@ss", "p@ss")],
+        *[("p@ss/w:rd", "p@ss/w:rd"), ("1/2", "1/2"), ("a#b", "a#b"), ("/", "/"), ("@", "@")],
+    ],
 )
-def test_a_password_may_contain_any_character(written, password):
-    assert found(f"DATABASE_URL='postgres://web:{written}@db1/shop'")["password"] == password
+def test_a_password_may_contain_any_character(written, password, host, query):
+    got = found(f"DATABASE_URL='postgres://web:{written}@{host}/shop{query}'")
+    assert (got["user"], got["password"], got["dbname"]) == ("web", password, "shop")
+    assert got["host"] == {"[::1]:5433": "::1", "db1,db2": "db1,db2"}.get(host, "db1")
+    assert got.get("sslmode") == ("require" if "sslmode" in query else None)
+
+
+@pytest.mark.parametrize("password", ["a?b", "1?b", "p@ss?x", "a?b/c"])
+def test_a_password_may_contain_a_question_mark(password):
+    got = found(f"DATABASE_URL='postgres://web:{password}@db1/shop'")
+    assert (got["user"], got["password"], got["host"], got["dbname"]) == ("web", password, "db1", "shop")
+
+
+def test_an_at_sign_in_a_parameter_ends_no_password():
+    got = found("DATABASE_URL='postgresql://db1:5432/shop?user=web&password=se@cret'")
+    assert got == {"host": "db1", "port": "5432", "dbname": "shop", "user": "web", "password": "se@cret"}
+
+
+def test_a_service_of_the_url_says_as_whom():
+    assert found("DATABASE_URL=postgresql:///?service=main") == {"service": "main"}
+
+
+def test_an_unknown_way_to_encrypt_is_an_error_that_an_option_mends():
+    url = "DATABASE_URL=postgresql://web:secret@db1/shop?ssl=on"
+    with pytest.raises(
+        StuckJobsError, match=r"has a parameter ssl that is neither true nor one of disable, .*ssl_mode"
+    ):
+        found(url)
+    assert found(url, ssl_mode="require")["sslmode"] == "require"
 
 
 def test_options_go_before_the_url_and_a_password_may_have_a_variable_of_its_own():

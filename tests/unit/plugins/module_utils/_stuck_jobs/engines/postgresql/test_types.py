@@ -27,6 +27,8 @@ INSERT INTO frames (status, upload_id, shot, taken)
     FROM generate_series(1, 12) AS i;
 """
 STATES = {"stuck_statuses": ["PROCESSING"], "reset_to": "PENDING", "fail_to": "FAILED"}
+CELERY = {"app": "shop", "directory": "/nowhere", "python": "/nowhere/python"}
+TASKS = {**CELERY, "task_id_column": "task", "unreachable": "ignore"}
 FRAMES = {"children": [{"table": "frames", "foreign_key": "upload_id"}]}
 
 
@@ -82,7 +84,6 @@ def test_a_uuid_is_found_by_its_beginning_and_without_hyphens(app):
         ("integer", "7", "7", "07"),
         ("text", "'7'", "7", "07"),
         ("numeric", "7", "7", "7.0"),
-        ("bytea", r"'\x00ff'", "00ff", "ff"),
         ("varchar(8)", "'a%s'", "a%", "%"),
     ],
 )
@@ -92,6 +93,56 @@ def test_a_job_is_found_by_its_id_only_as_it_is_written(app, kind, value, given,
     report = app.run(jobs=[given, not_given])
     assert report.unknown == [not_given]
     assert report.counts == {"jobs": {"reset": 1}}
+
+
+# A type that, like citext, has no operators in pg_catalog.
+OWN_TYPE = """
+CREATE TYPE own;
+CREATE FUNCTION own_in(cstring) RETURNS own LANGUAGE internal IMMUTABLE STRICT AS 'textin';
+CREATE FUNCTION own_out(own) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'textout';
+CREATE TYPE own (INPUT = own_in, OUTPUT = own_out);
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "error"),
+    [
+        (
+            "bytea",
+            {},
+            "id_column: jobs.id is of type bytea, but ids are compared as text. Set a column of another type.",
+        ),
+        (
+            "text",
+            {"celery": TASKS},
+            "task_id_column: jobs.task is of type bytea, but ids are compared as text.",
+        ),
+        (
+            "vector(2)",
+            {},
+            "id_column: jobs.id is of type public.vector(2), which an extension or the application defines",
+        ),
+    ],
+)
+def test_an_id_of_a_type_that_is_not_compared_rightly_is_refused(app, postgresql, kind, options, error):
+    postgresql.sql("CREATE EXTENSION vector", user="postgres")
+    app.sql(f"CREATE TABLE jobs (id {kind} PRIMARY KEY, task bytea, status text, updated_at timestamptz)")
+    for dry_run in (True, False):
+        assert error in app.run(dry_run=dry_run, **options).error
+
+
+def test_a_status_may_be_of_a_type_of_an_extension(app, postgresql):
+    postgresql.sql(OWN_TYPE, user="postgres")
+    app.sql("""
+        CREATE TABLE jobs (id integer PRIMARY KEY, status own, updated_at timestamptz);
+        INSERT INTO jobs VALUES (1, 'processing', '2026-01-18'), (2, 'Processing', '2026-01-18');
+        CREATE TABLE links (id integer PRIMARY KEY, job integer, status own);
+        INSERT INTO links VALUES (1, 1, 'processing'), (2, 1, 'done');
+    """)
+    report = app.run(children=[{"table": "links", "foreign_key": "job"}])
+    assert report.counts == {"jobs": {"reset": 1}, "links": {"reset": 1}}
+    assert app.run(jobs=["2"], dry_run=True).count == 0
+    assert app.undo(report).back == 2
 
 
 def test_names_may_contain_what_has_a_meaning_in_sql(app, driver):
