@@ -77,7 +77,9 @@ def main() -> None:
             **argument_spec((*CRON_OPTIONS, *PROJECT)),
         },
         supports_check_mode=True,
+        no_log=True,  # login_password is refused below: until then it must not get into the journal
     )
+    module.no_log_values |= check.passwords(module.params["databases"])
     params = module.params
     cron_user = params["cron_user"] if params["cron_state"] == "present" else None
     errors = list(hidden_characters((DATABASES, replace(DATABASES, name="once"), *CRON_OPTIONS, *PROJECT), params))

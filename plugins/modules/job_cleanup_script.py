@@ -80,6 +80,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.apply
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.check import (
     cron_user_errors,
     password_errors,
+    passwords,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup.plan import (
@@ -171,7 +172,9 @@ def main() -> None:
         },
         required_if=[("state", "present", ["script"])],
         supports_check_mode=True,
+        no_log=True,  # login_password is refused below: until then it must not get into the journal
     )
+    module.no_log_values |= passwords(module.params["databases"])
     hidden = list(hidden_characters((*OPTIONS, DATABASES), module.params))
     if hidden:
         module.fail_json(msg="\n".join(hidden))

@@ -157,7 +157,11 @@ JOB_CLEANUP = (
     Option(
         "job_cleanup_defaults",
         "dict",
-        "What the databases have in common: any option of O(job_cleanup_databases) but name, path and table.",
+        (
+            "What the databases have in common: any option of O(job_cleanup_databases) but name, path and table.",
+            "Options that say where a database of PostgreSQL is, such as V(system_user), only if all of them are of"
+            " PostgreSQL.",
+        ),
         {},
         options=common(tuple(option for option in CONFIGURED if option.name != "path")),
     ),

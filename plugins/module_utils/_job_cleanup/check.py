@@ -70,6 +70,11 @@ def cron_user_errors(cron_user: str, owners: Collection[str]) -> Iterator[str]:
         yield f"cron_user is {cron_user}, but {belong}. Set the owner of all of them, or {root}."
 
 
+def passwords(databases: Sequence[Options]) -> set[str]:
+    """The passwords among the options, which are refused, and must not be shown."""
+    return {str(options["login_password"]) for options in databases if options.get("login_password")}
+
+
 def password_errors(databases: Sequence[Options]) -> Iterator[str]:
     """Errors about passwords, which would stand in the configuration."""
     for options in databases:

@@ -27,10 +27,14 @@ def read_as_root(path: str) -> bytes | None:
         return None  # the owner meets the same error, and reports it
 
 
-def texts(engines: Iterable[Engine]) -> dict[str, bytes]:
-    """The texts of the files that only root may read, by their paths: of the applications, and those with a login."""
-    paths = [engine.environment_file for engine in engines]
-    paths += [engine.database.celery.environment_file for engine in engines if engine.database.celery]
+def files_of(engine: Engine) -> tuple[str, ...]:
+    """The environment files of a database: with its login, and of its application."""
+    celery = engine.database.celery
+    return engine.environment_file, celery.environment_file if celery else ""
+
+
+def texts(paths: Iterable[str]) -> dict[str, bytes]:
+    """The texts of those files that only root may read, by their paths."""
     return {path: text for path in paths if (text := read_as_root(path)) is not None}
 
 

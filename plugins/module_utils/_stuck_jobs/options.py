@@ -187,7 +187,9 @@ class Database(Table):
     @property
     def login(self) -> dict[str, Any]:
         """The options that say where it is, without secrets: from them a record of a run finds it again."""
-        return {option: getattr(self, option) for option in self.login_options if getattr(self, option)}
+        defaults = {each.name: each.default for each in fields(self)}
+        given = {option: getattr(self, option) for option in self.login_options}
+        return {option: value for option, value in given.items() if value != defaults[option]}
 
     def login_errors(self) -> Iterator[str]:
         """What is wrong with these options, each a sentence."""

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Callable
 
 from .._common import files, locks
 from .._common.ownership import is_roots
@@ -166,16 +166,25 @@ def finish(part: Path) -> None:
     part.rename(part.with_suffix(""))
 
 
-def cut_short(database: Database, directory: Path) -> Iterator[Path]:
-    """The records of this database's runs that were interrupted. Raises StuckJobsError."""
+def cut_short(database: Database, directory: Path, warn: Callable[[str], None]) -> Iterator[Path]:
+    """The records of this database's runs that were interrupted. Raises StuckJobsError.
+
+    warn: is told of one whose database was somewhere else, so that its tasks can't be sent.
+    """
     for part in sorted(directory.glob(f"{database.name}-????????T??????Z-*.jsonl{PART}")):
         try:
             head = files.read_start(part, LONGEST_HEAD)
         except OSError as error:
             raise StuckJobsError(f"{database}: {error}. It is no record of ours: remove it.") from error
         if b"\n" in head:
-            if read(part)[0]["database"] == database.where:
+            place = read(part)[0]["database"]
+            if place == database.where:
                 yield part
+            elif database.requeue:
+                warn(
+                    f"{part} is of an interrupted run on {place}, whose tasks may not have been sent: name that"
+                    " database as it was then, or undo the run"
+                )
         elif len(head) < LONGEST_HEAD:
             part.unlink()  # interrupted before anything was written
         else:

@@ -63,7 +63,7 @@ def clean_up(  # noqa: PLR0913
             report.owner = owner.name
             by_owner.setdefault(owner, []).append(task)
     for owner, tasks in by_owner.items():
-        texts = environment.texts([engine for engine, _report in tasks])
+        texts = environment.texts(path for engine, _report in tasks for path in environment.files_of(engine))
         options = {"ask_workers": ask_workers, "now": now, "texts": texts}
         left: Sequence[Task] = tasks
         while left:

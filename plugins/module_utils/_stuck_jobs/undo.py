@@ -8,9 +8,10 @@ A process that is the record's owner does all of it, so a record can do no more 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
@@ -26,6 +27,8 @@ from .options import Database, StuckJobsError
 from .pace import Pace, in_parts
 
 TIME_LIMIT = 3600.0  # seconds
+
+Secret = tuple[Mapping[str, Any], Mapping[str, bytes]]  # a login, and the text of its environment file
 
 
 class Undone(NamedTuple):
@@ -46,15 +49,15 @@ def undo(
 
     engine: makes the engine of the database that the head of a record describes.
     path: the record of the run. Raises StuckJobsError.
-    known: of the configured databases. A record can be forged, so root reads only what these name as secrets.
+    known: of the configured databases. A record can be forged, so only for these root reads a file with a login.
     """
     file = Path(path).absolute()
     author = _author(file)
-    texts = environment.texts([one for one in known if one.environment_file and one.owner == author])
+    secrets = list(_secrets(known, author))
 
     def work(send: Send) -> None:
         try:
-            send(_undo(engine, file, dry_run, texts))
+            send(_undo(engine, file, dry_run, secrets))
         except StuckJobsError as error:
             send({"error": printable(error, SENTENCE)})
         except Exception as error:  # a damaged record can be anything
@@ -68,6 +71,14 @@ def undo(
     finally:
         child.stop()
     return _read(answer, file, dry_run)
+
+
+def _secrets(known: Iterable[Engine], author: Identity) -> Iterator[Secret]:
+    """The logins of this user's databases, each with the file for it that only root may read."""
+    for engine in known:
+        with contextlib.suppress(StuckJobsError):  # the system user of another project may be gone
+            if engine.environment_file and engine.owner.uid == author.uid:
+                yield engine.database.login, environment.texts([engine.environment_file])
 
 
 def _author(file: Path) -> Identity:
@@ -99,7 +110,7 @@ def _read(answer: Any, file: Path, dry_run: bool) -> Undone:
 
 
 def _undo(
-    engine: Callable[[Mapping[str, Any]], Engine], path: Path, dry_run: bool, texts: Mapping[str, bytes]
+    engine: Callable[[Mapping[str, Any]], Engine], path: Path, dry_run: bool, secrets: Sequence[Secret]
 ) -> dict[str, Any]:
     head, batches = record.read(path, newest_first=True)
     try:
@@ -108,6 +119,7 @@ def _undo(
         raise StuckJobsError(f"{path} is not a record of a run: {error} Name a file that a run reported.") from None
     database = of_it.database
     _check_is_ours(path, of_it)
+    texts = next((texts for login, texts in secrets if login == database.login), {})
     back = left = 0
     with of_it.connect(not dry_run, texts) as session:
         pace = Pace(session)

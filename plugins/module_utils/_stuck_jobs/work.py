@@ -219,7 +219,7 @@ class _Run:
 
     def _finish_what_was_cut_short(self) -> None:
         """Sends the tasks of runs that were interrupted between the commit and the sending."""
-        for part in record.cut_short(self.database, self.record.directory):
+        for part in record.cut_short(self.database, self.record.directory, self.report.warnings.append):
             if self.database.requeue:
                 for batch in record.read(part)[1]:
                     jobs = [job[0] for job in batch.jobs if not batch.is_sent and job[0].action.requeues]

@@ -169,3 +169,10 @@ def test_a_damaged_configuration_has_no_databases_and_is_replaced(module, tmp_pa
 
 def test_a_projects_name_is_checked(module):
     assert "evenkeel_project '../x' is not a project's name" in module(script="", project="../x")["msg"]
+
+
+def test_a_password_is_refused_and_not_shown(module):
+    entry = {"name": "jobs", "login_db": "shop", "system_user": "nobody", "table": "jobs", "login_password": "hunter2"}
+    failed = module(script="", databases=[entry], cron_state="absent")
+    assert "login_password would stand in /etc/evenkeel" in failed["msg"]
+    assert "hunter2" not in json.dumps(failed)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pwd
 
 import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.users import service_identity
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import environment
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import (
     StuckJobsError,
     engine_of,
     engine_of_record,
     read_database,
+    undo,
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.databases import where
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.base import NotOwner
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.postgresql.engine import PostgreSQL
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.undo import _secrets
+from in_process import Here
 
 SQLITE = {"name": "jobs", "path": "/srv/jobs.db", "table": "jobs"}
 POSTGRESQL = {"name": "jobs", "login_db": "shop", "system_user": "shop", "table": "jobs"}
@@ -91,6 +99,40 @@ def test_a_record_leads_back_to_its_database_and_holds_no_password():
         again = engine_of_record({"name": "jobs", "database": database.where, "login": database.login}).database
         assert (again.where, again.login) == (database.where, database.login)
     assert engine_of_record({"name": "jobs", "database": "/srv/jobs.db"}).database.where == "/srv/jobs.db"
+
+
+def test_a_record_has_an_option_that_is_empty_but_not_by_default():
+    options = {**POSTGRESQL, "environment_file": "/srv/.env", "url_variable": "", "password_variable": "PW"}
+    database = read_database(options)
+    head = {"name": "jobs", "database": database.where, "login": database.login}
+    assert engine_of_record(head).database.url_variable == ""
+
+
+def test_a_forged_record_does_not_lead_a_secret_of_roots_elsewhere(tmp_path, monkeypatch):
+    handed = []
+
+    def connect(_self, _write, texts):
+        handed.append(dict(texts))
+        raise StuckJobsError("no connection")
+
+    monkeypatch.setattr(f"{PostgreSQL.__module__.partition('.engines')[0]}.undo.Child", Here)
+    monkeypatch.setattr(PostgreSQL, "connect", connect)
+    monkeypatch.setattr(environment, "read_as_root", lambda path: b"DATABASE_URL=x" if path else None)
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    monkeypatch.setattr(PostgreSQL, "owner", property(lambda _: service_identity(me)))
+    ours = {**POSTGRESQL, "environment_file": "/etc/shop.env"}
+    database = read_database(ours)
+    for forged in ({}, {"login_host": "evil.example"}, {"url_variable": "ADMIN_URL"}):
+        head = {"name": "jobs", "database": "x", "login": {**database.login, **forged}}
+        (tmp_path / "record.jsonl").write_text(json.dumps(head) + "\n")
+        with pytest.raises(StuckJobsError, match="no connection"):
+            undo(engine_of_record, str(tmp_path / "record.jsonl"), known=[engine_of(database)])
+    assert handed == [{"/etc/shop.env": b"DATABASE_URL=x"}, {}, {}]
+
+
+def test_another_projects_user_that_is_gone_stops_no_undo():
+    gone = engine_of(read_database({**POSTGRESQL, "environment_file": "/etc/x.env", "system_user": "no-shop"}))
+    assert list(_secrets([gone], service_identity("nobody"))) == []
 
 
 def test_a_database_of_postgresql_is_its_system_users(monkeypatch):

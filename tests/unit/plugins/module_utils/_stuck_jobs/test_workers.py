@@ -232,6 +232,18 @@ def test_a_run_that_is_interrupted_between_commit_and_sending_is_completed_by_th
     assert go(path).sent == 0
 
 
+def test_unsent_tasks_of_a_database_that_is_named_differently_now_are_told(path, workers, monkeypatch):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(work, "_send", die)
+        go(path)
+    report = go(path.rename(path.with_name("renamed.db")))
+    assert f"is of an interrupted run on {path}, whose tasks may not have been sent" in report.sentence()
+    assert workers.sent == []
+
+
 def task_ids(path):
     with closing(sqlite3.connect(path)) as db:
         return [task for (task,) in db.execute("SELECT task FROM jobs ORDER BY id")]
