@@ -15,14 +15,13 @@ from .access import Access
 from .tables import Column, Found, Tables, as_text, comparable
 
 # What a role can do, or become, that has nothing to do with tables. Of a new role of PostgreSQL's own we know nothing.
-# RESET ROLE undoes a SET ROLE, so it is the session's user that counts. A pooler's connection may have a temporary
-# table of the name pg_roles.
-_POWERS = """SELECT DISTINCT session_user::pg_catalog.text, power
-FROM pg_catalog.pg_roles r CROSS JOIN LATERAL pg_catalog.unnest(ARRAY[
+# RESET ROLE undoes a SET ROLE, so it is the session's user that counts.
+_POWERS = """SELECT DISTINCT session_user::text, power
+FROM pg_roles r CROSS JOIN LATERAL unnest(ARRAY[
   CASE WHEN r.rolsuper THEN 'SUPERUSER' END, CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
   CASE WHEN r.rolreplication THEN 'REPLICATION' END, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END,
-  CASE WHEN r.rolname ~ '^pg_' THEN r.rolname::pg_catalog.text END]) AS power
-WHERE power IS NOT NULL AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER')"""
+  CASE WHEN r.rolname ~ '^pg_' THEN r.rolname::text END]) AS power
+WHERE power IS NOT NULL AND pg_has_role(session_user, r.oid, 'MEMBER')"""
 # These only look at the server, or are the owner of the database.
 _HARMLESS = {"pg_monitor", "pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables", "pg_database_owner"}
 _NO_EXAMPLE = object()

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...options import StuckJobsError
 
 PACKAGES = "python3-psycopg or python3-psycopg2"
+LONGEST = 80  # characters of a value that an error shows
 
 
 class ServerError(Exception):
@@ -21,6 +22,10 @@ class ServerError(Exception):
         super().__init__(message)
         self.state = state  # the SQLSTATE; empty if the connection itself failed
         self.is_lost = is_lost  # whether there is no connection any more
+
+
+class Unfit(Exception):
+    """A value of ours that no text of PostgreSQL's can be: the value itself, as Python writes it."""
 
 
 class Connection:
@@ -33,15 +38,25 @@ class Connection:
             self._connection = self._module.connect(**parameters, **more)
         except self._module.Error as error:
             raise ServerError(_message(error), _state(error), is_lost=True) from None
+        except ValueError:  # it would show the password
+            raise ServerError("a value of the login is not UTF-8, or has a NUL", "", is_lost=True) from None
         self._connection.autocommit = True
         self._cursor = self._connection.cursor()
 
     def run(self, sql: str, values: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        """The rows of a statement with these values for its %s, or of several statements without any."""
+        """The rows of a statement with these values for its %s, or of several statements without any.
+
+        Raises ServerError; Unfit; and UnicodeDecodeError for a value of the database's that is not UTF-8.
+        """
         try:
             self._cursor.execute(sql, values)
             return self._cursor.fetchall() if self._cursor.description else []
-        except self._module.Error as error:
+        except (self._module.Error, ValueError) as error:
+            for text in _texts(values or ()):
+                if not _is_fit(text):
+                    raise Unfit(repr(text[:LONGEST])) from None
+            if not isinstance(error, self._module.Error):
+                raise
             raise ServerError(_message(error), _state(error), self.is_lost) from None
 
     @property
@@ -74,6 +89,22 @@ def _driver() -> tuple[Any, dict[str, Any]]:
             f"{sys.executable} has neither psycopg nor psycopg2, and one of them is needed for PostgreSQL. Install"
             f" {PACKAGES}."
         ) from None
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    """Those among the values, which may be lists."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _texts(value)
+
+
+def _is_fit(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
 
 
 def _message(error: Exception) -> str:

@@ -60,8 +60,8 @@ class PostgreSQL(base.Engine):
     def connect(self, write: bool, texts: Mapping[str, bytes]) -> Iterator[base.Session]:
         with contextlib.closing(Access(self.database, login.parameters(self.database, texts))) as access:
             try:
+                check_server(access, write)  # runs nothing of the application's
                 check_role(access)
-                check_server(access, write)
                 yield Session(access)
             except Refused as error:  # where nothing was to be written
                 raise StuckJobsError(f"{self.database}: PostgreSQL reports: {error}.") from None

@@ -162,6 +162,11 @@ class Tables:
     def referrers(self, found: Found) -> Iterator[tuple[Found, tuple[str, ...], tuple[str, ...]]]:
         """The foreign keys to a table: whose, its columns, and those that they refer to."""
         for oid, own, to in self._access.run(_REFERRERS, [found.oid]):
+            if oid not in self._by_oid:
+                raise StuckJobsError(
+                    f"{self._access.database}: a table that refers to {found.name} has just been created. Run this"
+                    " again."
+                )
             yield self._by_oid[oid], tuple(own), tuple(to)
 
 

@@ -131,7 +131,6 @@ class Session(base.Session):
     def put_back_whole(self, job: Sequence[Recorded]) -> bool:
         try:
             with self._access.savepoint():
-                self._access.use_settings(ours=False)
                 for row in job:
                     if not self.put_back(row):
                         raise _ChangedSince
@@ -142,6 +141,7 @@ class Session(base.Session):
     def put_back(self, row: Recorded) -> bool:
         found = self._tables.find(row.table)
         columns = self._tables.columns(found)
+        self._access.use_settings(ours=False)  # for triggers
         if row.action.removes:
             if self.is_there(row, {}):
                 return False

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import record
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engines.postgresql.driver import (
     Connection,
     ServerError,
@@ -168,13 +170,36 @@ def test_whether_a_commit_without_an_answer_has_happened_is_found_out_by_the_und
 # Triggers and constraints
 
 
+def refuse(jobs, code):
+    raise_it = f"RAISE EXCEPTION 'not today' USING ERRCODE = '{code}'"
+    trigger(jobs, f"IF OLD.id = 3 THEN {raise_it}; END IF; RETURN NEW;")
+
+
+@pytest.mark.parametrize("code", ["P0001", "AC001", "42P01"])
 @pytest.mark.parametrize("family", [{}, WITH_LINKS], ids=["alone", "with children"])
-def test_a_trigger_that_refuses_keeps_only_its_own_job(jobs, driver, family):
+def test_a_trigger_that_refuses_keeps_only_its_own_job(jobs, driver, family, code):
     jobs.sql(LINKS.format(DEFERRED))
-    trigger(jobs, "IF OLD.id = 3 THEN RAISE EXCEPTION 'not today'; END IF; RETURN NEW;")
+    refuse(jobs, code)
     report = jobs.run(**family)
     assert notes(report.skipped) == {"3": "PostgreSQL refused it: not today"}
     assert report.counts["jobs"] == {"reset": 4}
+
+
+def test_a_trigger_whose_right_is_missing_keeps_only_its_own_job(jobs):
+    refuse(jobs, "42501")
+    report = jobs.run()
+    remedy = "GRANT that right to the role, or set login_user to the tables' owner"
+    assert notes(report.skipped) == {"3": f"PostgreSQL refused it: not today. {remedy}"}
+    assert report.counts == {"jobs": {"reset": 4}}
+
+
+@pytest.mark.parametrize("code", ["53100", "40001", "57014", "XX000"])
+def test_an_error_of_the_server_itself_ends_the_run(jobs, code):
+    refuse(jobs, code)
+    report = jobs.run()
+    assert "not today" in report.error
+    assert jobs.sql("SELECT count(*) FROM jobs WHERE status = 'pending'") == [(0,)]
+    assert not report.record
 
 
 @pytest.mark.parametrize("family", [{}, WITH_LINKS], ids=["alone", "with children"])
@@ -217,6 +242,23 @@ def test_a_trigger_has_the_settings_that_the_application_has(jobs):
     is_near = "at - (now() AT TIME ZONE 'Asia/Tokyo') BETWEEN '-1 hour' AND '1 hour'"
     assert jobs.sql(f"SELECT DISTINCT zone, {is_near} FROM shop.seen, jobs") == [("Asia/Tokyo", True)]
     assert jobs.undo(report).back == 5
+
+
+@pytest.mark.parametrize("action", ["reset", "delete"])
+def test_a_trigger_has_them_too_when_a_row_is_put_back_whose_task_can_not_be_sent(jobs, action):
+    before = jobs.rows()
+    jobs.sql(f"""
+        CREATE SCHEMA shop; CREATE TABLE shop.seen (job integer);
+        ALTER ROLE app IN DATABASE {jobs.login["login_db"]} SET search_path = shop, public;
+    """)
+    trigger(jobs, "INSERT INTO seen VALUES (NEW.id); RETURN NEW;", "BEFORE INSERT OR UPDATE")
+    report = jobs.run(action=action)
+    with jobs.api.engine_of(jobs.api.read_database(jobs.options())).connect(True, {}) as session:
+        session.begin()
+        (batch,) = record.read(Path(report.record))[1]
+        assert all(session.put_back(row) for job in batch.jobs for row in job)
+        session.commit()
+    assert jobs.rows() == before
 
 
 def test_a_constraint_refuses_only_its_own_job(jobs):
