@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
-from clean_ups import any_database, app, we_are_system_user  # noqa: F401
+from clean_ups import any_database, app, we_are_system_user
 from hypothesis import HealthCheck, settings
 from in_process import Here
-from postgresql import driver, postgresql, postgresql_server  # noqa: F401
+from postgresql import driver, postgresql, postgresql_server
+
+__all__ = ["any_database", "app", "driver", "postgresql", "postgresql_server", "we_are_system_user"]  # fixtures
 
 COLLECTIONS = Path(__file__).parents[2] / ".ansible" / "collections"
 

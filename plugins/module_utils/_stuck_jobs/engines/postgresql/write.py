@@ -174,11 +174,12 @@ class Statements:
         as_own = [(f"s{number}", "text[]") for number in self._own]
 
         at_place = " AND ".join(
-            f"t.{q(key.name)} OPERATOR(pg_catalog.=) v.{key.of_text(name)}" for key, (name, _) in zip(keys, as_keys)
+            f"t.{q(key.name)} OPERATOR(pg_catalog.=) v.{key.of_text(name)}"
+            for key, (name, _array) in zip(keys, as_keys)
         )
         place = ", ".join(f"v.{name}" for name, _array in as_keys)
         unchanged = " AND ".join(
-            f"{column.read('t')} IS NOT DISTINCT FROM v.{name}" for column, (name, _) in zip(read, as_read)
+            f"{column.read('t')} IS NOT DISTINCT FROM v.{name}" for column, (name, _array) in zip(read, as_read)
         )
         # What changes no unique column needs only the weaker lock, so nobody is in the way who just adds a child.
         strength = "UPDATE" if removes or schema.in_unique & set(shape.set) else "NO KEY UPDATE"

@@ -36,7 +36,7 @@ def test_the_id_is_filled_in_at_any_depth_of_the_arguments():
 @pytest.mark.parametrize("like", [str(OLD), OLD.hex, OLD.bytes, None, "", "task-7", 7])
 def test_a_new_id_has_the_form_of_the_old_one_and_is_sent_in_celerys_own(like):
     new = new_id(like)
-    assert type(new) is (bytes if isinstance(like, bytes) else str)
+    assert isinstance(new, bytes if isinstance(like, bytes) else str)
     assert len(new) == (len(like) if like in (OLD.hex, OLD.bytes) else 36)
     assert new != new_id(like)
     sent = task(like, new)["task_id"]
