@@ -42,7 +42,7 @@ lint: setup ## Everything that is checked without running it: code, what is gene
 	ansible-lint --offline
 
 unit: setup ## Unit tests
-	pytest -n auto
+	pytest -n auto --dist worksteal
 
 check: setup ## The quick loop: lint and unit tests, at the same time
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit
