@@ -62,6 +62,15 @@ def test_an_interrupt_during_a_commit_leaves_a_record_that_undoes_it(jobs, monke
     assert jobs.sql(COUNT) == [(0,)]
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT interrupts, even if it was ignored when the tests began, as in what a shell runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_whether_a_commit_has_happened_is_unknown_after_a_signal(jobs, access):
     """psycopg2 waits for the server's answer, and psycopg 3 cancels the commit, or comes too late for that."""
     jobs.sql("""
