@@ -90,7 +90,7 @@ def at_work(db):
 def killed(run, db, longest):
     """Kills a run at a random moment; False if it had already ended."""
     while run.poll() is None and not at_work(db):
-        time.sleep(0.01)
+        time.sleep(0.002)
     time.sleep(random.uniform(0, longest))
     run.kill()
     return run.wait() == -signal.SIGKILL
@@ -100,9 +100,9 @@ def killed(run, db, longest):
 def test_a_kill_at_any_moment_leaves_whole_jobs_and_the_next_run_completes_them(db, action):
     untouched, done = ("processing", 0, "processing"), ("pending", 1, "pending")
     kills = 0
-    for _attempt in range(3):
+    for longest in (0, 0.05, 0.2):  # seconds; the first run must not have ended
         run = start(db, action=action)
-        kills += killed(run, db, 0.2)
+        kills += killed(run, db, longest)
         assert db.is_intact()
         found = states(db)
         assert set(found) <= {untouched, done}
@@ -139,8 +139,8 @@ def test_a_large_table_killed_again_and_again(journal, tmp_path):
     """Each run continues where the killed ones ended."""
     untouched, done, others = ("processing", 0, "processing"), ("pending", 1, "pending"), ("completed", 0, None)
     db, kills, before = make(SQLite(tmp_path, journal), 400_000, one_in=10), 0, 0
-    for _attempt in range(4):
-        kills += killed(start(db), db, 0.6)
+    for longest in (0, 0.1, 0.3, 0.6):
+        kills += killed(start(db), db, longest)
         assert db.is_intact()
         found = states(db)
         assert set(found) <= {untouched, done, others}
