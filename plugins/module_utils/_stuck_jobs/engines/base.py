@@ -20,7 +20,7 @@ from typing import Any, Callable
 from ..._common.users import Identity
 from .. import times
 from ..actions import that_set
-from ..change import Change, Recorded, Schema
+from ..change import Change, Recorded, Schema, show
 from ..options import Database, StuckJobsError, Table
 
 Row = Sequence[Any]
@@ -179,6 +179,14 @@ class Rows(ABC):
         self, referrer: Referrer, places: Sequence[tuple[int, tuple[Any, ...]]]
     ) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """The places of the rows that refer to these, with their numbers; () for a table outside the family."""
+
+    def _check_is_one(self, job: str, rows: Sequence[Row]) -> None:
+        """Raises StuckJobsError if several jobs have an id with this beginning."""
+        if len(rows) > 1:
+            names = ", ".join(show(self.key(row)) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
+            raise StuckJobsError(
+                f"{self.database}: {job!r} is the beginning of several ids: {names}. Use a longer one."
+            )
 
     def _columns_to_read(self, table: Table) -> tuple[str, ...]:
         columns = [

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...change import show
-from ...options import Database, StuckJobsError, Table
+from ...options import Database, Table
 from .. import base
 from ..base import Referrer, Refused, Row
 from .access import Access
@@ -88,9 +87,7 @@ class Rows(base.Rows):
             ways.append((f"starts_with({text}, %s)", [job.lower() if keys[0].type == "uuid" else job]))
         for where, values in ways:
             rows = self._found(schema, where, values)
-            if len(rows) > 1:
-                names = ", ".join(show(self.key(row)) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
-                raise StuckJobsError(f"{database}: {job!r} is the beginning of several ids: {names}. Use a longer one.")
+            self._check_is_one(job, rows)
             if rows:
                 return rows[0][:-1], bool(rows[0][-1])
         return None

@@ -10,8 +10,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, TypeVar
 
-from ...change import show, size_of
-from ...options import Database, StuckJobsError, Table
+from ...change import size_of
+from ...options import Database, Table
 from .. import base
 from ..base import NotText, Referrer, Row
 from .access import in_wal_mode
@@ -73,9 +73,7 @@ class Rows(base.Rows):
             ways.insert(0, (f"{keys[0]} = ? AND {text} = ?", (job, job)))  # by its index; 7e2 is not 700
         for where, values in ways:
             rows = self._fetch(f"{select} WHERE {where} LIMIT 6", (*database.stuck_statuses, *values))
-            if len(rows) > 1:
-                names = ", ".join(show(self.key(row)) for row in rows[:5]) + (", …" if len(rows) > 5 else "")
-                raise StuckJobsError(f"{database}: {job!r} is the beginning of several ids: {names}. Use a longer one.")
+            self._check_is_one(job, rows)
             if rows:
                 return rows[0][:-1], bool(rows[0][-1])
         return None
