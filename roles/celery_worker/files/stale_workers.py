@@ -335,18 +335,14 @@ def kill_families(held: dict[int, Process]) -> None:
     """Kill main processes and their pools' children, which would be left without them."""
     relatives = list(processes({process.uid for process in held.values()}))
     for handle, process in held.items():
-        send(handle, signal.SIGKILL)
-        killed = sum(kill(child) for child in relatives if child.parent == process.pid)
-        say(process, f"still running, killed with {killed} children")
-
-
-def kill(process: Process) -> bool:
-    handle = hold(process)
-    if handle is None:
-        return False
-    send(handle, signal.SIGKILL)
-    os.close(handle)
-    return True
+        # Held before the main process is killed: with it, the kernel kills children that asked for that (prctl(2)).
+        children = [hold(child) for child in relatives if child.parent == process.pid]
+        children = [child for child in children if child is not None]
+        for each in (handle, *children):
+            send(each, signal.SIGKILL)
+        for child in children:
+            os.close(child)
+        say(process, f"still running, killed with {len(children)} children")
 
 
 # --- Saying -----------------------------------------------------------------------------------------------------------
