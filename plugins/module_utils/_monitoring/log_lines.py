@@ -37,7 +37,8 @@ _OTHERS = {
     ASKED: re.compile(r"^evenkeel_(?:watchdog|beat): asking systemd for a restart: (?P<why>.*)"),
     STANDBY: re.compile("another beat of this application holds the lock"),
 }
-_RECEIVED = re.compile(rf"\bTask {_TASK} received")
+# The arrival of a task, and a traceback's line of source code: the error itself is in the traceback's last line.
+_NO_REFUSAL = re.compile(rf"\bTask {_TASK} received|^ {{4}}")
 # Celery's own prefix, in which a number may be part of the time.
 _PREFIX = re.compile(r"^\[[^\]]*\] ")
 # What all of these have in common, for journalctl: it is faster than we are.
@@ -85,7 +86,7 @@ def reader(rate_limited: str) -> Callable[[Entry], Iterator[Line]]:
             if found:
                 yield Line(entry.time, kind, why=printable(found.groupdict().get("why", "")))
                 return
-        if not _RECEIVED.search(message) and limited.search(message):
+        if not _NO_REFUSAL.search(message) and limited.search(message):
             yield Line(entry.time, RATE_LIMITED_LINE)
 
     return read
