@@ -26,11 +26,54 @@ QUEUES = (
         "A file that lies on the host for as long as this queue should have work. If it has none for O(idle_for), an"
         " alert fires.",
     ),
-    Option("idle_for", "duration", "For how long the queue may be empty while O(campaign) exists.", "30min"),
+    Option("idle_for", "duration", "For how long its workers may have nothing to do while O(campaign) exists.", "30min"),
+    Option(
+        "unserved_for",
+        "duration",
+        "An alert fires if messages have been waiting for this long, and no worker of this queue had anything to do.",
+        "15min",
+    ),
 )
 TASKS = (
     Option("name", "str", "The task's full name.", required=True),
     Option("within", "duration", "An alert fires if it has not succeeded for this long.", required=True),
+)
+ALERTS = (
+    Option(
+        "after",
+        "duration",
+        "For how long something has to be wrong before an alert fires. Restarts take less.",
+        "5min",
+    ),
+    Option(
+        "window",
+        "duration",
+        "For how long an alert fires that is about an event, such as a worker that hung and was restarted. It is also"
+        " the time within which three ends of a service are too many.",
+        "1h",
+    ),
+    Option("failed_share", "float", "The share of failed tasks, of each kind, above which an alert fires.", 0.2),
+    Option("rate_limited", "int", "The number of refused calls in an hour above which an alert fires.", 20),
+    Option(
+        "longest_task",
+        "duration",
+        "An alert fires if a worker has been busy for longer and has begun no other task. By default only workers with a"
+        " O(celery_worker_instances[].time_limit) have this alert.",
+    ),
+    Option("stuck_for", "duration", "An alert fires if the clean-up finds a job that was stuck for longer.", "1h"),
+    Option("cleanup_within", "duration", "An alert fires if cron has not run the clean-up for this long.", "1h"),
+    Option(
+        "shared_broker",
+        "bool",
+        "Whether the workers of all hosts use one broker. V(false) if each host has its own.",
+        True,
+    ),
+    Option(
+        "runbook",
+        "str",
+        "The page that alerts link to, with a heading for each.",
+        "https://github.com/evenkeel/celery/blob/main/docs/alerts.md",
+    ),
 )
 MONITORING = (
     Option(
@@ -55,6 +98,13 @@ MONITORING = (
         "127.0.0.1",
     ),
     Option(
+        "scrape_address",
+        "str",
+        "The address at which Prometheus reaches the exporters, such as that of a tunnel. By default"
+        " O(listen_address) or, if that is a wildcard such as V(0.0.0.0), the host's C(ansible_host).",
+        "",
+    ),
+    Option(
         "redis_url",
         "str",
         "Redis, as the workers reach it. By default the C(CELERY_BROKER_URL) of the first worker. Only root can read it"
@@ -66,6 +116,7 @@ MONITORING = (
     Option(
         "tasks", "list", "The tasks that have to succeed regularly, such as beat's.", (), elements="dict", options=TASKS
     ),
+    Option("alerts", "dict", "When alerts fire, besides those of queues and tasks.", {}, options=ALERTS),
     Option(
         "rate_limited",
         "str",
