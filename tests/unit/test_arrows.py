@@ -16,6 +16,7 @@ USES = {
     "_swap": {"_common"},
     "_monitoring": {"_common"},
     "_job_cleanup": {"_stuck_jobs", "_common"},
+    "_monitoring": {"_common"},
 }
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 from .actions import ACTIONS
 from .databases import engine_of, engine_of_record, read_database
 from .options import Database, StuckJobsError, Table
-from .report import MOST_SHOWN, Report, Row, write_metrics
+from .report import MOST_SHOWN, Report, Row, as_journal_field, write_metrics
 from .run import clean_up
 from .undo import undo
 
@@ -39,6 +39,7 @@ __all__ = [
     "Row",
     "StuckJobsError",
     "Table",
+    "as_journal_field",
     "clean_up",
     "engine_of",
     "engine_of_record",

@@ -31,7 +31,7 @@ import json
 import re
 import sys
 import syslog
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ sys.dont_write_bytecode = True
 # Isolated mode (-I), in which neither PATH nor PYTHONPATH of whoever calls decides what root runs, leaves this out.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from _engine._common import journal  # noqa: E402
+from _engine._common.metrics import STUCK_JOBS_FIELD, STUCK_JOBS_MESSAGE  # noqa: E402
 from _engine._common.quantities import parse_duration  # noqa: E402
 from _engine._stuck_jobs.api import (  # noqa: E402
     ACTIONS,
@@ -48,6 +50,7 @@ from _engine._stuck_jobs.api import (  # noqa: E402
     Database,
     Report,
     StuckJobsError,
+    as_journal_field,
     clean_up,
     engine_of,
     engine_of_record,
@@ -99,7 +102,7 @@ def main() -> int:
             undone = undo(engine_of_record, args.undo, args.dry_run, map(engine_of, all_configured(args)))
             print(undone.sentence)
             if not args.dry_run:
-                tell_journal([(syslog.LOG_NOTICE, undone.sentence)])
+                tell_journal(undone.sentence)
             return 4 if undone.left else 0
         args.config = args.config or only_config()
         config = configuration(args.config)
@@ -118,7 +121,8 @@ def main() -> int:
     else:
         tell(reports, missing, args.quiet)
     if not args.dry_run:
-        tell_journal((syslog.LOG_ERR if each.error else syslog.LOG_NOTICE, each.sentence()) for each in reports)
+        for report in reports:
+            tell_journal(report.sentence(), report)
         if config.get("metrics_file"):
             try:
                 write_metrics(config["metrics_file"], reports)
@@ -236,11 +240,15 @@ def print_table(reports: list[Report]) -> None:
         print(f"… and {more} more (--json shows up to {MOST_SHOWN})")
 
 
-def tell_journal(entries: Iterable[tuple[int, str]]) -> None:
-    """Logs to syslog, and so to systemd's journal, so that manual runs are logged as well."""
-    syslog.openlog("evenkeel-job-cleanup", syslog.LOG_PID, syslog.LOG_CRON)
-    for priority, sentence in entries:
-        syslog.syslog(priority, sentence)
+def tell_journal(sentence: str, report: Report | None = None) -> None:
+    """Logs to systemd's journal, so that manual runs are logged as well, and monitoring knows of them."""
+    journal.send(
+        sentence,
+        PRIORITY=syslog.LOG_ERR if report and report.error else syslog.LOG_NOTICE,
+        SYSLOG_IDENTIFIER="evenkeel-job-cleanup",
+        SYSLOG_FACILITY=syslog.LOG_CRON >> 3,
+        **({"MESSAGE_ID": STUCK_JOBS_MESSAGE, STUCK_JOBS_FIELD: as_journal_field([report])} if report else {}),
+    )
 
 
 def exit_code(reports: list[Report], missing: list[str], dry_run: bool) -> int:
