@@ -32,7 +32,8 @@ TASKS = (
     Option("name", "str", "The task's full name.", required=True),
     Option("within", "duration", "An alert fires if it has not succeeded for this long.", required=True),
 )
-MONITORING = (
+# On each host.
+MEASURED = (
     Option(
         "state",
         "str",
@@ -46,6 +47,7 @@ MONITORING = (
         "The exporters of Prometheus that are installed: V(node) also carries what is measured here, V(redis) counts"
         " the messages in the queues. With another broker, leave out V(redis).",
         ("node", "redis"),
+        choices=("node", "redis"),
         elements="str",
     ),
     Option(
@@ -72,6 +74,9 @@ MONITORING = (
         "A regular expression for log lines that tell of a call that was refused for its rate.",
         RATE_LIMITED,
     ),
+)
+MONITORING = (
+    *MEASURED,
     Option(
         "prometheus_host",
         "str",

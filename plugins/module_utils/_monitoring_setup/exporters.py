@@ -33,8 +33,12 @@ class Exporter:
     flags: tuple[str, ...]  # that are ours alone to set
 
     @property
+    def unit(self) -> str:
+        return f"{self.package}.service"
+
+    @property
     def drop_in(self) -> str:
-        return f"{UNITS}/{self.package}.service.d/evenkeel.conf"
+        return f"{UNITS}/{self.unit}.d/evenkeel.conf"
 
     @property
     def arguments_file(self) -> str:
@@ -47,7 +51,7 @@ class Exporter:
 
     def file(self, address: str, before: File | None) -> File:
         """The drop-in. before: the one that is there."""
-        ours = OURS.encode() in before.content if before else not self.installed
+        ours = came_with_us(before) if before else not self.installed
         owner = f"{OURS}\n" if ours else ""
         return File(f"{MARKER}\n{owner}[Service]\n{self.service.format(address=address, port=self.port)}".encode())
 
@@ -63,6 +67,11 @@ class Exporter:
                 f"{self.arguments_file} sets --{printable(flag)}, which the role has to set. Remove it there, or leave"
                 f" out this exporter in monitoring_exporters."
             )
+
+
+def came_with_us(drop_in: File | None) -> bool:
+    """Whether we have installed the package of this drop-in."""
+    return bool(drop_in) and OURS.encode() in drop_in.content
 
 
 EXPORTERS: Mapping[str, Exporter] = {

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from .._common.files import File
 from .._common.package import engine
-from .._common.paths import MARKER, PROGRAMS, STATE, UNITS
+from .._common.paths import MARKER, PROGRAMS, UNITS
+from .._monitoring import sample
 
 USER = "evenkeel-monitoring"
-UNIT = "evenkeel-sample"
 DIRECTORY = f"{PROGRAMS}/_sampler"  # with an engine of its own; no service's name begins with '_'
 PROGRAM = f"{DIRECTORY}/evenkeel_sample.py"
-RECORDS = f"{STATE}/monitoring"
-METRICS = f"{RECORDS}/evenkeel.prom"
+UNIT = sample.UNIT
+RECORDS = sample.DIRECTORY
+METRICS = f"{RECORDS}/{sample.TEXTFILE}"
 # node_exporter follows the link, so that the sampler need not write to a directory of the exporter's.
 TEXTFILE = "/var/lib/prometheus/node-exporter/evenkeel.prom"
 
@@ -36,6 +37,7 @@ MemoryMax=256M
 TasksMax=16
 # systemd would write several lines a minute about it; the sampler's own are notices and worse.
 LogLevelMax=notice
+SyslogLevel=notice
 
 CapabilityBoundingSet=
 DevicePolicy=closed
