@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._common import systemd
-from . import status
+from .status import Status, parse
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _PROPERTIES = (
@@ -49,7 +49,7 @@ class UnitState:
     watched: bool = False  # whether systemd restarts it if it hangs
     restarts: int | None = None  # since it was last started by hand
     status: str = ""  # what it says of itself, if it runs
-    says: status.Status = field(default_factory=status.Status)
+    says: Status = field(default_factory=Status)
     memory: Memory = field(default_factory=Memory)
 
 
@@ -63,7 +63,7 @@ def _state(unit: Mapping[str, str]) -> UnitState:
     # systemd keeps the status of a run that is over.
     runs = active in (*_RUNNING, "deactivating") or (active == "activating" and sub != "auto-restart")
     text = unit.get("StatusText", "") if runs else ""
-    says = status.parse(text)
+    says = parse(text)
     return UnitState(
         state=_word(unit, says),
         active=active,
@@ -81,7 +81,7 @@ def _state(unit: Mapping[str, str]) -> UnitState:
     )
 
 
-def _word(unit: Mapping[str, str], says: status.Status) -> str:
+def _word(unit: Mapping[str, str], says: Status) -> str:
     active = unit.get("ActiveState")
     if unit.get("LoadState") != "loaded":
         return "missing" if unit.get("LoadState") else "unknown"

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -215,15 +214,6 @@ def write_metrics(path: str, reports: Sequence[Report]) -> None:
     if not directory.is_dir():  # making it would not make node_exporter read it
         raise NotADirectoryError(f"{directory} is not a directory")
     files.write(path, files.File(metrics(reports).encode()))
-
-
-def as_journal_field(reports: Sequence[Report]) -> str:
-    """The metrics for STUCK_JOBS_FIELD of the journal."""
-    told: dict[str, dict[str, list[Any]]] = {report.database.name: {} for report in reports}
-    for metric, series in samples(reports).items():
-        for labels, value in series.items():
-            told[labels[0]].setdefault(metric, []).append([*labels, value])
-    return json.dumps(told, separators=(",", ":"))
 
 
 def metrics(reports: Sequence[Report]) -> str:

@@ -30,7 +30,6 @@ import getpass
 import json
 import re
 import sys
-import syslog
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -41,8 +40,6 @@ sys.dont_write_bytecode = True
 # Isolated mode (-I), in which neither PATH nor PYTHONPATH of whoever calls decides what root runs, leaves this out.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from _engine._common import journal  # noqa: E402
-from _engine._common.metrics import STUCK_JOBS_FIELD, STUCK_JOBS_MESSAGE  # noqa: E402
 from _engine._common.quantities import parse_duration  # noqa: E402
 from _engine._stuck_jobs.api import (  # noqa: E402
     ACTIONS,
@@ -50,11 +47,11 @@ from _engine._stuck_jobs.api import (  # noqa: E402
     Database,
     Report,
     StuckJobsError,
-    as_journal_field,
     clean_up,
     engine_of,
     engine_of_record,
     read_database,
+    tell_journal,
     undo,
     write_metrics,
 )
@@ -238,17 +235,6 @@ def print_table(reports: list[Report]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
     if more:
         print(f"… and {more} more (--json shows up to {MOST_SHOWN})")
-
-
-def tell_journal(sentence: str, report: Report | None = None) -> None:
-    """Logs to systemd's journal, so that manual runs are logged as well, and monitoring knows of them."""
-    journal.send(
-        sentence,
-        PRIORITY=syslog.LOG_ERR if report and report.error else syslog.LOG_NOTICE,
-        SYSLOG_IDENTIFIER="evenkeel-job-cleanup",
-        SYSLOG_FACILITY=syslog.LOG_CRON >> 3,
-        **({"MESSAGE_ID": STUCK_JOBS_MESSAGE, STUCK_JOBS_FIELD: as_journal_field([report])} if report else {}),
-    )
 
 
 def exit_code(reports: list[Report], missing: list[str], dry_run: bool) -> int:

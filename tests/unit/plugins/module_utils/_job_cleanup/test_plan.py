@@ -29,6 +29,7 @@ def test_the_script_is_installed_with_its_configuration_and_its_engine():
         "databases": [JOBS],
         "managed_by": "Managed by evenkeel.celery",
         "metrics_file": "/srv/jobs.prom",
+        "owners": {"jobs": "shop"},
     }
 
 
