@@ -158,13 +158,11 @@ def wanted(params: dict, redis: Redis | None) -> projects.Configuration:
 
 def diff(before: dict[str, File | None], after: plan.Files) -> list[dict[str, str]]:
     """The engine would be long, and the environment is secret."""
-    paths = [
-        path for path in after if path != REDIS_ENVIRONMENT and not path.startswith(f"{sampler.DIRECTORY}/_engine")
-    ]
+    hidden = (REDIS_ENVIRONMENT, f"{sampler.DIRECTORY}/_engine")
     return [
         {"before_header": path, "after_header": path, "before": text(before[path]), "after": text(after[path])}
-        for path in paths
-        if before[path] != after[path]
+        for path in after
+        if before[path] != after[path] and not path.startswith(hidden)
     ]
 
 
@@ -202,15 +200,12 @@ def main() -> None:
             if wrong:
                 module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
             configurations = plan.after(play.project, play.wanted if present else None, there)
-            program = sampler.program(params["sampler"])
+            programs = plan.Programs(sampler.program(params["sampler"]), queues)
             drop_ins = look(dict.fromkeys(exporter.drop_in for exporter in EXPORTERS.values()))
-            after = plan.files(play.project, configurations, program, queues, redis, drop_ins)
+            after = plan.files(play.project, configurations, programs, redis, drop_ins)
             exporters = plan.exporters(configurations)
-            leaving = [
-                name
-                for name, each in EXPORTERS.items()
-                if name not in exporters and came_with_us(drop_ins[each.drop_in])
-            ]
+            ours = [name for name, each in EXPORTERS.items() if came_with_us(drop_ins[each.drop_in])]
+            leaving = [name for name in ours if name not in exporters]
             before = look(after)
             host = Host(after, before, exporters, leaving)
             changes = host.differences()

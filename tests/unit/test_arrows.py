@@ -17,8 +17,6 @@ USES = {
     "_monitoring": {"_common"},
     "_monitoring_setup": {"_monitoring", "_common"},
     "_job_cleanup": {"_stuck_jobs", "_common"},
-    "_monitoring": {"_common"},
-    "_monitoring_setup": {"_monitoring", "_common"},
 }
 
 

@@ -93,9 +93,8 @@ def errors(play: Play, configurations: There) -> Iterator[str]:
     yield from left_alone(play, configurations)
     for project, other in configurations.items():
         if project != play.project and other.exporters:
-            yield from _differences(
-                play.wanted, other, f"project '{project}'" if project else "a play without a project"
-            )
+            whose = f"project '{project}'" if project else "a play without a project"
+            yield from _differences(play.wanted, other, whose)
 
 
 def _differences(own: Configuration, other: Configuration, whose: str) -> Iterator[str]:
@@ -117,8 +116,8 @@ def _differences(own: Configuration, other: Configuration, whose: str) -> Iterat
         for queue in sorted(set(own.queues) & set(other.queues)):
             yield (
                 f"The queue '{printable(queue)}' exists in database {own.database} and, for {whose}, in database"
-                f" {other.database} of one Redis, where the exporter can't tell them apart. Rename it in one of them, or"
-                " leave redis out of monitoring_exporters there."
+                f" {other.database} of one Redis, where the exporter can't tell them apart. Rename it in one of them,"
+                " or leave redis out of monitoring_exporters there."
             )
 
 
