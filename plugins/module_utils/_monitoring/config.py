@@ -34,14 +34,12 @@ from typing import Any
 from .._common import files
 from .._common.paths import CONFIGURATION
 from .._common.texts import printable
+from .options import RATE_LIMITED
 
 CONFIG = f"{CONFIGURATION}/monitoring.json"
 KINDS = ("worker", "beat")
 LEVELS = ("debug", "info", "warning", "error", "critical")
 MOST = 2**22  # bytes of a file
-
-# Neither the milliseconds in Celery's own prefix nor a part of another number, an id or a duration.
-RATE_LIMITED = r"(?<![\w.,:-])429(?![\w-]|[.,:]\d)|Too Many Requests|RESOURCE_EXHAUSTED"
 
 
 class ConfigError(Exception):
@@ -96,19 +94,20 @@ def read(path: str | Path) -> Config:
     """Raises ConfigError."""
     try:
         return parse(json.loads(files.read_start(path, MOST)))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, re.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path} can't be read: {printable(error)}. Correct it, or run the role monitoring again."
         ) from error
 
 
 def parse(data: Mapping[str, Any]) -> Config:
-    """A configuration's data. Raises ValueError, KeyError, TypeError, AttributeError or re.error."""
+    """A configuration's data. Raises ValueError, KeyError, TypeError or AttributeError."""
     campaigns = {str(queue): str(flag) for queue, flag in data.get("campaigns", {}).items()}
-    return Config(tuple(map(_service, data["services"])), campaigns)
+    return Config(tuple(map(read_service, data["services"])), campaigns)
 
 
-def _service(data: Mapping[str, Any]) -> Service:
+def read_service(data: Mapping[str, Any]) -> Service:
+    """A service's data. Raises ValueError, KeyError or TypeError."""
     service = Service(
         name=str(data["name"]),
         kind=data["kind"],
@@ -120,5 +119,10 @@ def _service(data: Mapping[str, Any]) -> Service:
         raise ValueError(f"{service.name}: kind {service.kind!r} is not one of {', '.join(KINDS)}")
     if service.log_level not in LEVELS:
         raise ValueError(f"{service.name}: log_level {service.log_level!r} is not one of {', '.join(LEVELS)}")
-    re.compile(service.rate_limited)
+    try:
+        re.compile(service.rate_limited)
+    except re.error as error:
+        raise ValueError(
+            f"{service.name}: rate_limited {printable(service.rate_limited)!r} is not a regular expression: {error}"
+        ) from None
     return service

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from .journal import Entry, Question, first_time
 
@@ -67,9 +68,10 @@ class Event:
     bytes: int | None = None  # of a peak
     said: str | None = None  # of an end: more of it, in words
 
-    @property
-    def is_end(self) -> bool:
-        return self.kind == "end"
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it: the time is `t`, and what an event of its kind does not have is left out."""
+        found = {name: value for name, value in asdict(self).items() if value is not None}
+        return {"t": found.pop("time"), **found}
 
 
 def matches(services: Iterable[str]) -> list[list[str]]:

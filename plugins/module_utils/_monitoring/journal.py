@@ -48,11 +48,14 @@ class Question:
     matches: alternatives, each of FIELD=VALUE that all have to match.
     grep: a regular expression, PCRE2, that the message has to match; empty: any message.
     fields: those that are wanted beside the message.
+    until, last: only what was written before this time (epoch seconds), and only so many entries of it, the newest.
     """
 
     matches: Sequence[Sequence[str]]
     fields: Sequence[str] = ()
     grep: str = ""
+    until: float | None = None
+    last: int | None = None
 
 
 class Reading:
@@ -129,6 +132,10 @@ def _command(question: Question, cursor: str, since: float | None) -> list[str]:
         command.append(f"--since=@{since:.6f}")
     if question.grep:
         command += [f"--grep={question.grep}", "--case-sensitive=yes"]
+    if question.until is not None:
+        command.append(f"--until=@{question.until:.6f}")
+    if question.last:
+        command.append(f"--lines={question.last}")
     for number, matches in enumerate(question.matches):
         command += ["+", *matches] if number else matches
     return command

@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from .._common.texts import printable
-from .config import RATE_LIMITED
 from .journal import Entry, Question
 from .metrics import OTHER_TASKS
+from .options import RATE_LIMITED
 
 LONGEST_NAME = 200  # characters of a task's name; longer ones are cut off
 MOST_NAMES = 200  # tasks of a service

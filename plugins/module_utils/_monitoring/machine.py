@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._common import systemd
+
 _PLACES = ("/", "/var", "/var/lib", "/var/log", "/opt", "/srv", "/home", "/tmp")  # noqa: S108 -- only looked at
 
 
@@ -43,6 +45,20 @@ class System:
     kernel: str
 
 
+@dataclass(frozen=True)
+class Machine:
+    """container: its memory may be that of the machine around it."""
+
+    memory: Memory
+    disks: list[Disk]
+    booted: float  # epoch seconds
+    container: bool
+
+
+def look() -> Machine:
+    return Machine(memory(), disks(), booted(), is_container())
+
+
 def memory() -> Memory:
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     found = {words[0].rstrip(":"): int(words[1]) * 1024 for words in map(str.split, lines)}
@@ -67,11 +83,16 @@ def booted() -> float:
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def system(systemd_version: str) -> System:
+def is_container() -> bool:
+    """systemd leaves this file where it runs in one."""
+    return Path("/run/systemd/container").exists()
+
+
+def system() -> System:
     try:
         text = Path("/etc/os-release").read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
     name = re.search(r'^PRETTY_NAME="?([^"\n]*)', text, re.MULTILINE)
-    version = re.match(r"systemd (\S+)", systemd_version)
+    version = re.match(r"systemd (\S+)", systemd.run("systemctl", "--version"))
     return System(name[1] if name else platform.system(), version[1] if version else "", platform.release())

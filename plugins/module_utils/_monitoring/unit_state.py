@@ -46,7 +46,7 @@ class UnitState:
     result: str = ""
     enabled: bool = False
     since: float | None = None  # epoch seconds of the last change between running and not running
-    watched: bool = False  # whether systemd restarts it if it hangs
+    watchdog: str | None = None  # WatchdogSec=, after which systemd restarts it if it hangs
     restarts: int | None = None  # since it was last started by hand
     status: str = ""  # what it says of itself, if it runs
     says: Status = field(default_factory=Status)
@@ -73,7 +73,7 @@ def _state(unit: Mapping[str, str]) -> UnitState:
         since=_time(
             unit.get("ActiveEnterTimestampMonotonic" if active in _RUNNING else "InactiveEnterTimestampMonotonic")
         ),
-        watched=unit.get("WatchdogUSec", "") not in ("", "0", "infinity"),
+        watchdog=None if unit.get("WatchdogUSec", "") in ("", "0", "infinity") else unit["WatchdogUSec"],
         restarts=_number(unit.get("NRestarts")),
         status=text,
         says=says,

@@ -76,7 +76,7 @@ class Host:
             systemd.run("systemctl", "restart", _TIMER)
         if self.files or _link() != self.link:
             # Its metrics are there at once, also for the link, and an error is one of this play.
-            systemd.run("systemctl", "start", f"{sampler.UNIT}.service", timeout=_SAMPLE)
+            _take_a_sample()
         if _link() != self.link:
             files.write(sampler.TEXTFILE, File(b"", link=self.link) if self.link else None)
 
@@ -111,6 +111,14 @@ class Host:
         """Exporters that do not run, or not at boot, although they are installed."""
         wanted = [EXPORTERS[name] for name in EXPORTERS if name in self.exporters]
         return [each for each in wanted if each.installed and not self.runs[each.unit]]
+
+
+def _take_a_sample() -> None:
+    try:
+        systemd.run("systemctl", "start", f"{sampler.UNIT}.service", timeout=_SAMPLE)
+    except systemd.SystemdError as error:
+        said = systemd.journal([systemd.look([sampler.UNIT])[sampler.UNIT].invocation])
+        raise systemd.SystemdError("\n".join([f"{sampler.UNIT}.service has failed:", *said])) from error
 
 
 def _running(units: Sequence[str]) -> dict[str, bool]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from .._common.files import File
 from .._common.package import engine
 from .._common.paths import MARKER, PROGRAMS, UNITS
-from .._monitoring import sample
+from .._monitoring import api, sample
 
 USER = "evenkeel-monitoring"
 DIRECTORY = f"{PROGRAMS}/_sampler"  # with an engine of its own; no service's name begins with '_'
 PROGRAM = f"{DIRECTORY}/evenkeel_sample.py"
 UNIT = sample.UNIT
-RECORDS = sample.DIRECTORY
+RECORDS = api.DIRECTORY
 METRICS = f"{RECORDS}/{sample.TEXTFILE}"
 # node_exporter follows the link, so that the sampler need not write to a directory of the exporter's.
 TEXTFILE = "/var/lib/prometheus/node-exporter/evenkeel.prom"

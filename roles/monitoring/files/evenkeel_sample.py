@@ -6,7 +6,6 @@
 """Take a sample of this host's Celery services: metrics for node_exporter, and a line for the journal.
 
 evenkeel-sample.timer runs it each minute as the user evenkeel-monitoring. The metrics are written to $STATE_DIRECTORY.
-Beside it, _sampler/ has the packages _common and _monitoring of the collection's module_utils.
 
 exit codes:
   0  the sample was taken
@@ -24,7 +23,7 @@ sys.dont_write_bytecode = True
 # Isolated mode (-I) leaves this out.
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from _sampler._monitoring.api import DIRECTORY, SampleError, read_all, take  # noqa: E402
+from _engine._monitoring.api import DIRECTORY, SampleError, read_all, take  # noqa: E402
 
 
 def main() -> int:
