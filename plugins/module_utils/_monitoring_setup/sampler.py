@@ -31,6 +31,8 @@ SupplementaryGroups=systemd-journal
 StateDirectory={RECORDS.removeprefix("/var/lib/")}
 StateDirectoryMode=0755
 UMask=0022
+# /tmp is the host's, as flag files of campaigns may lie there, and can't be written to.
+Environment=TMPDIR={RECORDS}
 TimeoutStartSec=50s
 Nice=10
 MemoryMax=256M
@@ -46,10 +48,8 @@ LockPersonality=yes
 MemoryDenyWriteExecute=yes
 NoNewPrivileges=yes
 PrivateDevices=yes
-PrivateNetwork=yes
 ProtectClock=yes
 ProtectControlGroups=yes
-# Flag files of campaigns may lie there.
 ProtectHome=read-only
 ProtectHostname=yes
 ProtectKernelLogs=yes
