@@ -15,8 +15,8 @@ USES = {
     "_stuck_jobs": {"_common"},
     "_swap": {"_common"},
     "_monitoring": {"_common"},
+    "_monitoring_setup": {"_monitoring", "_common"},
     "_job_cleanup": {"_stuck_jobs", "_common"},
-    "_monitoring": {"_common"},
 }
 
 

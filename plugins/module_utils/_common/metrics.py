@@ -23,6 +23,11 @@ class Metric(NamedTuple):
 Series = dict[tuple[str, ...], float]  # the values, by those of the labels in the metric's order
 Samples = Mapping[str, Series]  # by the metrics' names; what can't be known has no series
 
+# The journal's entry by which a clean-up of stuck jobs tells them, and its field: JSON, by database and metric a list
+# of the series, each as the values of its labels and its own.
+STUCK_JOBS_MESSAGE = "4ee3df7d1d434f19a3dbd3e49e7397d5"
+STUCK_JOBS_FIELD = "EVENKEEL_STUCK_JOBS"
+
 # What the last run of the clean-up of stuck jobs did in each database.
 STUCK_JOBS = (
     Metric("stuck_jobs_rows", GAUGE, ("database", "table", "action"), "Rows that the last run changed."),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .._common.options import Option
 
-# What celery says when a service that it calls refuses, but not the milliseconds in its own prefix.
+# Neither the milliseconds in Celery's own prefix nor a part of another number, an id or a duration.
 RATE_LIMITED = r"(?<![\w.,:-])429(?![\w-]|[.,:]\d)|Too Many Requests|RESOURCE_EXHAUSTED"
 
 QUEUES = (
@@ -75,7 +75,8 @@ ALERTS = (
         "https://github.com/evenkeel/celery/blob/main/docs/alerts.md",
     ),
 )
-MONITORING = (
+# On each host.
+MEASURED = (
     Option(
         "state",
         "str",
@@ -89,6 +90,7 @@ MONITORING = (
         "The exporters of Prometheus that are installed: V(node) also carries what is measured here, V(redis) counts"
         " the messages in the queues. With another broker, leave out V(redis).",
         ("node", "redis"),
+        choices=("node", "redis"),
         elements="str",
     ),
     Option(
@@ -96,13 +98,6 @@ MONITORING = (
         "str",
         "The address that the exporters listen on, such as that of a private network. They have no passwords.",
         "127.0.0.1",
-    ),
-    Option(
-        "scrape_address",
-        "str",
-        "The address at which Prometheus reaches the exporters, such as that of a tunnel. By default"
-        " O(listen_address) or, if that is a wildcard such as V(0.0.0.0), the host's C(ansible_host).",
-        "",
     ),
     Option(
         "redis_url",
@@ -116,12 +111,22 @@ MONITORING = (
     Option(
         "tasks", "list", "The tasks that have to succeed regularly, such as beat's.", (), elements="dict", options=TASKS
     ),
-    Option("alerts", "dict", "When alerts fire, besides those of queues and tasks.", {}, options=ALERTS),
     Option(
         "rate_limited",
         "str",
         "A regular expression for log lines that tell of a call that was refused for its rate.",
         RATE_LIMITED,
+    ),
+)
+MONITORING = (
+    *MEASURED,
+    Option("alerts", "dict", "When alerts fire, besides those of queues and tasks.", {}, options=ALERTS),
+    Option(
+        "scrape_address",
+        "str",
+        "The address at which Prometheus reaches the exporters, such as that of a tunnel. By default"
+        " O(listen_address) or, if that is a wildcard such as V(0.0.0.0), the host's C(ansible_host).",
+        "",
     ),
     Option(
         "prometheus_host",
@@ -134,4 +139,32 @@ MONITORING = (
         "",
     ),
     Option("prometheus_directory", "path", "The directory for them on that host.", "/etc/prometheus/evenkeel"),
+)
+# Of the module celery_report.
+SERVICES = (
+    Option("name", "str", "The name of its unit, without C(.service).", required=True),
+    Option("kind", "str", "What it is.", "worker", choices=("worker", "beat")),
+    Option(
+        "log_level",
+        "str",
+        "Celery's log level, which decides what the log can tell.",
+        "info",
+        choices=("debug", "info", "warning", "error", "critical"),
+    ),
+    Option(
+        "rate_limited",
+        "str",
+        "A regular expression for log lines that tell of a call that was refused for its rate.",
+        RATE_LIMITED,
+    ),
+)
+REPORT = (
+    Option("services", "list", "The services to report on.", elements="dict", required=True, options=SERVICES),
+    Option("days", "float", "How many days the report looks back, up to 366.", 7.0),
+    Option(
+        "stuck_job_age",
+        "str",
+        "Count jobs as stuck after this time, such as V(1h), instead of the time that the clean-up is configured with.",
+        "",
+    ),
 )
