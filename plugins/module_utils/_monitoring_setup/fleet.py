@@ -85,9 +85,7 @@ def _errors(hosts: Mapping[str, Host]) -> Iterator[str]:
         yield from _alert_errors(with_defaults(ALERTS, host["monitoring_alerts"]))
 
 
-def _entry_errors(
-    entries: Iterable[Mapping[str, Any]], variable: str, options: Iterable[Option]
-) -> Iterator[str]:
+def _entry_errors(entries: Iterable[Mapping[str, Any]], variable: str, options: Iterable[Option]) -> Iterator[str]:
     seen: dict[str, Mapping[str, Any]] = {}
     for entry in entries:
         name = entry["name"]

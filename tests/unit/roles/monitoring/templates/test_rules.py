@@ -128,9 +128,7 @@ def test_no_panel_of_the_dashboard_covers_another():
     for panel in PANELS:
         grid = panel["gridPos"]
         covered = {
-            (x, y)
-            for x in range(grid["x"], grid["x"] + grid["w"])
-            for y in range(grid["y"], grid["y"] + grid["h"])
+            (x, y) for x in range(grid["x"], grid["x"] + grid["w"]) for y in range(grid["y"], grid["y"] + grid["h"])
         }
         assert grid["x"] + grid["w"] <= 24
         assert not covered & cells
