@@ -36,7 +36,8 @@ class Monitor:
         lines = self.server.run("cat /var/lib/alerts.jsonl").stdout.splitlines()
         messages = [message for message in map(json.loads, lines) if message["status"] == status]
         return any(
-            wanted <= message["labels"].items() and message["labels"].get("instance", self.server.name) == self.server.name
+            wanted <= message["labels"].items()
+            and message["labels"].get("instance", self.server.name) == self.server.name
             for message in messages
         )
 

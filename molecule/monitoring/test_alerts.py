@@ -27,7 +27,9 @@ def kill(server, service, times):
     for _ in range(times):
         run = server.run_of(service)
         server.check_output("systemctl kill --kill-who=main --signal=KILL %s", service)
-        server.wait_for(lambda: server.run_of(service).id != run.id or server.run_of(service).state == "failed", "its end")
+        server.wait_for(
+            lambda: server.run_of(service).id != run.id or server.run_of(service).state == "failed", "its end"
+        )
         server.wait_for(lambda: server.run_of(service).state in ("active", "failed"), f"{service} to start again")
 
 

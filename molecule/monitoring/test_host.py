@@ -14,7 +14,9 @@ def test_the_exporters_listen_on_the_given_address_only(host):
 
 def test_nobody_sees_the_password(host):
     assert not re.search(PASSWORD, host.check_output("ps axo args"))
-    found = host.run("runuser --user shop -- grep -rslE %s /etc /usr/local/lib/evenkeel /var/lib/evenkeel /run", PASSWORD)
+    found = host.run(
+        "runuser --user shop -- grep -rslE %s /etc /usr/local/lib/evenkeel /var/lib/evenkeel /run", PASSWORD
+    )
     assert set(found.stdout.split()) <= {"/etc/systemd/system/broker@.service.d/user.conf"}, "the broker's, by the test"
     assert not host.run("runuser --user shop -- cat /proc/$(pgrep -f prometheus-redis-exporter)/environ").stdout
 
@@ -22,7 +24,9 @@ def test_nobody_sees_the_password(host):
 def test_the_exporter_does_not_send_the_password_to_whom_it_is_told_to_ask(host):
     """REDIS_PASSWORD would be sent to any server that /scrape?target= names."""
     address = host.interface("eth0").addresses[0]
-    listen = "timeout 5 python3 -c \"import socket; s = socket.create_server(('', 7777)); print(s.accept()[0].recv(999))\""
+    listen = (
+        "timeout 5 python3 -c \"import socket; s = socket.create_server(('', 7777)); print(s.accept()[0].recv(999))\""
+    )
     scrape = f"curl -s 'http://{address}:9121/scrape?target=redis://127.0.0.1:7777'"
     sent = host.check_output(f"{listen} & for i in $(seq 20); do {scrape} >/dev/null; sleep 0.1; done; wait")
     assert "SETNAME" in sent or "INFO" in sent or "AUTH" not in sent
@@ -35,7 +39,9 @@ def test_the_sampler_is_no_root_and_locked_in(host, noted):
     assert (found["User"], found["Result"]) == ("evenkeel-monitoring", "success")
     exposure = host.check_output("systemd-analyze security --no-pager evenkeel-sample.service").splitlines()[-1]
     assert float(re.search(r"(\d+\.\d+)", exposure)[1]) < 2, exposure
-    consumed = host.check_output("journalctl --no-pager --unit=evenkeel-sample --grep='Consumed .* CPU' --lines=1 || true")
+    consumed = host.check_output(
+        "journalctl --no-pager --unit=evenkeel-sample --grep='Consumed .* CPU' --lines=1 || true"
+    )
     noted("CPU time of a sample", consumed.rpartition("Consumed ")[2] or "unknown")
 
 
