@@ -215,7 +215,9 @@ def of_tasks() -> list[Case]:
         ),
         case("a task of 29 minutes", worker("0x5 1x29 0x60", "7x5 8x90"), silent(endless, "34m", "60m")),
         case("it is idle for an hour", worker("0x90", "7x90"), silent(endless, "60m")),
-        case("monitoring is new, and a task runs", worker("_x5 2x60", "_x5 9x60"), silent(endless, "12m", "30m", "36m")),
+        case(
+            "monitoring is new, and a task runs", worker("_x5 2x60", "_x5 9x60"), silent(endless, "12m", "30m", "36m")
+        ),
         case("it executes tasks all the time", worker("2x90", "0+1x90"), silent(endless, "50m")),
         case(
             "it was restarted: what it executes now is new",
@@ -436,7 +438,11 @@ def jobs() -> list[Case]:
             fires(keep, "65m", **database, **TICKET),
         ),
         case("one crash left some", found("0x70 3x10 0x200", "0x70 2000x10 0x200"), silent(keep, "75m", "2h5m")),
-        case("monitoring is new, and the clean-up has found some", found("_x10 3x200", "_x10 2000x20"), silent(keep, "40m")),
+        case(
+            "monitoring is new, and the clean-up has found some",
+            found("_x10 3x200", "_x10 2000x20"),
+            silent(keep, "40m"),
+        ),
         case(
             "the clean-up fails",
             of_database("failed", "0x10 1x60"),
@@ -542,7 +548,11 @@ def monitoring() -> list[Case]:
             fires(stale, "18m", **api, **PAGE),
         ),
         case("samples are a minute old", sampled("0x1 0+60x60"), silent(stale, "30m", "50m")),
-        case("the host was off for an hour and is back", sampled("0+60x10 _x50 600x2 3720+60x30"), silent(stale, "62m", "70m")),
+        case(
+            "the host was off for an hour and is back",
+            sampled("0+60x10 _x50 600x2 3720+60x30"),
+            silent(stale, "62m", "70m"),
+        ),
         case(
             "all other alerts would be silent then",
             {**states(ready="1x60"), **sampled("600x60")},
@@ -555,7 +565,11 @@ def monitoring() -> list[Case]:
             silent(missing, "10m", "15m"),
             fires(missing, "17m", **api, **PAGE),
         ),
-        case("a scrape fails now and then", sampled("0 60 stale 180 240 stale stale 420+60x60"), silent(missing, "8m", "40m")),
+        case(
+            "a scrape fails now and then",
+            sampled("0 60 stale 180 240 stale stale 420+60x60"),
+            silent(missing, "8m", "40m"),
+        ),
         case(
             "a host was never asked",
             {'evenkeel_sample_timestamp_seconds{instance="api1"}': "0+60x60"},

@@ -8,7 +8,14 @@ from typing import Any
 
 Rule = dict[str, Any]
 
-SWAPS = ((" > ", " < "), (" < ", " > "), (" == ", " != "), (" unless ", " and "), (" and ", " unless "), (" or ", " and "))
+SWAPS = (
+    (" > ", " < "),
+    (" < ", " > "),
+    (" == ", " != "),
+    (" unless ", " and "),
+    (" and ", " unless "),
+    (" or ", " and "),
+)
 # What ends an alert earlier or later within the times that the cases look at, and is right either way.
 EQUIVALENT: set[tuple[str, str]] = set()
 

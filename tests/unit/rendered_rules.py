@@ -5,13 +5,14 @@ import json
 import jinja2
 import yaml
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.options import MONITORING
-from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.rules import rules
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup.fleet import fleet
 from project import PROJECT
 
 TEMPLATES = PROJECT / "roles/monitoring/templates/rules"
 GROUPS = [path.name.removesuffix(".yml.j2") for path in sorted(TEMPLATES.iterdir())]
 NOTHING = {
     **{f"monitoring_{option.name}": option.default for option in MONITORING},
+    "celery_worker_state": "present",
     "celery_worker_defaults": {},
     "celery_worker_instances": [],
     "job_cleanup_cron_state": "absent",
@@ -33,8 +34,8 @@ def host(**variables):
 
 def render(hosts, project=""):
     """The text of each file of rules."""
-    found = rules(hosts, project)
-    return {group: _JINJA.get_template(f"{group}.yml.j2").render(found) for group in GROUPS}
+    found = fleet(hosts, project)
+    return {group: _JINJA.get_template(f"{group}.yml.j2").render(fleet=found) for group in GROUPS}
 
 
 def parsed(hosts, project=""):

@@ -26,7 +26,9 @@ QUEUES = (
         "A file that lies on the host for as long as this queue should have work. If it has none for O(idle_for), an"
         " alert fires.",
     ),
-    Option("idle_for", "duration", "For how long its workers may have nothing to do while O(campaign) exists.", "30min"),
+    Option(
+        "idle_for", "duration", "For how long its workers may have nothing to do while O(campaign) exists.", "30min"
+    ),
     Option(
         "unserved_for",
         "duration",

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring import rules
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup import fleet
 
 DOCUMENTATION = r"""
-name: alert_rules
-short_description: What alert rules need to know of an inventory
+name: as_fleet
+short_description: What alert rules take from an inventory
 version_added: "0.2.0"
 author: The evenkeel developers (@evenkeel)
 description:
@@ -33,7 +33,7 @@ options:
 """
 
 EXAMPLES = r"""
-rules: "{{ {'web1': hostvars['web1']} | evenkeel.celery.alert_rules(variables) }}"
+fleet: "{{ {'web1': hostvars['web1']} | evenkeel.celery.as_fleet(variables) }}"
 """
 
 RETURN = r"""
@@ -43,20 +43,20 @@ _value:
 """
 
 
-def alert_rules(hosts, variables, project=""):
+def as_fleet(hosts, variables, project=""):
     known = (*variables, "ansible_host")
     try:
-        return rules.rules(
+        return fleet.fleet(
             {
                 name: {**variables, **{each: host[each] for each in known if each in host}}
                 for name, host in hosts.items()
             },
             project,
         )
-    except rules.InventoryError as error:
+    except fleet.InventoryError as error:
         raise AnsibleFilterError(str(error)) from None
 
 
 class FilterModule:
     def filters(self):
-        return {"alert_rules": alert_rules}
+        return {"as_fleet": as_fleet}

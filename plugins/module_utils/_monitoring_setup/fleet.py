@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the alert rules and Prometheus's targets take from the inventory, and the errors in it.
 
-The rules themselves are in the role's templates: they read what is here, in Prometheus's own words.
+The rules themselves are in the role's templates/rules. They take from here what depends on the inventory, already in
+PromQL.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .._common.options import hidden_characters, with_defaults
+from .._common.options import Option, hidden_characters, with_defaults
 from .._common.quantities import parse_duration
 from .._common.texts import printable
-from .options import ALERTS, MONITORING, QUEUES, TASKS
+from .._monitoring.options import ALERTS, MONITORING, QUEUES, TASKS
 
 PORTS = {"node": 9100, "redis": 9121}
 _WILDCARDS = ("", "0.0.0.0", "::", "[::]", "*")  # noqa: S104
@@ -30,23 +31,25 @@ class InventoryError(ValueError):
     """The inventory has errors, one in each line."""
 
 
-def rules(hosts: Mapping[str, Host], project: str = "") -> dict[str, Any]:
+def fleet(hosts: Mapping[str, Host], project: str = "") -> dict[str, Any]:
     """What the templates need. The first of the hosts says when alerts fire. Raises InventoryError."""
     measured = {name: host for name, host in hosts.items() if host["monitoring_state"] == "present"}
     found = list(_errors(measured))
     if found:
         raise InventoryError("\n".join(found))
-    alerts = with_defaults(ALERTS, next(iter(hosts.values()))["monitoring_alerts"])
+    if not measured:
+        return {"names": [], "targets": []}
+    alerts = with_defaults(ALERTS, next(iter(measured.values()))["monitoring_alerts"])
     workers = _workers(measured)
     queues = _by_name(measured, "monitoring_queues")
     tasks = _by_name(measured, "monitoring_tasks")
-    ours = one_of("instance", measured)
+    matcher = one_of("instance", measured)
     with_redis = [name for name, host in measured.items() if "redis" in host["monitoring_exporters"]]
     scheduled = [name for name, host in measured.items() if host["job_cleanup_cron_state"] == "present"]
     return {
-        "hosts": list(measured),
-        "ours": ours,
-        "broker": f"{ours}," if with_redis else "",  # RabbitMQ is measured by itself, on hosts of its own
+        "names": list(measured),
+        "hosts": matcher,
+        "broker": f"{matcher}," if with_redis else "",  # RabbitMQ is measured by itself, on hosts of its own
         "per": "" if alerts["shared_broker"] else "instance",
         "project_label": {"project": project} if project else {},
         "alerts": {
@@ -72,22 +75,43 @@ def _errors(hosts: Mapping[str, Host]) -> Iterator[str]:
         if hidden:  # No other error may repeat such a value.
             yield from hidden
             return
+    yield from _entry_errors(_entries(hosts, "monitoring_queues"), "monitoring_queues", QUEUES)
+    yield from _entry_errors(_entries(hosts, "monitoring_tasks"), "monitoring_tasks", TASKS)
     workers = _workers(hosts)
-    for variable, options in (("monitoring_queues", QUEUES), ("monitoring_tasks", TASKS)):
-        seen: dict[str, Mapping[str, Any]] = {}
-        for entry in _entries(hosts, variable):
-            where = f"{variable}: {entry['name']}"
-            if "{{" in entry["name"]:
-                yield f"{where} contains {{{{, which Prometheus would take for a template. Correct the name."
-            if seen.setdefault(entry["name"], entry) != entry:
-                yield f"{where} is given twice, with different values. Give it once."
-            for option in options:
-                if option.type == "duration" and entry.get(option.name) is not None:
-                    yield from _duration_error(entry[option.name], f"{where}: {option.name}")
     for queue in _by_name(hosts, "monitoring_queues").values():
         yield from _queue_errors(queue, workers)
+    yield from _address_errors(hosts)
     for host in list(hosts.values())[:1]:
         yield from _alert_errors(with_defaults(ALERTS, host["monitoring_alerts"]))
+
+
+def _entry_errors(entries: Iterable[Mapping[str, Any]], variable: str, options: Iterable[Option]) -> Iterator[str]:
+    seen: dict[str, Mapping[str, Any]] = {}
+    for entry in entries:
+        name = entry["name"]
+        if name in seen:
+            if seen[name] != entry:
+                yield f"{variable}: {name} is given twice, with different values. Give it once."
+            continue
+        seen[name] = entry
+        if "{{" in name:
+            yield f"{variable}: {name} contains {{{{, which Prometheus would take for a template. Correct the name."
+        for option in options:
+            if option.type == "duration" and entry.get(option.name) is not None:
+                yield from _duration_error(entry[option.name], f"{variable}: {name}: {option.name}")
+
+
+def _address_errors(hosts: Mapping[str, Host]) -> Iterator[str]:
+    asked: dict[str, str] = {}
+    for name, host in hosts.items():
+        for target in _targets(name, host):
+            (address,) = target["targets"]
+            other = asked.setdefault(address, name)
+            if other != name:
+                yield (
+                    f"{other} and {name}: Prometheus would ask both at {address}. Set monitoring_listen_address to the"
+                    " host's address in a private network, or monitoring_scrape_address to that of a tunnel."
+                )
 
 
 def _queue_errors(queue: Mapping[str, Any], workers: Mapping[str, Host]) -> Iterator[str]:
@@ -138,6 +162,7 @@ def _workers(hosts: Mapping[str, Host]) -> dict[str, Mapping[str, Any]]:
         worker["name"]: {**(host["celery_worker_defaults"] or {}), **worker}
         for host in hosts.values()
         for worker in host["celery_worker_instances"] or ()
+        if host["celery_worker_state"] == "present"
     }
 
 
