@@ -102,7 +102,7 @@ class Host:
         for name, exporter in EXPORTERS.items():
             about = {exporter.drop_in, *((REDIS_ENVIRONMENT, QUEUES) if name == "redis" else ())}
             # One whose package goes keeps its address until then.
-            if about & set(self.files) and name not in self.leaving:
+            if exporter.installed and about & set(self.files) and name not in self.leaving:
                 systemd.run("systemctl", "try-restart", exporter.unit)
         for exporter in self._stopped():
             systemd.run("systemctl", "enable", "--now", exporter.unit)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from .._common import files, programs
+from .._common.environment_files import variables
 from .._common.files import File
 from .._common.paths import CONFIGURATION, MARKER, UNITS
 from .._common.texts import printable
@@ -61,7 +62,7 @@ class Exporter:
             text = files.read_start(self.arguments_file, _MOST).decode(errors="replace")
         except OSError:
             return
-        words = set(re.findall(r"--?([\w.-]+)", "\n".join(re.findall(r"^\s*ARGS=.*(?:\\\n.*)*", text, re.MULTILINE))))
+        words = set(re.findall(r"(?:^|\s)--?([\w.-]+)", variables(text).get("ARGS", "")))
         for flag in sorted(words & set(self.flags)):
             yield (
                 f"{self.arguments_file} sets --{printable(flag)}, which the role has to set. Remove it there, or leave"
