@@ -10,7 +10,7 @@ from module_utils._celery.options import BEAT, BEAT_SANDBOX, MEMORY, PROFILE, SA
 from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
-from module_utils._monitoring.options import MONITORING, QUEUES, TASKS
+from module_utils._monitoring.options import ALERTS, MONITORING, QUEUES, TASKS
 from module_utils._stuck_jobs.option_table import DATABASE
 from module_utils._swap.options import SWAP
 
@@ -296,6 +296,7 @@ ROLES = (
             "variables": table(MONITORING_VARIABLES, nested=False),
             "queues": table(QUEUES),
             "tasks": table(TASKS),
+            "alerts": table(ALERTS),
         },
     ),
     Role(

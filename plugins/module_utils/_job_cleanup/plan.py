@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.package import engine
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import (
     CONFIGURATION,
     MARKER,
@@ -45,7 +45,6 @@ def cron_path(project: str) -> str:
 
 
 TIMES = tuple(option.name for option in SCHEDULE)  # in the order of crontab(5)
-MODULE_UTILS = api.__name__.rpartition("._stuck_jobs")[0]
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,14 @@ class Wanted:
 
 def wanted(configured: Files, script: str, users: Sequence[Identity]) -> Wanted:
     """configured: the configurations and schedules that change, also of other projects."""
-    return Wanted({**configured, **engine(), SCRIPT: File(script.rstrip("\n").encode() + b"\n", 0o755)}, users=users)
+    return Wanted(
+        {
+            **configured,
+            **engine(ENGINE, ("_common", "_stuck_jobs")),
+            SCRIPT: File(script.rstrip("\n").encode() + b"\n", 0o755),
+        },
+        users=users,
+    )
 
 
 def absent(project: str, last: bool) -> Wanted:
@@ -104,14 +110,3 @@ def configuration(
     config = {"managed_by": MARKER.lstrip("# "), "metrics_file": metrics_file, "databases": list(databases)}
     config["owners"] = dict(owners or {})
     return File(json.dumps(config, indent=2, sort_keys=True).encode() + b"\n")
-
-
-def engine() -> dict[str, File]:
-    """The script's engine: all modules of it that are imported here. A loader reads them from Ansible's archive too."""
-    found = {f"{ENGINE}/__init__.py": File(b"")}
-    for name, module in sorted(sys.modules.items()):
-        if name.startswith((f"{MODULE_UTILS}._common", f"{MODULE_UTILS}._stuck_jobs")):
-            path = Path(ENGINE, *name[len(MODULE_UTILS) + 1 :].split("."))
-            path = path / "__init__.py" if hasattr(module, "__path__") else path.with_suffix(".py")
-            found[str(path)] = File(module.__loader__.get_data(module.__file__))
-    return found

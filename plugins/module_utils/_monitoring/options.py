@@ -26,13 +26,59 @@ QUEUES = (
         "A file that lies on the host for as long as this queue should have work. If it has none for O(idle_for), an"
         " alert fires.",
     ),
-    Option("idle_for", "duration", "For how long the queue may be empty while O(campaign) exists.", "30min"),
+    Option(
+        "idle_for", "duration", "For how long its workers may have nothing to do while O(campaign) exists.", "30min"
+    ),
+    Option(
+        "unserved_for",
+        "duration",
+        "An alert fires if messages have been waiting for this long, and no worker of this queue had anything to do.",
+        "15min",
+    ),
 )
 TASKS = (
     Option("name", "str", "The task's full name.", required=True),
     Option("within", "duration", "An alert fires if it has not succeeded for this long.", required=True),
 )
-MONITORING = (
+ALERTS = (
+    Option(
+        "after",
+        "duration",
+        "For how long something has to be wrong before an alert fires. Restarts take less.",
+        "5min",
+    ),
+    Option(
+        "window",
+        "duration",
+        "For how long an alert fires that is about an event, such as a worker that hung and was restarted. It is also"
+        " the time within which three ends of a service are too many.",
+        "1h",
+    ),
+    Option("failed_share", "float", "The share of failed tasks, of each kind, above which an alert fires.", 0.2),
+    Option("rate_limited", "int", "The number of refused calls in an hour above which an alert fires.", 20),
+    Option(
+        "longest_task",
+        "duration",
+        "An alert fires if a worker has been busy for longer and has begun no other task. By default only workers with"
+        " a O(celery_worker_instances[].time_limit) have this alert.",
+    ),
+    Option("stuck_for", "duration", "An alert fires if the clean-up finds a job that was stuck for longer.", "1h"),
+    Option("cleanup_within", "duration", "An alert fires if cron has not run the clean-up for this long.", "1h"),
+    Option(
+        "shared_broker",
+        "bool",
+        "Whether the workers of all hosts use one broker. V(false) if each host has its own.",
+        True,
+    ),
+    Option(
+        "runbook",
+        "str",
+        "The page that alerts link to, with a heading for each.",
+        "https://github.com/evenkeel/celery/blob/main/docs/alerts.md",
+    ),
+)
+# On each host.
+MEASURED = (
     Option(
         "state",
         "str",
@@ -46,6 +92,7 @@ MONITORING = (
         "The exporters of Prometheus that are installed: V(node) also carries what is measured here, V(redis) counts"
         " the messages in the queues. With another broker, leave out V(redis).",
         ("node", "redis"),
+        choices=("node", "redis"),
         elements="str",
     ),
     Option(
@@ -71,6 +118,17 @@ MONITORING = (
         "str",
         "A regular expression for log lines that tell of a call that was refused for its rate.",
         RATE_LIMITED,
+    ),
+)
+MONITORING = (
+    *MEASURED,
+    Option("alerts", "dict", "When alerts fire, besides those of queues and tasks.", {}, options=ALERTS),
+    Option(
+        "scrape_address",
+        "str",
+        "The address at which Prometheus reaches the exporters, such as that of a tunnel. By default"
+        " O(listen_address) or, if that is a wildcard such as V(0.0.0.0), the host's C(ansible_host).",
+        "",
     ),
     Option(
         "prometheus_host",

@@ -1,0 +1,226 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: celery_monitoring
+short_description: Measure a host's Celery services for Prometheus
+version_added: "0.2.0"
+author:
+  - The evenkeel developers (@evenkeel)
+description:
+  - Installs a sampler, which a timer runs each minute as a user of its own, and settings for the exporters of
+    Prometheus from Debian's packages, so that they listen on one address from their first start on.
+  - The packages themselves are not installed. RV(install) and RV(remove) tell which have to be.
+  - Each project has a configuration of its own. The sampler and the exporters are shared, and go with the last project.
+  - Everything is checked before anything is changed, also in check mode.
+extends_documentation_fragment:
+  - evenkeel.celery.monitoring
+  - evenkeel.celery.project
+options:
+  services:
+    description: The services to measure.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The name of the systemd unit, without C(.service).
+        type: str
+        required: true
+      kind:
+        description: What it is.
+        type: str
+        choices: [worker, beat]
+        required: true
+      log_level:
+        description: Celery's log level. It decides what the log can tell.
+        type: str
+        default: info
+      queues:
+        description: The queues that a worker consumes from. Empty for the application's default queue.
+        type: list
+        elements: str
+        default: []
+  sampler:
+    description: The text of the sampler.
+    type: str
+    required: true
+  queues_script:
+    description: The script with which the exporter of Redis counts queues.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: Reports what would change.
+  diff_mode:
+    support: full
+    description: Shows all files but the engine's and the one with the password of Redis.
+"""
+
+EXAMPLES = r"""
+- name: Measure the workers of this host
+  evenkeel.celery.celery_monitoring:
+    services:
+      - {name: celery-worker, kind: worker, queues: [celery]}
+    sampler: "{{ lookup('ansible.builtin.file', 'evenkeel_sample.py') }}"
+    queues_script: "{{ lookup('ansible.builtin.file', 'queues.lua') }}"
+    exporters: [node]
+"""
+
+RETURN = r"""
+changes:
+  description: The files, users and units that were changed, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/evenkeel/monitoring.json, evenkeel-sample.timer]
+install:
+  description: The packages that are wanted and not installed.
+  returned: success
+  type: list
+  elements: str
+  sample: [prometheus-node-exporter]
+remove:
+  description: The packages that were installed for this module, and that nothing needs any more.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+import contextlib
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import locks
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec, hidden_characters
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import STATE
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.systemd import SystemdError
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.options import MEASURED
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup import check, plan, projects, sampler
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup.apply import Host, look
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup.exporters import (
+    EXPORTERS,
+    REDIS_ENVIRONMENT,
+    came_with_us,
+)
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup.redis_url import Redis, parse
+
+OPTIONS = (*MEASURED, *PROJECT)
+LOCK = f"{STATE}/monitoring.lock"
+SERVICE = {
+    "name": {"type": "str", "required": True},
+    "kind": {"type": "str", "choices": ["worker", "beat"], "required": True},
+    "log_level": {"type": "str", "default": "info"},
+    "queues": {"type": "list", "elements": "str", "default": []},
+}
+DEFAULT_QUEUE = "celery"
+
+
+def redis_of(params: dict) -> Redis | None:
+    """The Redis whose queues are counted. Raises ValueError."""
+    if "redis" not in params["exporters"]:
+        return None
+    if not params["redis_url"]:
+        raise ValueError(
+            "monitoring_redis_url is empty, and no worker has CELERY_BROKER_URL in its environment. Set it, or leave"
+            " redis out of monitoring_exporters."
+        )
+    return parse(params["redis_url"])
+
+
+def wanted(params: dict, redis: Redis | None) -> projects.Configuration:
+    """What the play wants to be measured."""
+    tasks = [task["name"] for task in params["tasks"]]
+    services = [
+        {"name": each["name"], "kind": each["kind"], "log_level": each["log_level"]}
+        | ({"tasks": tasks, "rate_limited": params["rate_limited"]} if each["kind"] == "worker" else {})
+        for each in params["services"]
+    ]
+    workers = [each for each in params["services"] if each["kind"] == "worker"]
+    queues = {queue for each in workers for queue in each["queues"] or [DEFAULT_QUEUE]}
+    return projects.Configuration(
+        services=tuple(services),
+        campaigns={queue["name"]: queue["campaign"] for queue in params["queues"] if queue["campaign"]},
+        exporters=tuple(params["exporters"]),
+        listen_address=params["listen_address"],
+        server=redis.server if redis else "",
+        database=redis.database if redis else 0,
+        queues=tuple(sorted({*queues, *(queue["name"] for queue in params["queues"])})),
+    )
+
+
+def diff(before: dict[str, File | None], after: plan.Files) -> list[dict[str, str]]:
+    """The engine would be long, and the environment is secret."""
+    hidden = (REDIS_ENVIRONMENT, f"{sampler.DIRECTORY}/_engine")
+    return [
+        {"before_header": path, "after_header": path, "before": text(before[path]), "after": text(after[path])}
+        for path in after
+        if before[path] != after[path] and not path.startswith(hidden)
+    ]
+
+
+def text(file: File | None) -> str:
+    return file.content.decode(errors="replace") if file else ""
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "services": {"type": "list", "elements": "dict", "default": [], "options": SERVICE},
+            "sampler": {"type": "str", "required": True},
+            "queues_script": {"type": "str", "required": True},
+            **argument_spec(OPTIONS),
+        },
+        supports_check_mode=True,
+    )
+    params, present = module.params, module.params["state"] == "present"
+    wrong = list(hidden_characters(OPTIONS, params))
+    redis, queues = None, params["queues_script"].encode() + b"\n"
+    try:
+        redis = redis_of(params) if present and not wrong else None
+    except ValueError as error:
+        wrong.append(str(error))
+    play = projects.Play(params["project"], wanted(params, redis), params["take_over"])
+    try:
+        with contextlib.nullcontext() if module.check_mode else locks.hold(LOCK):
+            there = projects.there()
+            if not present and list(projects.left_alone(play, there)):
+                module.warn(*projects.left_alone(play, there))
+                module.exit_json(changed=False, changes=[], install=[], remove=[])
+            if present and not wrong:
+                wrong += check.errors(params, play.wanted, redis, queues)
+                wrong += projects.errors(play, there)
+            if wrong:
+                module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
+            configurations = plan.after(play.project, play.wanted if present else None, there)
+            programs = plan.Programs(sampler.program(params["sampler"]), queues)
+            drop_ins = look(dict.fromkeys(exporter.drop_in for exporter in EXPORTERS.values()))
+            after = plan.files(play.project, configurations, programs, redis, drop_ins)
+            exporters = plan.exporters(configurations)
+            ours = [name for name, each in EXPORTERS.items() if came_with_us(drop_ins[each.drop_in])]
+            leaving = [name for name in ours if name not in exporters]
+            before = look(after)
+            host = Host(after, before, exporters, leaving)
+            changes = host.differences()
+            if changes and not module.check_mode:
+                host.apply()
+    except (locks.Busy, SystemdError, OSError) as error:
+        module.fail_json(msg=str(error), errors=[])
+    module.exit_json(
+        changed=bool(changes),
+        changes=changes,
+        install=[EXPORTERS[name].package for name in exporters if not EXPORTERS[name].installed],
+        remove=[EXPORTERS[name].package for name in leaving],
+        diff=diff(before, after),
+    )
+
+
+if __name__ == "__main__":
+    main()
