@@ -1,8 +1,8 @@
 """For each alert when it fires, and each known case in which it must not: what promtool tests the rules with.
 
-The rules are those of inventory/imagineer, with a clean-up of jobs. A case has the series, as promtool writes values, and
-what is so at which time: `fires` names all labels of the alert, `silent` the times. Without an interval of its own, a
-series has a sample each minute.
+The rules are those of inventory/imagineer, with a clean-up of jobs. A case has the series, as promtool writes values,
+and what is so at which time: `fires` names all labels of the alert, `silent` the times. A series has a sample each
+minute, unless the case has another interval.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ def of_tasks() -> list[Case]:
         case(
             "the sample of the disk last succeeded twelve hours ago",
             last("api1", "3600x200"),
-            silent(overdue, "1h", "13h", "13h3m"),
+            silent(overdue, "1h", "13h", "13h5m"),
             fires(overdue, "13h10m", task=DISK_USAGE, **PAGE),
             interval="5m",
         ),
@@ -316,14 +316,14 @@ def queues(shared: bool) -> list[Case]:
         case(
             "messages wait, and an idle worker begins none",
             {**length("scraping", "0x5 3x90"), **of_service(started, "0+1x5 5x90"), **of_service(running, "0x95")},
-            silent(unserved, "15m", "20m"),
-            fires(unserved, "26m", queue="scraping", **on("api1"), **PAGE),
+            silent(unserved, "15m", "20m", "21m"),
+            fires(unserved, "22m", queue="scraping", **on("api1"), **PAGE),
         ),
         case(
             "there is no worker at all, and monitoring is new",
             length("scraping", "3x90"),
-            silent(unserved, "10m", "14m"),
-            fires(unserved, "17m", queue="scraping", **on("api1"), **PAGE),
+            silent(unserved, "10m", "15m"),
+            fires(unserved, "16m", queue="scraping", **on("api1"), **PAGE),
         ),
         case(
             "all its workers are busy with long tasks",
@@ -349,8 +349,8 @@ def queues(shared: bool) -> list[Case]:
         case(
             "a campaign is on, and training has had nothing to do for six hours",
             campaign("1x150", "0x12 1x140", "0x12 1x2 0x140"),
-            silent(idle, "6h", "7h", "7h5m"),
-            fires(idle, "7h22m", queue="training", **on("gpu1"), **PAGE),
+            silent(idle, "6h", "7h", "7h15m", "7h20m"),
+            fires(idle, "7h25m", queue="training", **on("gpu1"), **PAGE),
             interval="5m",
         ),
         case("no campaign is on", campaign("0x150", "1x150", "0x150"), silent(idle, "8h", "12h"), interval="5m"),
@@ -407,6 +407,7 @@ def queues(shared: bool) -> list[Case]:
             {f"redis_evicted_keys_total{{{redis}}}": "0x10 3x60"},
             silent(evicts, "10m", "40m"),
             fires(evicts, "12m", **from_api, **PAGE),
+            fires(evicts, "22m", **from_api, **PAGE),
         ),
     ]
 
@@ -436,6 +437,11 @@ def jobs() -> list[Case]:
             found("2x200", "2000x200"),
             silent(keep, "50m"),
             fires(keep, "65m", **database, **TICKET),
+        ),
+        case(
+            "some were found an hour ago and now, none in between",
+            found("3x5 0x55 3x30", "2000x5 0x55 2000x30"),
+            silent(keep, "65m"),
         ),
         case("one crash left some", found("0x70 3x10 0x200", "0x70 2000x10 0x200"), silent(keep, "75m", "2h5m")),
         case(
@@ -492,6 +498,12 @@ def machine() -> list[Case]:
             fires(swaps, "19m", **api, **TICKET),
         ),
         case(
+            "they come in a burst every five minutes",
+            node(vmstat_pswpin=" ".join(f"{900000 * burst}x4" for burst in range(12)), **swap),
+            silent(swaps, "14m"),
+            fires(swaps, "35m", **api, **TICKET),
+        ),
+        case(
             "nobody needs what is in swap",
             node(vmstat_pswpin="90000x60", memory_SwapFree_bytes="200x60", memory_SwapTotal_bytes="2000x60"),
             silent(swaps, "40m"),
@@ -512,6 +524,7 @@ def machine() -> list[Case]:
             node(vmstat_oom_kill="5x10 6x10 0x90"),
             silent(killed, "9m", "85m"),
             fires(killed, "12m", **api, **TICKET),
+            fires(killed, "55m", **api, **TICKET),
         ),
         case(
             "a disk is nearly full",

@@ -16,8 +16,6 @@ SWAPS = (
     (" and ", " unless "),
     (" or ", " and "),
 )
-# What ends an alert earlier or later within the times that the cases look at, and is right either way.
-EQUIVALENT: set[tuple[str, str]] = set()
 
 
 def mutants(rule: Rule) -> Iterator[tuple[str, Rule]]:

@@ -54,7 +54,9 @@ def as_fleet(hosts, variables, project=""):
             project,
         )
     except fleet.InventoryError as error:
-        raise AnsibleFilterError(str(error)) from None
+        raise AnsibleFilterError(
+            "Correct this in the inventory first:\n- " + str(error).replace("\n", "\n- ")
+        ) from None
 
 
 class FilterModule:

@@ -21,8 +21,8 @@ def errors(*hosts, **variables):
     [
         (
             {"queues": [{"name": "vido"}], "celery_worker_instances": [{"name": "w", "queues": ["video"]}]},
-            "monitoring_queues: vido: no worker of the inventory consumes it. Correct the name, or set the queue's workers"
-            " to some of: w.",
+            "monitoring_queues: vido: no worker of the inventory consumes it. Correct the name, or set the queue's"
+            " workers to some of: w.",
         ),
         (
             {"queues": [{"name": "a", "workers": ["x"]}], "celery_worker_instances": [{"name": "w"}]},
@@ -73,8 +73,8 @@ def test_all_errors_are_told_at_once():
 
 def test_two_hosts_that_prometheus_would_ask_at_one_address_are_refused():
     assert errors(host(), host(exporters=["node"])) == [
-        "host0 and host1: Prometheus would ask both at 127.0.0.1:9100. Set monitoring_listen_address to the host's address"
-        " in a private network, or monitoring_scrape_address to that of a tunnel."
+        "host0 and host1: Prometheus would ask both at 127.0.0.1:9100. Set monitoring_listen_address to the host's"
+        " address in a private network, or monitoring_scrape_address to that of a tunnel."
     ]
 
 
@@ -82,9 +82,9 @@ def test_two_hosts_that_prometheus_would_ask_at_one_address_are_refused():
     "variables, address",
     [
         ({"listen_address": "10.0.0.5"}, "10.0.0.5:9100"),
-        ({"listen_address": "0.0.0.0"}, "web1:9100"),
+        ({"listen_address": "0.0.0.0"}, "web1:9100"),  # noqa: S104
         ({"listen_address": "::", "ansible_host": "fd00::5"}, "[fd00::5]:9100"),
-        ({"listen_address": "0.0.0.0", "ansible_host": "10.0.0.5"}, "10.0.0.5:9100"),
+        ({"listen_address": "0.0.0.0", "ansible_host": "10.0.0.5"}, "10.0.0.5:9100"),  # noqa: S104
         ({"scrape_address": "127.0.1.5"}, "127.0.1.5:9100"),
     ],
 )

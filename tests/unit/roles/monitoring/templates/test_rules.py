@@ -1,4 +1,4 @@
-"""The alert rules as they are rendered, and what refers to the same metrics: the dashboard, the console page and docs."""
+"""The alert rules as they are rendered, and what else names metrics: the dashboard, the console page, the runbook."""
 
 import json
 import re
