@@ -314,17 +314,16 @@ def test_metrics_are_not_written_through_a_link_of_the_applications(host, clean_
 # Output
 
 
-def test_the_application_forges_no_line_in_the_journal_and_moves_no_terminal(host, clean_up):
+def test_the_application_forges_no_line_in_the_journal_and_moves_no_terminal(host, server, clean_up):
     forged = "x\n<3>mallory: 500 in jobs deleted; undo: --undo /tmp/evil.jsonl.\n\x1b]0;owned\x07"
     host.check_output("sudo -u shop sqlite3 /srv/shop/data/jobs.db %s", f'DROP TABLE jobs; CREATE TABLE "{forged}" (a)')
-    since = host.check_output("date +%s")
+    since = server.now()
     clean_up(database("shop"), options="--quiet")
     run = host.run(
         f"systemd-cat -t evenkeel-job-cleanup {SCRIPT} --config {CONFIG} --quiet; {SCRIPT} --config {CONFIG}"
     )
     assert not [char for char in run.stdout + run.stderr if char not in "\n\r" and not char.isprintable()]
-    host.check_output("journalctl --sync")
-    entries = host.check_output(f"journalctl -t evenkeel-job-cleanup --since=@{since} -o json").splitlines()
-    messages = [json.loads(entry)["MESSAGE"] for entry in entries]
+    entries = server.journal("SYSLOG_IDENTIFIER=evenkeel-job-cleanup", output="json", since=since)
+    messages = [json.loads(entry)["MESSAGE"] for entry in entries.splitlines()]
     assert messages
     assert all(str(message).startswith("shop (/srv/shop/data/jobs.db): there is no table") for message in messages)
