@@ -18,6 +18,18 @@ MAKE = (
     "CREATE TABLE jobs (id TEXT PRIMARY KEY, status TEXT, updated_at TEXT);"
     "INSERT INTO jobs VALUES ('j', 'processing', '2026-01-18 12:00')"
 )
+# With the statements of MAKE, and the program. In one command, as it comes before each test.
+RENEW = """
+rm -rf /srv/shop/data /srv/shop/records /srv/shop/work.db* /home/mallory/data /tmp/ran-as-* /srv/shop/evil.py
+rm -rf /var/lib/evenkeel/job_cleanup/shop /var/lib/evenkeel/job_cleanup/mallory
+make=%s
+install -d -o shop -g shop /srv/shop/data
+install -d -o mallory -g mallory /home/mallory/data
+sudo -u shop sqlite3 /srv/shop/data/jobs.db "$make"
+sudo -u mallory sqlite3 /home/mallory/data/jobs.db "$make"
+chmod 755 /home/mallory
+printf %%s %s | sudo -u shop tee /srv/shop/evil.py > /dev/null
+"""
 EVIL = {
     **{"app": "evil", "directory": "/srv/shop", "python": "/opt/shop/venv/bin/python"},
     **{"timeout": 0.2, "unreachable": "ignore"},
@@ -33,17 +45,7 @@ def database(user, **more):
 @pytest.fixture(autouse=True)
 def databases(host):
     """A database of each user with a stuck job; the application notes as whom it runs."""
-    host.check_output(
-        "rm -rf /srv/shop/data /srv/shop/records /srv/shop/work.db* /home/mallory/data /tmp/ran-as-* /srv/shop/evil.py"
-    )
-    host.check_output("rm -rf /var/lib/evenkeel/job_cleanup/shop /var/lib/evenkeel/job_cleanup/mallory")
-    for user, directory in (("shop", "/srv/shop/data"), ("mallory", "/home/mallory/data")):
-        host.check_output(f"install -d -o {user} -g {user} {directory}")
-        host.check_output(f"sudo -u {user} sqlite3 {directory}/jobs.db %s", MAKE)
-    host.check_output("chmod 755 /home/mallory")
-    host.check_output(
-        "sudo -u shop sh -c %s", f"cat > /srv/shop/evil.py <<'END'\n{(FILES / 'evil.py').read_text()}\nEND"
-    )
+    host.check_output(f"set -e; {RENEW}", MAKE, (FILES / "evil.py").read_text())
 
 
 @pytest.fixture
