@@ -57,8 +57,11 @@ images: setup ## A Docker engine and the images of the servers
 molecule-%: images ## One Molecule scenario
 	python rig/scenarios.py $*
 
+# The images are built while the rest is checked.
 test: setup ## Everything, each to its end whatever fails: check, sanity, every Molecule scenario
-	failed=; for each in check sanity images; do $(MAKE) --no-print-directory $$each || failed="$$failed $$each"; done; \
+	mkdir -p .cache; $(MAKE) --no-print-directory images >.cache/images.log 2>&1 & images=$$!; \
+	failed=; for each in check sanity; do $(MAKE) --no-print-directory $$each || failed="$$failed $$each"; done; \
+	wait $$images || { failed="$$failed images"; cat .cache/images.log; }; \
 	python rig/scenarios.py || failed="$$failed scenarios"; \
 	[ -z "$$failed" ] || { echo "Failed:$$failed"; false; }
 

@@ -176,10 +176,12 @@ class Server:
         """Has the kernel kill what exceeds the unit's memory limit, instead of swapping it out."""
         self.check_output("sh -c %s - %s", KEEP_OUT_OF_SWAP, self.show(unit, "MainPID")["MainPID"])
 
-    def journal(self, unit, output="cat"):
-        """The journal of a unit, including messages that are still in a queue."""
+    def journal(self, *matches, output="cat", since=0.0):
+        """The journal of these units, or fields (_PID=1), since a time of now(), with messages that are in a queue."""
+        units = " ".join(match if "=" in match else f"--unit={match}.service" for match in matches)
+        # With microseconds, like all of its messages: a time that is rounded loses some, or has some that are older.
         return self.check_output(
-            "journalctl --sync && journalctl --no-pager --output=%s --unit=%s", output, f"{unit}.service"
+            f"journalctl --sync && journalctl --no-pager --output={output} --since=@{since:.6f} {units}"
         )
 
     def call(self, task, name, *queues, arguments=(), port=6380):

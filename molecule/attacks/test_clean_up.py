@@ -18,6 +18,18 @@ MAKE = (
     "CREATE TABLE jobs (id TEXT PRIMARY KEY, status TEXT, updated_at TEXT);"
     "INSERT INTO jobs VALUES ('j', 'processing', '2026-01-18 12:00')"
 )
+# With the statements of MAKE, and the program. In one command, as it comes before each test.
+RENEW = """
+rm -rf /srv/shop/data /srv/shop/records /srv/shop/work.db* /home/mallory/data /tmp/ran-as-* /srv/shop/evil.py
+rm -rf /var/lib/evenkeel/job_cleanup/shop /var/lib/evenkeel/job_cleanup/mallory
+make=%s
+install -d -o shop -g shop /srv/shop/data
+install -d -o mallory -g mallory /home/mallory/data
+sudo -u shop sqlite3 /srv/shop/data/jobs.db "$make"
+sudo -u mallory sqlite3 /home/mallory/data/jobs.db "$make"
+chmod 755 /home/mallory
+printf %%s %s | sudo -u shop tee /srv/shop/evil.py > /dev/null
+"""
 EVIL = {
     **{"app": "evil", "directory": "/srv/shop", "python": "/opt/shop/venv/bin/python"},
     **{"timeout": 0.2, "unreachable": "ignore"},
@@ -33,17 +45,7 @@ def database(user, **more):
 @pytest.fixture(autouse=True)
 def databases(host):
     """A database of each user with a stuck job; the application notes as whom it runs."""
-    host.check_output(
-        "rm -rf /srv/shop/data /srv/shop/records /srv/shop/work.db* /home/mallory/data /tmp/ran-as-* /srv/shop/evil.py"
-    )
-    host.check_output("rm -rf /var/lib/evenkeel/job_cleanup/shop /var/lib/evenkeel/job_cleanup/mallory")
-    for user, directory in (("shop", "/srv/shop/data"), ("mallory", "/home/mallory/data")):
-        host.check_output(f"install -d -o {user} -g {user} {directory}")
-        host.check_output(f"sudo -u {user} sqlite3 {directory}/jobs.db %s", MAKE)
-    host.check_output("chmod 755 /home/mallory")
-    host.check_output(
-        "sudo -u shop sh -c %s", f"cat > /srv/shop/evil.py <<'END'\n{(FILES / 'evil.py').read_text()}\nEND"
-    )
+    host.check_output(f"set -e; {RENEW}", MAKE, (FILES / "evil.py").read_text())
 
 
 @pytest.fixture
@@ -59,13 +61,15 @@ def clean_up(host):
 
 @pytest.fixture
 def attacking(host):
-    """Starts a program of files/clean_up as the application's user, for so many seconds."""
+    """Starts a program of files/clean_up as the application's user."""
 
     def start(program, *arguments):
         source = (FILES / program).read_text()
         marks = " ".join(["%s"] * (len(arguments) + 1))
         host.check_output(
-            f"sudo -u shop setsid -f python3 -c {marks} < /dev/null > /dev/null 2>&1", source, *map(str, arguments)
+            f"sudo -u shop setsid -f timeout 300 python3 -c {marks} < /dev/null > /dev/null 2>&1",
+            source,
+            *map(str, arguments),
         )
 
     return start
@@ -132,15 +136,13 @@ def test_a_file_of_a_group_does_not_give_that_group(host, clean_up):
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "/home/mallory/data/jobs.db"])
 def test_no_race_of_links_makes_the_application_run_as_another_user(host, clean_up, attacking, target):
-    attacking("exchange.py", target, 12)
-    end, runs = time.monotonic() + 10, 0
-    while time.monotonic() < end:
+    attacking("exchange.py", target)
+    for _run in range(12):
         clean_up(database("shop", celery=EVIL))
-        runs += 1
-    assert runs > 5
+    host.check_output("pkill -u shop -f renameat2")
     assert ran_as(host) <= {uid(host, "shop")}
     assert status(host, "mallory") == "processing"
-    host.check_output("pkill -u shop -f renameat2 || true; rm -f /srv/shop/data/link /srv/shop/data/jobs.db")
+    host.check_output("rm -f /srv/shop/data/link /srv/shop/data/jobs.db")
 
 
 def test_the_application_is_its_user_and_root_is_out_of_its_reach(host, clean_up):
@@ -314,17 +316,16 @@ def test_metrics_are_not_written_through_a_link_of_the_applications(host, clean_
 # Output
 
 
-def test_the_application_forges_no_line_in_the_journal_and_moves_no_terminal(host, clean_up):
+def test_the_application_forges_no_line_in_the_journal_and_moves_no_terminal(host, server, clean_up):
     forged = "x\n<3>mallory: 500 in jobs deleted; undo: --undo /tmp/evil.jsonl.\n\x1b]0;owned\x07"
     host.check_output("sudo -u shop sqlite3 /srv/shop/data/jobs.db %s", f'DROP TABLE jobs; CREATE TABLE "{forged}" (a)')
-    since = host.check_output("date +%s")
+    since = server.now()
     clean_up(database("shop"), options="--quiet")
     run = host.run(
         f"systemd-cat -t evenkeel-job-cleanup {SCRIPT} --config {CONFIG} --quiet; {SCRIPT} --config {CONFIG}"
     )
     assert not [char for char in run.stdout + run.stderr if char not in "\n\r" and not char.isprintable()]
-    host.check_output("journalctl --sync")
-    entries = host.check_output(f"journalctl -t evenkeel-job-cleanup --since=@{since} -o json").splitlines()
-    messages = [json.loads(entry)["MESSAGE"] for entry in entries]
+    entries = server.journal("SYSLOG_IDENTIFIER=evenkeel-job-cleanup", output="json", since=since)
+    messages = [json.loads(entry)["MESSAGE"] for entry in entries.splitlines()]
     assert messages
     assert all(str(message).startswith("shop (/srv/shop/data/jobs.db): there is no table") for message in messages)

@@ -67,7 +67,7 @@ def test_a_generation_that_starts_and_then_fails_is_rolled_back(server, converge
     assert "status=3" in message, "the journal's last lines"
     assert (files(), pid("gifts")) == (before, other)
     server.serve("shop", "gifts")
-    lines = server.journal("shop", "short-unix").splitlines()
+    lines = server.journal("shop", output="short-unix").splitlines()
     fell, ready = (
         [float(line.split()[0]) for line in lines if words in line] for words in ("status=3", "systemd[1]: Started")
     )

@@ -159,16 +159,18 @@ def test_another_project_leaves_our_configuration_and_schedule_as_they_are(host,
     assert "/etc/evenkeel/job_cleanup.album.json, /etc/evenkeel/job_cleanup.json" in which.stderr
 
 
-def test_cron_runs_it_for_each_project_as_the_owner_and_logs_to_the_journal(host, sql, stick, wait_for):
-    begun, owner = host.check_output("date +%s"), host.check_output("id -u app")
+def test_cron_runs_it_for_each_project_as_the_owner_and_logs_to_the_journal(server, sql, stick, wait_for):
+    begun, owner = server.now(), server.check_output("id -u app")
     sql("photos", "INSERT INTO photos VALUES ('dead0005', 'processing', datetime('now', '-1 hour'))")
     stick("dead0005")
     status = "SELECT status FROM {} WHERE id = 'dead0005'"
-    journal = f"journalctl --no-pager --output=json --identifier=evenkeel-job-cleanup --since=@{begun} _UID={owner}"
+    its = ("SYSLOG_IDENTIFIER=evenkeel-job-cleanup", f"_UID={owner}")
     for name in ("jobs", "photos"):
         wait_for(lambda name=name: sql(name, status.format(name)) == "pending", f"cron to run it for {name}")
         told = f" in {name} reset to pending"
-        wait_for(lambda told=told: told in host.check_output(journal), f"its message about {name} in the journal")
+        wait_for(
+            lambda told=told: told in server.journal(*its, since=begun), f"its message about {name} in the journal"
+        )
 
 
 def test_another_project_removes_only_its_own(host, album):

@@ -38,7 +38,7 @@ class Outcome:
 
     def when(self, worker, words):
         """The time of the first line of the worker's journal with these words."""
-        lines = self.server.journal(worker, "short-unix").splitlines()
+        lines = self.server.journal(worker, output="short-unix").splitlines()
         return next(float(line.split()[0]) for line in lines if words in line)
 
 

@@ -77,8 +77,7 @@ def cleaned_up_each_second(server):
 def _done_by(server):
     """The children that completed tasks in this run: ForkPoolWorker-1, ForkPoolWorker-1, ForkPoolWorker-2, …"""
     this_run = f"_SYSTEMD_INVOCATION_ID={server.run_of(WORKER).id}"
-    journal = server.check_output("journalctl --sync && journalctl --no-pager --output=cat %s", this_run)
-    return re.findall(r"(ForkPoolWorker-\d+)\] Task \S+ succeeded", journal)
+    return re.findall(r"(ForkPoolWorker-\d+)\] Task \S+ succeeded", server.journal(this_run))
 
 
 def test_the_units_are_what_the_document_asks_for(server, show):

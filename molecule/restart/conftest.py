@@ -35,9 +35,8 @@ def outages():
     """When each of these services was down, from the journal of a host: [(from, until, host, service), …]."""
 
     def run(server, since, services):
-        lines = f"journalctl --sync && journalctl --output=json --since=@{since:.0f} _PID=1"
         found, stopped = [], {}
-        for entry in map(json.loads, server.check_output(lines).splitlines()):
+        for entry in map(json.loads, server.journal("_PID=1", output="json", since=since).splitlines()):
             service, moment = entry.get("UNIT", "").removesuffix(".service"), int(entry["__REALTIME_TIMESTAMP"]) / 1e6
             if service in services and entry.get("MESSAGE_ID") == STOPPING:
                 stopped[service] = moment

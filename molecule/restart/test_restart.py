@@ -62,7 +62,7 @@ def test_a_task_longer_than_stop_timeout_is_redelivered(server, moment, recovere
     server.wait_for(lambda: server.begun("long") > 1, "the task to begin again")
     server.release("long")
     server.wait_for(lambda: server.times("long"), "the task")
-    lines = server.journal("bounded", "short-unix").splitlines()
+    lines = server.journal("bounded", output="short-unix").splitlines()
     again = [float(line.split()[0]) for line in lines if line.endswith(" received")][1]
     recovered("a task longer than stop_timeout (20 s): comes again", again - moment)
     version = server.check_output("/opt/shop/venv/bin/celery --version").split()[0]

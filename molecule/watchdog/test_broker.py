@@ -20,7 +20,9 @@ def serves_again(server, injected, unharmed, recovered):
         tasks = [f"first-{worker}", f"second-{worker}"]
         server.wait_for(lambda: server.done(*tasks), f"the tasks that wait for {worker}")
         by_itself = unharmed(worker)
-        journal = [line for line in server.journal(worker, "short-unix").splitlines() if " succeeded in " in line]
+        journal = [
+            line for line in server.journal(worker, output="short-unix").splitlines() if " succeeded in " in line
+        ]
         took = float(journal[-1].split()[0]) - injected[since]
         recovered(f"{fault}: {worker}, by {'itself' if by_itself else 'the watchdog'}", took)
         return by_itself

@@ -23,7 +23,7 @@ until child STOP && now=$(job) && test -n "$now"; do child CONT; sleep 0.2; done
 child KILL
 echo $now
 """
-CRON = "--identifier=evenkeel-job-cleanup"
+CRON = "SYSLOG_IDENTIFIER=evenkeel-job-cleanup"
 # The jobs that were reset since a time, from the records of all clean-ups.
 PUT_BACK = """
 import pathlib, sys
@@ -75,12 +75,13 @@ def test_no_job_is_lost_and_none_is_done_twice(server, cleaners, jobs_with, wait
     put_back = server.check_output("python3 -B -c %s %s", PUT_BACK, str(begun)).split()
     assert sorted(put_back) == sorted(killed), "reset: each killed job, once"
     succeeded = r"Task tasks.make_slideshow\[.* succeeded"
-    wait_for(lambda: len(re.findall(succeeded, _journal(server, begun))) >= len(jobs), "each to be done")
-    journal = _journal(server, begun)
+    services = ("celery-worker", "slideshow-web")
+    wait_for(lambda: len(re.findall(succeeded, server.journal(*services, since=begun))) >= len(jobs), "each to be done")
+    journal = server.journal(*services, since=begun)
     assert len(re.findall(succeeded, journal)) == len(jobs), "done once each"
     assert "database is locked" not in journal
-    wait_for(lambda: "jobs: " in _journal(server, begun, CRON), "cron's cleaner")
-    assert "is still running" not in _journal(server, begun, CRON)
+    wait_for(lambda: "jobs: " in server.journal(CRON, since=begun), "cron's cleaner")
+    assert "is still running" not in server.journal(CRON, since=begun)
 
 
 def _kill(server, jobs_with, wait_for):
@@ -88,7 +89,3 @@ def _kill(server, jobs_with, wait_for):
     killed = server.check_output("timeout 300 sh -c %s", KILL).strip()
     wait_for(lambda: killed not in jobs_with("processing"), "the job to be reset")
     return killed
-
-
-def _journal(server, since, who="--unit=celery-worker --unit=slideshow-web"):
-    return server.check_output(f"journalctl --sync && journalctl --no-pager --output=cat --since=@{since:.6f} {who}")

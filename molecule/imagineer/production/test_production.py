@@ -136,9 +136,8 @@ def test_beat_runs_on_one_server_and_makes_up_for_a_sample_that_was_missed(servi
     services.check_output(f"cd /opt/imagineer && {python} -c %s %s", MISS, SCHEDULE)
     begun = services.now()
     services.check_output("systemctl start %s", BEAT)
-    disk = f"journalctl --sync && journalctl --unit=imagineer-default --output=cat --since=@{begun:.0f}"
-    succeeded = r"record_disk_usage\[\S+\] succeeded"
-    wait_for(lambda: re.search(succeeded, services.check_output(disk)), "the disk to be looked at")
+    succeeded = re.compile(r"record_disk_usage\[\S+\] succeeded")
+    wait_for(lambda: succeeded.search(services.journal("imagineer-default", since=begun)), "the disk to be looked at")
 
 
 def test_the_default_worker_sends_no_schedule_of_its_own(services):
