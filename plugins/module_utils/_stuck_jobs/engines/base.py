@@ -103,7 +103,7 @@ class Session(ABC):
 
     @abstractmethod
     def check(self, shapes: Iterable[Shape]) -> None:
-        """Raises StuckJobsError if the database could not execute these writes, whatever the rows are. Writes nothing."""
+        """Raises StuckJobsError if the database can't execute these writes, whatever the rows are. Writes nothing."""
 
     @abstractmethod
     def begin(self) -> None:
