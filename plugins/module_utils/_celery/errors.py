@@ -189,6 +189,7 @@ def _wrong_of_worker(instance: Instance, quantities: dict[str, float]) -> Iterat
     yield from profile.errors(instance)
     if instance["concurrency"] is not None and instance["concurrency"] < 1:
         yield f"concurrency {instance['concurrency']} is too small. Use 1 or more."
+    yield from _wrong_autoscale(instance["autoscale"], instance["pool"])
     for limit in ("soft_time_limit", "time_limit"):
         if 0 <= quantities.get(limit, 1) < 1:
             yield f"{limit} {instance[limit]} is shorter than a second. Leave it out, or use 1s and more."
@@ -202,6 +203,16 @@ def _wrong_of_worker(instance: Instance, quantities: dict[str, float]) -> Iterat
         yield (
             f"max_memory_per_child {instance['max_memory_per_child']} is above memory_max {instance['memory_max']}."
             " Lower it, or raise memory_max."
+        )
+
+
+def _wrong_autoscale(scale: list[int], pool: str) -> Iterator[str]:
+    if scale and not (len(scale) == 2 and scale[0] >= scale[1] >= 1):
+        yield f"autoscale {scale} is not the most and the least children. Write two numbers from 1 on, such as [8, 2]."
+    if scale and pool in ("threads", "solo"):
+        yield (
+            f"autoscale {scale} has no effect in the pool {pool}. Remove autoscale and set concurrency, or set another"
+            " pool."
         )
 
 
