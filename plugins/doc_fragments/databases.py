@@ -255,6 +255,12 @@ options:
               - The database's owner can read it, or it is root's in directories of root's.
             type: path
             default: ""
+          settings:
+            description: 'Settings of Celery that the application needs to reach its broker,
+              and that its workers have on their command line, such as C({broker_transport_options:
+              {master_name: mymaster}}). Secrets belong into O(celery.environment_file).'
+            type: dict
+            default: {}
           workers:
             description:
               - The nodes that all have to answer. Once they have, others of their names are
@@ -684,6 +690,12 @@ options:
               - The database's owner can read it, or it is root's in directories of root's.
             type: path
             default: ""
+          settings:
+            description: 'Settings of Celery that the application needs to reach its broker,
+              and that its workers have on their command line, such as C({broker_transport_options:
+              {master_name: mymaster}}). Secrets belong into O(celery.environment_file).'
+            type: dict
+            default: {}
           workers:
             description:
               - The nodes that all have to answer. Once they have, others of their names are

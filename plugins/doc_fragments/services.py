@@ -70,9 +70,9 @@ options:
         type: int
       autoscale:
         description:
-          - The most and the least children, such as C([8, 2]), between which Celery adds and
-            removes some as tasks wait or not, C(celery worker --autoscale). It replaces O(instances[].concurrency).
-            Not in the pools threads and solo.
+          - 'The most and the least children, such as C([8, 2]): Celery adds some while tasks
+            wait, and removes them afterwards, C(celery worker --autoscale). It replaces O(instances[].concurrency).
+            Not in the pools threads and solo.'
           - Only for a worker.
         type: list
         elements: int

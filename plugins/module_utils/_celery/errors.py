@@ -224,6 +224,12 @@ def _wrong_setting(setting: str, value: Any, kind: str) -> Iterator[str]:
         yield "settings: beat_scheduler can't be set here. Use the option scheduler of a beat."
     elif setting in _NOT_ON_THE_COMMAND_LINE or "_" not in setting:
         yield f"settings: {setting!r} can't be set on Celery's command line. Set it in the application."
+    size = len(f"{setting}=(json){json.dumps(value, default=str)}")
+    if size >= _LONGEST_VARIABLE:
+        yield (
+            f"settings: {setting!r} has {size} characters, more than an argument can have on Linux (131072 bytes with"
+            " its name). Set it in the application."
+        )
     for place in _passwords(setting, value):
         yield (
             f"settings: {place!r} contains a password, which every user of the host could read in the process list."

@@ -86,6 +86,15 @@ CELERY = (
         Celery.environment_file,
     ),
     Option(
+        "settings",
+        "dict",
+        "Settings of Celery that the application needs to reach its broker, and that its workers have on their command"
+        " line, such as C({broker_transport_options: {master_name: mymaster}}). Secrets belong into"
+        " O(celery.environment_file).",
+        {},
+        free_text=True,
+    ),
+    Option(
         "workers",
         "list",
         (

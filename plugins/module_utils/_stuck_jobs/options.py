@@ -106,6 +106,7 @@ class Celery:
     directory: str
     python: str  # the interpreter of its virtual environment
     environment_file: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     workers: Sequence[str] = ()  # the nodes that have to answer; empty: at least one
     timeout: float = 5  # seconds
     task_id_column: str = ""
