@@ -65,6 +65,11 @@ options:
         type: list
         elements: raw
         default: [processing]
+      only:
+        description: 'The values that other columns of a job have to have: C({deleted_at: null,
+          kind: [photo, video]}) leaves alone the soft-deleted ones, and those of other kinds.'
+        type: dict
+        default: {}
       threshold:
         description: 'The age from which a job is stuck: longer than any job takes from one
           step to the next. A duration such as V(30s), V(5min) or V(1h 30min). A bare number
@@ -500,6 +505,11 @@ options:
         type: list
         elements: raw
         default: [processing]
+      only:
+        description: 'The values that other columns of a job have to have: C({deleted_at: null,
+          kind: [photo, video]}) leaves alone the soft-deleted ones, and those of other kinds.'
+        type: dict
+        default: {}
       threshold:
         description: 'The age from which a job is stuck: longer than any job takes from one
           step to the next. A duration such as V(30s), V(5min) or V(1h 30min). A bare number

@@ -212,6 +212,14 @@ COMMON = (
         elements="raw",
     ),
     Option(
+        "only",
+        "dict",
+        "The values that other columns of a job have to have: C({deleted_at: null, kind: [photo, video]}) leaves alone"
+        " the soft-deleted ones, and those of other kinds.",
+        {},
+        free_text=True,
+    ),
+    Option(
         "threshold",
         "duration",
         "The age from which a job is stuck: longer than any job takes from one step to the next.",

@@ -85,7 +85,8 @@ class Plan:
                 rows.append(row)
             else:
                 status = in_words(row[self._at[self.database.status_column]])
-                self._leave(row, f"it is {status}, which is not stuck")
+                only = f", or not as `only` has it ({', '.join(self.database.only)})" if self.database.only else ""
+                self._leave(row, f"it is {status}, which is not stuck{only}")
         return rows
 
     # What to do with a job

@@ -203,5 +203,5 @@ class Rows(ABC):
         ]
         if isinstance(table, Database):
             columns += [table.time_column, table.fallback_time_column, table.heartbeat_column]
-            columns += [table.threshold_column, table.attempts_column, table.task_id_column]
+            columns += [table.threshold_column, table.attempts_column, table.task_id_column, *table.only]
         return tuple(dict.fromkeys(filter(None, columns)))
