@@ -18,7 +18,9 @@ def database(any_database):
         CREATE TABLE jobs (id INTEGER PRIMARY KEY, status TEXT, updated_at TEXT,
             deleted_at TEXT, hidden BOOLEAN, kind INT);
         INSERT INTO jobs VALUES (1, 'processing', '{OLD}', NULL, false, 1),
-            (2, 'processing', '{OLD}', '{GONE}', false, 2), (3, 'processing', '{OLD}', NULL, true, 3), (4, 'processing', '{OLD}', NULL, NULL, NULL),
+            (2, 'processing', '{OLD}', '{GONE}', false, 2),
+            (3, 'processing', '{OLD}', NULL, true, 3),
+            (4, 'processing', '{OLD}', NULL, NULL, NULL),
             (5, 'completed', '{OLD}', NULL, false, 1);
     """)
     return any_database
