@@ -65,6 +65,11 @@ options:
         type: list
         elements: raw
         default: [processing]
+      only:
+        description: 'The values that other columns of a job have to have: C({deleted_at: null,
+          kind: [photo, video]}) leaves alone the soft-deleted ones, and those of other kinds.'
+        type: dict
+        default: {}
       threshold:
         description: 'The age from which a job is stuck: longer than any job takes from one
           step to the next. A duration such as V(30s), V(5min) or V(1h 30min). A bare number
@@ -255,6 +260,12 @@ options:
               - The database's owner can read it, or it is root's in directories of root's.
             type: path
             default: ""
+          settings:
+            description: 'Settings of Celery that the application needs to reach its broker,
+              and that its workers have on their command line, such as C({broker_transport_options:
+              {master_name: mymaster}}). Secrets belong into O(celery.environment_file).'
+            type: dict
+            default: {}
           workers:
             description:
               - The nodes that all have to answer. Once they have, others of their names are
@@ -494,6 +505,11 @@ options:
         type: list
         elements: raw
         default: [processing]
+      only:
+        description: 'The values that other columns of a job have to have: C({deleted_at: null,
+          kind: [photo, video]}) leaves alone the soft-deleted ones, and those of other kinds.'
+        type: dict
+        default: {}
       threshold:
         description: 'The age from which a job is stuck: longer than any job takes from one
           step to the next. A duration such as V(30s), V(5min) or V(1h 30min). A bare number
@@ -684,6 +700,12 @@ options:
               - The database's owner can read it, or it is root's in directories of root's.
             type: path
             default: ""
+          settings:
+            description: 'Settings of Celery that the application needs to reach its broker,
+              and that its workers have on their command line, such as C({broker_transport_options:
+              {master_name: mymaster}}). Secrets belong into O(celery.environment_file).'
+            type: dict
+            default: {}
           workers:
             description:
               - The nodes that all have to answer. Once they have, others of their names are

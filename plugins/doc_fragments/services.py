@@ -68,6 +68,15 @@ options:
           - How many tasks run at once, Celery's C(worker_concurrency).
           - Only for a worker.
         type: int
+      autoscale:
+        description:
+          - 'The most and the least children, such as C([8, 2]): Celery adds some while tasks
+            wait, and removes them afterwards, C(celery worker --autoscale). It replaces O(instances[].concurrency).
+            Not in the pools threads and solo.'
+          - Only for a worker.
+        type: list
+        elements: int
+        default: []
       pool:
         description:
           - Celery's pool, C(worker_pool).

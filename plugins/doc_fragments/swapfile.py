@@ -41,7 +41,8 @@ options:
     default: 1G
   unsupported:
     description: What to do if the file system does not support swap files, such as overlayfs,
-      tmpfs, NFS or ZFS. V(skip) leaves the host as it is.
+      tmpfs, NFS or ZFS, or the kernel refuses them, such as in a container. V(skip) leaves
+      the host as it is.
     type: str
     default: fail
     choices: [fail, skip]

@@ -40,7 +40,8 @@ _value:
 
 
 def with_encoded_environment(worker):
-    environment = json.dumps(worker.get("environment") or {}, sort_keys=True)
+    # As text: a value that is encrypted by itself (!vault), before ansible-core 2.19.
+    environment = json.dumps(worker.get("environment") or {}, sort_keys=True, default=str)
     encoded = {**worker, "environment": base64.b64encode(environment.encode()).decode()}
     profile = worker.get("profile") or {}
     if profile.get("machines"):

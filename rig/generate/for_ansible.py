@@ -83,8 +83,10 @@ def _documentation(options: Iterable[Option], inner: str, prefix: str = "") -> d
     documented = {}
     for option in options:
         fields = {"description": markup.for_ansible(option, names, prefix), **option.argument()}
-        if inner == "suboptions":
-            fields.pop("no_log", None)  # modules document what users see
+        # Modules document what users see. Before ansible-core 2.19, roles refuse a value of a secret dictionary that is
+        # encrypted by itself (!vault).
+        if inner == "suboptions" or option.type == "dict":
+            fields.pop("no_log", None)
         if fields.pop("options", None):
             below = f"{prefix}{option.name}{'[]' if option.type == 'list' else ''}."
             fields[inner] = _documentation(option.options, inner, below)

@@ -189,6 +189,7 @@ def _wrong_of_worker(instance: Instance, quantities: dict[str, float]) -> Iterat
     yield from profile.errors(instance)
     if instance["concurrency"] is not None and instance["concurrency"] < 1:
         yield f"concurrency {instance['concurrency']} is too small. Use 1 or more."
+    yield from _wrong_autoscale(instance["autoscale"], instance["pool"])
     for limit in ("soft_time_limit", "time_limit"):
         if 0 <= quantities.get(limit, 1) < 1:
             yield f"{limit} {instance[limit]} is shorter than a second. Leave it out, or use 1s and more."
@@ -205,6 +206,16 @@ def _wrong_of_worker(instance: Instance, quantities: dict[str, float]) -> Iterat
         )
 
 
+def _wrong_autoscale(scale: list[int], pool: str) -> Iterator[str]:
+    if scale and not (len(scale) == 2 and scale[0] >= scale[1] >= 1):
+        yield f"autoscale {scale} is not the most and the least children. Write two numbers from 1 on, such as [8, 2]."
+    if scale and pool in ("threads", "solo"):
+        yield (
+            f"autoscale {scale} has no effect in the pool {pool}. Remove autoscale and set concurrency, or set another"
+            " pool."
+        )
+
+
 def _wrong_setting(setting: str, value: Any, kind: str) -> Iterator[str]:
     if setting == "include" and kind == "worker":
         if not (isinstance(value, list) and all(re.fullmatch(r"[\w.]+", str(module)) for module in value)):
@@ -213,6 +224,12 @@ def _wrong_setting(setting: str, value: Any, kind: str) -> Iterator[str]:
         yield "settings: beat_scheduler can't be set here. Use the option scheduler of a beat."
     elif setting in _NOT_ON_THE_COMMAND_LINE or "_" not in setting:
         yield f"settings: {setting!r} can't be set on Celery's command line. Set it in the application."
+    size = len(f"{setting}=(json){json.dumps(value, default=str)}")
+    if size >= _LONGEST_VARIABLE:
+        yield (
+            f"settings: {setting!r} has {size} characters, more than an argument can have on Linux (131072 bytes with"
+            " its name). Set it in the application."
+        )
     for place in _passwords(setting, value):
         yield (
             f"settings: {place!r} contains a password, which every user of the host could read in the process list."

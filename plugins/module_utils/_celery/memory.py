@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from .._common.quantities import parse_size
-from .options import Instance
+from .options import Instance, most_children
 
 _LIMITS = ("max_memory_per_child", "memory_max")
 
@@ -36,7 +36,7 @@ def _limits(instance: Instance) -> tuple[int | None, ...]:
 def memory_errors(instance: Instance, footprint: Footprint) -> Iterator[str]:
     """Limits that are too low for this application."""
     child, limit = _limits(instance)
-    concurrency = instance.get("concurrency") or AT_LEAST
+    concurrency = most_children(instance) or AT_LEAST
     if child and child <= footprint.peak:
         yield (
             f"{_named(instance, 'max_memory_per_child')} is not above the {_mebi(footprint.peak)} that a"
@@ -56,7 +56,7 @@ def memory_warnings(instance: Instance, footprint: Footprint) -> Iterator[str]:
     """Limits of which the kernel's may be reached before Celery's."""
     child, limit = _limits(instance)
     if child and limit:
-        concurrency = instance["concurrency"] or AT_LEAST
+        concurrency = most_children(instance) or AT_LEAST
         grown = footprint.main + (child - footprint.peak + footprint.child) * concurrency
         if grown > limit:
             yield (

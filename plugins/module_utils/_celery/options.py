@@ -322,6 +322,14 @@ WORKER = (
     ),
     _CONCURRENCY,
     Option(
+        "autoscale",
+        "list",
+        "The most and the least children, such as C([8, 2]): Celery adds some while tasks wait, and removes them"
+        " afterwards, C(celery worker --autoscale). It replaces O(concurrency). Not in the pools threads and solo.",
+        (),
+        elements="int",
+    ),
+    Option(
         "pool",
         "str",
         "Celery's pool, C(worker_pool).",
@@ -540,6 +548,11 @@ def _decoded_environment(environment: str) -> dict[str, Any]:
 def node_name(instance: Instance) -> str:
     """The node's name for `celery worker -n`; Celery expands %h to the host's name and splits at the first @."""
     return instance["node_name"] or f"{instance['name'].replace('@', '-')}@%h"
+
+
+def most_children(instance: Instance) -> int | None:
+    """How many tasks run at once at most; None if that is left to Celery."""
+    return instance["autoscale"][0] if instance.get("autoscale") else instance.get("concurrency")
 
 
 def time_limit(instance: Instance) -> float | None:

@@ -17,7 +17,7 @@ from typing import Any
 from .._common.machine import Machine
 from .._common.options import Option, with_defaults
 from .._common.quantities import format_size, parse_size
-from .options import MACHINE, PROFILE, Instance
+from .options import MACHINE, PROFILE, Instance, most_children
 
 _NEARLY = 7 / 8  # of its memory is what a machine reports: the firmware and the kernel have the rest
 _HEADROOM = 1.3  # how much more memory a child may use than a task needs
@@ -114,8 +114,8 @@ def _of_machine(instance: Instance, machine: Machine) -> dict[str, Any]:
 
 def _share(instance: Instance, machine: Machine) -> _Share:
     profile, limit = _profile(instance), instance["memory_max"] and parse_size(instance["memory_max"])
-    if "concurrency" in instance["given"] or "concurrency" in instance["chosen"]:
-        least = most = instance["concurrency"]
+    if instance.get("autoscale") or "concurrency" in instance["given"] or "concurrency" in instance["chosen"]:
+        least = most = most_children(instance)
     else:
         least, most = 1, _most(instance, profile["max_concurrency"], machine.processors)
     if not profile["task_memory"]:  # It counts with its limit, if it has one.
@@ -156,6 +156,8 @@ def _with(instance: Instance, options: dict[str, Any]) -> Instance:
     taken = {"memory", "environment", *instance["given"], *instance["chosen"]}
     if instance["pool"] != "prefork":
         taken.update(_ONLY_IN_PREFORK)
+    if instance.get("autoscale"):
+        taken.add("concurrency")
     new = {name: value for name, value in options.items() if value is not None and name not in taken}
     own, variables = instance["environment"], options.get("environment") or {}
     added = {name: value for name, value in variables.items() if name not in own}

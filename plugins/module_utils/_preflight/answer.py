@@ -157,6 +157,7 @@ _FORMS = {
     "executable": _is_text,
     "failed": _is_text,
     "child": _is_switch,
+    "unprotected": _is_switch,
     "unknown_settings": _is_settings,
     "uri": _is_text,
     "broker": _is_text,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from .._celery import log_file
 from .._celery.memory import Footprint
-from .._celery.options import Instance
+from .._celery.options import Instance, most_children
 from .answer import Answer
 
 
@@ -28,6 +28,6 @@ def lines(instance: Instance, found: Answer) -> Iterator[str]:
     if "results_uri" in found and "results" not in found:
         yield f"the result backend {found['results_uri']} answers"
     if "footprint" in found:
-        needed = Footprint(*found["footprint"]).with_children(instance.get("concurrency") or 1)
+        needed = Footprint(*found["footprint"]).with_children(most_children(instance) or 1)
         most = f"; its limit is {limit}" if limit else ""
         yield f"before its first task, it uses {-(-needed // 2**20)}M of memory{most}"

@@ -32,6 +32,7 @@ from . import (
 )
 
 _LONGEST_UNIT = 2**20  # bytes
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass
@@ -128,9 +129,23 @@ def _text(there: systemd.Unit) -> str:
 
 
 def _cgroup_warnings(instance: Instance) -> Iterator[str]:
-    limits = [option for option in ("memory_high", "memory_swap_max") if instance[option] is not None]
-    if limits and not Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        yield f"{' and '.join(limits)} will have no effect, as this host uses cgroup v1. Use memory_max, or cgroup v2."
+    """The limits that the kernel does not know, or has switched off."""
+    limits = [option for option in ("memory_max", "memory_high", "memory_swap_max") if instance[option] is not None]
+    try:
+        has_memory = "memory" in (_CGROUP / "cgroup.controllers").read_text(encoding="ascii").split()
+    except FileNotFoundError:  # cgroup v1
+        has_memory = (_CGROUP / "memory").is_dir()
+        only_v2 = [option for option in limits if option != "memory_max"]
+        if has_memory and only_v2:
+            yield (
+                f"{' and '.join(only_v2)} will have no effect, as this host uses cgroup v1. Use memory_max, or cgroup"
+                " v2."
+            )
+    if limits and not has_memory:
+        yield (
+            f"{' and '.join(limits)} will have no effect, as this host has no memory controller. Switch it on"
+            " (cgroup_enable=memory on the kernel's command line), or, in a container, delegate it."
+        )
 
 
 def _unit_errors(there: systemd.Unit) -> Iterator[str]:

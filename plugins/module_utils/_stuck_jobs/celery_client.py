@@ -69,7 +69,7 @@ class CeleryClient:
         self._to_send = bytearray()
         self._said, self._is_mute = b"", False  # the end of the helper's standard error, and whether that is closed
         self._is_ready = False
-        self._broken = f"{celery.python} can't be started in {celery.directory}"  # why the helper is unusable, or empty
+        self._broken = f"{celery.python} can't be started"  # why the helper is unusable, or empty
 
     def start(self) -> None:
         """Starts the helper. ready() returns the error if that fails."""
@@ -78,7 +78,7 @@ class CeleryClient:
             self._process = subprocess.Popen(
                 # An absolute path, so that nothing is looked up in the application's PATH.
                 [Path(celery.directory, celery.python).absolute(), "-c", HELPER],
-                cwd=celery.directory,
+                cwd="/",  # until Python and Celery have imported their own modules
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **self._variables},
                 umask=0o022,  # as systemd has it for services
                 preexec_fn=lift_memory_limit,  # noqa: PLW1509 -- we have no threads
@@ -89,8 +89,8 @@ class CeleryClient:
             os.set_blocking(self._process.stderr.fileno(), False)
             os.set_blocking(self._process.stdin.fileno(), False)
             self._broken = ""
-            setup = {"app": celery.app, "directory": celery.directory, "timeout": celery.timeout}
-            self._write({**setup, "workers": list(celery.workers)})
+            setup = {"app": celery.app, "directory": celery.directory, "settings": dict(celery.settings)}
+            self._write({**setup, "workers": list(celery.workers), "timeout": celery.timeout})
 
     def stop(self) -> None:
         if self._process:

@@ -8,6 +8,8 @@ The first line of input describes the application, as JSON. Each further line is
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import sys
@@ -34,9 +36,8 @@ def main():
         answers.write(json.dumps(data, default=str) + "\n")
         answers.flush()
 
-    sys.path.insert(0, setup["directory"])
     try:
-        app = load(setup["app"])
+        app = load(setup["app"], setup["directory"], setup["settings"])
     except BaseException as error:  # pylint: disable=broad-exception-caught
         answer(error=in_one_line(error))
         raise SystemExit(1) from error
@@ -52,10 +53,19 @@ def main():
             answer(error=in_one_line(error))
 
 
-def load(name):
+def load(name, directory, settings):
+    """The application, as the celery command loads it from its directory.
+
+    Celery is imported first: a module of the application's may be called celery, as its docs once had it.
+    """
+    with contextlib.suppress(ImportError):
+        importlib.import_module("celery.app.utils")
+    os.chdir(directory)
+    sys.path.insert(0, directory)
     from celery.app.utils import find_app  # noqa: PLC0415 -- only the application's Python has it
 
     app = find_app(name)
+    app.conf.update(settings)
     app.loader.import_default_modules()
     return app
 
@@ -104,7 +114,10 @@ class Workers:
         elif first:
             found = processes(self._replies("stats", names(first), sum(first.values()), self._timeout))
         else:
-            raise Unsure(f"no worker answered within {self._timeout:g} s")
+            raise Unsure(
+                f"no worker answered within {self._timeout:g} s; none can with worker_enable_remote_control: false, or"
+                " a broker such as SQS"
+            )
         silent = sorted(set(self._named) - set(names(first + found)))
         if silent:
             raise Unsure(f"no answer from {', '.join(silent)} within {self._timeout:g} s")

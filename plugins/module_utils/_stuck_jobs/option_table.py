@@ -86,6 +86,15 @@ CELERY = (
         Celery.environment_file,
     ),
     Option(
+        "settings",
+        "dict",
+        "Settings of Celery that the application needs to reach its broker, and that its workers have on their command"
+        " line, such as C({broker_transport_options: {master_name: mymaster}}). Secrets belong into"
+        " O(celery.environment_file).",
+        {},
+        free_text=True,
+    ),
+    Option(
         "workers",
         "list",
         (
@@ -201,6 +210,14 @@ COMMON = (
         "The statuses in which a job can be stuck.",
         Database.stuck_statuses,
         elements="raw",
+    ),
+    Option(
+        "only",
+        "dict",
+        "The values that other columns of a job have to have: C({deleted_at: null, kind: [photo, video]}) leaves alone"
+        " the soft-deleted ones, and those of other kinds.",
+        {},
+        free_text=True,
     ),
     Option(
         "threshold",

@@ -106,6 +106,7 @@ class Celery:
     directory: str
     python: str  # the interpreter of its virtual environment
     environment_file: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     workers: Sequence[str] = ()  # the nodes that have to answer; empty: at least one
     timeout: float = 5  # seconds
     task_id_column: str = ""
@@ -137,6 +138,7 @@ class Database(Table):
     threshold: Any = "30m"  # a duration
     threshold_column: str = ""  # empty: the status column
     thresholds: Mapping[Any, Any] = field(default_factory=dict)  # by the value of that column
+    only: Mapping[str, Any] = field(default_factory=dict)  # the value or values that a job's columns have to have
     action: Action = RESET
     attempts_column: str = ""
     count_attempts: bool = True  # a reset adds one; False if the application itself counts
@@ -153,7 +155,7 @@ class Database(Table):
     _column_options = (
         *Table._column_options,
         *("time_column", "fallback_time_column", "heartbeat_column"),
-        *("threshold_column", "attempts_column", "task_id_column"),
+        *("threshold_column", "attempts_column", "task_id_column", "only"),
     )
 
     def filled_by(self, action: Action) -> dict[str, str]:
@@ -167,6 +169,12 @@ class Database(Table):
     @property
     def task_id_column(self) -> str:
         return self.celery.task_id_column if self.celery else ""
+
+    @property
+    def conditions(self) -> Mapping[str, Sequence[Any]]:
+        """The values that a job's columns may have, of which None is NULL. The status is not among them."""
+        lists = {column: value if isinstance(value, (list, tuple)) else (value,) for column, value in self.only.items()}
+        return {column: tuple(values) for column, values in lists.items()}
 
     @property
     def unreachable(self) -> str:
@@ -339,6 +347,10 @@ def _errors(database: Database) -> Iterator[str]:
     if database.celery and database.celery.unreachable not in POLICIES:
         yield f"celery: unreachable {database.celery.unreachable!r} is not one of abort, ignore."
     yield from _family_errors(database)
+    for column, values in database.conditions.items():
+        if not values:
+            yield f"only: {column} has no values, so no job would count. Set one or several, or leave it out."
+        yield from _values_errors(f"only: {column}", values)
 
 
 def _requeue_errors(database: Database, requeue: Requeue) -> Iterator[str]:
@@ -407,7 +419,12 @@ def _value_errors(table: Table) -> Iterator[str]:
         values.append((action.to_option, status))
         values += [(f"{action.set_option}: {column}", value) for column, value in columns.items()]
     for option, value in values:
+        yield from _values_errors(f"{option} of {table.table}", [value])
+
+
+def _values_errors(option: str, values: Iterable[Any]) -> Iterator[str]:
+    for value in values:
         if not isinstance(value, (str, int, float, bytes, type(None))):
-            yield f"{option} of {table.table}: {value!r} is not a value for a column. Set a string, a number or null."
+            yield f"{option}: {value!r} is not a value for a column. Set a string, a number or null."
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            yield f"{option} of {table.table}: {value} does not fit into 64 bits. Set a smaller number."
+            yield f"{option}: {value} does not fit into 64 bits. Set a smaller number."

@@ -50,6 +50,12 @@ class Plan:
         counts = self._most_attempts or (database.action.counts_attempts and database.count_attempts)
         self._attempts_at = self._at[database.attempts_column] if counts and database.attempts_column else None
 
+    def shapes(self) -> list[Shape]:
+        """All that this plan can have."""
+        action = self.database.action
+        actions = [action, ACTIONS[action.in_the_end]] if self._most_attempts else [action]
+        return [self._shape(table, each) for table in self.database.family() for each in actions]
+
     def pages(self) -> Iterator[list[Change]]:
         """All changes, in the order of the table, in small pages, as other processes write meanwhile."""
         for rows in [self._given()] if self.database.jobs else self.rows.stuck():
@@ -79,7 +85,8 @@ class Plan:
                 rows.append(row)
             else:
                 status = in_words(row[self._at[self.database.status_column]])
-                self._leave(row, f"it is {status}, which is not stuck")
+                only = f", or not as `only` has it ({', '.join(self.database.only)})" if self.database.only else ""
+                self._leave(row, f"it is {status}, which is not stuck{only}")
         return rows
 
     # What to do with a job

@@ -8,14 +8,21 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime, timedelta, timezone, tzinfo
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-_EPOCH_TEXT = re.compile(r"\d{10}(\.\d+)?|\d{13}|\d{16}")
+_EPOCH_TEXT = re.compile(r"(\d{10}|\d{13})(\.\d+)?|\d{16}|\d{19}")
 _ISO = re.compile(
-    r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(?:[.,](\d+))?\s*(?:(Z)|([+-])(\d\d):?(\d\d)?)?", re.IGNORECASE
+    r"(?P<day>\d{4}(?P<dash>[-/])\d\d(?P=dash)\d\d)[T ](?P<minute>\d\d:\d\d)(?P<second>:\d\d)?([.,](?P<fraction>\d+))?"
+    r"\s*(?P<utc>Z|UTC|GMT)?((?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)?)?(?P<name>.*)",
+    re.IGNORECASE,
 )
-_SCALES = (1, 1_000, 1_000_000)  # of epochs in s, ms and µs
+# The zone's name after its offset, which alone counts, as Go (+0000 UTC, +0545 +0545) and Java (Z[UTC]) write it.
+_NAME = re.compile(r"\s[A-Z]{3,5}|\s[+-]\d{2,4}|\[[\w/+-]+\]")
+_MONOTONIC = re.compile(r"\sm=[+-]\d+\.\d+$")  # the other clock of a Go program
+_HTTP = re.compile(r"[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (GMT|(?!-0000)[+-]\d{4})")  # and e-mail
+_SCALES = (1, 1_000, 1_000_000, 1_000_000_000)  # of epochs in s, ms, µs and ns
 _EARLIEST = 315_532_800  # 1980: earlier times, such as 0001 and 1970, mean "never" in some programs
 
 
@@ -52,14 +59,16 @@ def parse_zone(name: str) -> tzinfo:
 def parse_time(value: Any, zone: tzinfo = timezone.utc) -> float | None:
     """The epoch seconds of a timestamp as applications store it, or None if there is any doubt about it.
 
-    ISO 8601 with T or space, fraction, Z or offset (without one it is in the zone); epochs in s, ms or µs, told apart
-    by their 10, 13 or 16 digits. Other numbers, such as 202601181030, may be dates in disguise
-    and tell no age.
+    ISO 8601 with T or space, fraction, Z or offset (without one it is in the zone), also with slashes in the date and
+    with the zone's name after the offset, as Go and Java have it; HTTP dates; epochs in s, ms, µs or ns, told apart by
+    their 10, 13, 16 or 19 digits. Other numbers, such as 202601181030, may be dates in disguise and tell no age.
     """
     if isinstance(value, str):
         text = value.strip()
-        if text[4:5] == "-" and text[10:11] in ("T", " ", "t"):
-            return _iso_seconds(text, zone)
+        if text[4:5] in ("-", "/") and text[10:11] in ("T", " ", "t"):
+            return _seconds(_iso_moment(text), zone)
+        if _HTTP.fullmatch(text):
+            return _seconds(_http_moment(text), zone)
         value = float(text) if _EPOCH_TEXT.fullmatch(text) else None
     if isinstance(value, (int, float)):
         for scale in _SCALES:
@@ -68,11 +77,7 @@ def parse_time(value: Any, zone: tzinfo = timezone.utc) -> float | None:
     return None
 
 
-def _iso_seconds(text: str, zone: tzinfo) -> float | None:
-    try:
-        moment = datetime.fromisoformat(text)  # fast, but before Python 3.11 without Z and short fractions
-    except ValueError:
-        moment = _iso_moment(text)
+def _seconds(moment: datetime | None, zone: tzinfo) -> float | None:
     if moment is None:
         return None
     # An hour that occurs twice, at the end of summer time, is taken as the later one: no job looks older than it is.
@@ -81,17 +86,36 @@ def _iso_seconds(text: str, zone: tzinfo) -> float | None:
 
 
 def _iso_moment(text: str) -> datetime | None:
-    found = _ISO.fullmatch(text)
+    try:
+        return datetime.fromisoformat(text)  # fast, but before Python 3.11 without Z and short fractions
+    except ValueError:
+        found = _iso(text)
     if not found:
         return None
-    day, minute, second, fraction, zulu, sign, hours, minutes = found.groups()
     try:
-        moment = datetime.fromisoformat(f"{day}T{minute}{second or ':00'}")
-        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-        zone = timezone(-offset if sign == "-" else offset) if zulu or sign else None
+        moment = datetime.fromisoformat(f"{found['day'].replace('/', '-')}T{found['minute']}{found['second'] or ':00'}")
+        offset = timedelta(hours=int(found["hours"] or 0), minutes=int(found["minutes"] or 0))
+        zone = timezone(-offset if found["sign"] == "-" else offset) if found["utc"] or found["sign"] else None
     except ValueError:
         return None
-    return moment.replace(microsecond=int((fraction or "0")[:6].ljust(6, "0")), tzinfo=zone)
+    return moment.replace(microsecond=int((found["fraction"] or "0")[:6].ljust(6, "0")), tzinfo=zone)
+
+
+def _iso(text: str) -> re.Match[str] | None:
+    """The parts of a time that is written like ISO 8601."""
+    found = _ISO.fullmatch(_MONOTONIC.sub("", text))
+    if not found or (found["utc"] and found["sign"]):
+        return None
+    if found["name"] and not ((found["utc"] or found["sign"]) and _NAME.fullmatch(found["name"])):
+        return None
+    return found
+
+
+def _http_moment(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def write_time(seconds: float, like: Any, zone: tzinfo = timezone.utc) -> Any:
@@ -103,9 +127,11 @@ def write_time(seconds: float, like: Any, zone: tzinfo = timezone.utc) -> Any:
         return None
     if not isinstance(like, str):
         scale = next(scale for scale in _SCALES if like / scale < 1e10)
-        return int(seconds * scale) if isinstance(like, int) else seconds * scale
+        return int(seconds * 1e6) * scale // 1_000_000 if isinstance(like, int) else seconds * scale
     text = like.strip()
-    return _epoch_text(seconds, text) if _EPOCH_TEXT.fullmatch(text) else _iso_text(seconds, text, zone)
+    if _EPOCH_TEXT.fullmatch(text):
+        return _epoch_text(seconds, text)
+    return _http_text(seconds, text) if _HTTP.fullmatch(text) else _iso_text(seconds, text, zone)
 
 
 def _epoch_text(seconds: float, like: str) -> str:
@@ -115,15 +141,21 @@ def _epoch_text(seconds: float, like: str) -> str:
 
 
 def _iso_text(seconds: float, like: str, zone: tzinfo) -> str:
-    found, stored = _ISO.fullmatch(like), _iso_moment(like)
+    found, stored = _iso(like), _iso_moment(like)
     if not found or not stored:
         return iso_time(seconds, zone)
     moment = datetime.fromtimestamp(seconds, stored.tzinfo or zone)
-    text = moment.strftime(f"%Y-%m-%d{like[10]}%H:%M:%S" if found[3] else f"%Y-%m-%d{like[10]}%H:%M")
-    if found[4]:
-        point, digits = like[found.start(4) - 1], len(found[4])
+    text = moment.strftime("%Y-%m-%d").replace("-", found["dash"]) + like[10]
+    text += moment.strftime("%H:%M:%S" if found["second"] else "%H:%M")
+    if found["fraction"]:
+        point, digits = like[found.start("fraction") - 1], len(found["fraction"])
         text += point + f"{moment.microsecond:06}".ljust(digits, "0")[:digits]
-    return text + like[max(map(found.end, (2, 3, 4))) :]  # the same offset
+    return text + found.string[max(map(found.end, ("minute", "second", "fraction"))) :]  # the same offset
+
+
+def _http_text(seconds: float, like: str) -> str:
+    moment = datetime.fromtimestamp(seconds, _http_moment(like).tzinfo)
+    return format_datetime(moment, usegmt=like.endswith("GMT"))
 
 
 def utc_time(seconds: float) -> str:

@@ -73,6 +73,7 @@ def _clean_up_one(
             if now is None:
                 clock = clock.ahead_by(session.now() - time.time())
             plan = Plan(engine, session.rows(), clock, tasks, report.skip)
+            session.check(plan.shapes())
             pages = _until(until, plan.pages(), database)
             if report.dry_run:
                 for page in pages:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -24,11 +25,14 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import 
     Host,
     Step,
     SwapError,
+    UnsupportedError,
     check_memory,
     roll_back,
 )
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+SWAPS = "/proc/swaps"
+_SYS_ADMIN = 1 << 21  # linux/capability.h
 LABEL = "evenkeel"
 _FIELDS = re.compile("[ \t]+")  # other white space may be in a name
 
@@ -38,7 +42,7 @@ def look(path: str) -> Host:
     # The path as /proc/swaps will have it; a link at the path itself is not followed.
     directory = Path(os.path.realpath(Path(path).parent))
     real = str(directory / Path(path).name)
-    areas = parse_swaps(_read("/proc/swaps"))
+    areas = parse_swaps(_read(SWAPS)) if Path(SWAPS).exists() else {}
     shared = _shared(Path(path).parent) if directory.is_dir() else ""
     # Where others could exchange a file, none is opened: it may be a link to a device by then.
     size_of = (lambda _path: 0) if shared else _swap_size
@@ -54,7 +58,20 @@ def look(path: str) -> Host:
         parse_available(_read("/proc/meminfo")),
         sum(size - used for area, (size, used) in areas.items() if area not in (file.path, new.path)),
         shared,
+        refusal(),
     )
+
+
+def refusal() -> str:
+    """Why the kernel will refuse any swap file; empty if there is no reason to expect that."""
+    if not Path(SWAPS).exists():
+        return "it is built without swap"
+    capabilities = int(re.search(r"^CapEff:\s*(\w+)", _read("/proc/self/status"), re.MULTILINE)[1], 16)
+    if os.geteuid() == 0 and not capabilities & _SYS_ADMIN:
+        return "this host is a container without the capability SYS_ADMIN"
+    if _read("/proc/self/uid_map").split() != ["0", "0", str(2**32 - 1)]:
+        return "this host is a container whose root is another user outside of it"
+    return ""
 
 
 def _shared(directory: Path) -> str:
@@ -179,7 +196,12 @@ class Runner:
         file.flush()
 
     def on(self, path: str) -> None:
-        self.run("swapon", path)
+        try:
+            self.run("swapon", path)
+        except SwapError as error:
+            if os.strerror(errno.EPERM) in str(error):
+                raise UnsupportedError(str(error)) from None
+            raise
 
     def off(self, path: str) -> None:
         # Memory may have become scarce since the plan was made.
@@ -204,4 +226,5 @@ def apply(runner: Runner, before: Host, steps: Sequence[Step]) -> None:
         with suppress(SwapError, OSError):
             for back in roll_back(before, runner.look()):
                 runner.take(back)
-        raise SwapError(f"Could not {step}: {error}") from error
+        kind = UnsupportedError if isinstance(error, UnsupportedError) else SwapError
+        raise kind(f"Could not {step}: {error}") from error

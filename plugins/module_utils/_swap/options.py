@@ -38,8 +38,8 @@ SWAP = (
     Option(
         "unsupported",
         "str",
-        "What to do if the file system does not support swap files, such as overlayfs, tmpfs, NFS or ZFS. V(skip)"
-        " leaves the host as it is.",
+        "What to do if the file system does not support swap files, such as overlayfs, tmpfs, NFS or ZFS, or the kernel"
+        " refuses them, such as in a container. V(skip) leaves the host as it is.",
         "fail",
         choices=("fail", "skip"),
     ),

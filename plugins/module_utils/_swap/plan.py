@@ -32,7 +32,7 @@ class SwapError(Exception):
 
 
 class UnsupportedError(SwapError):
-    """The file system does not support swap files."""
+    """The file system or the kernel does not support swap files."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Host:
     memory: int = 0  # available without swapping
     elsewhere: int = 0  # free in other swap areas
     shared: str = ""  # a directory, on the way to the file, in which others than root could exchange names
+    refusal: str = ""  # why the kernel will refuse any swap file; empty if that is not expected
 
     def as_data(self) -> dict[str, Any]:
         leftover = {} if self.new.kind == "nothing" else {"leftover": self.new.path}
@@ -142,6 +143,7 @@ def check(now: Host, steps: Sequence[Step], size: int | None, reserve: int) -> N
     """Raises SwapError if anything would keep the plan from succeeding, before it is begun."""
     verbs = [step.verb for step in steps]
     if size is not None and steps:
+        _check_kernel(now)
         _check_place(now)
     if now.shared and (size is not None or steps):
         raise SwapError(
@@ -153,6 +155,14 @@ def check(now: Host, steps: Sequence[Step], size: int | None, reserve: int) -> N
     if "off" in verbs:
         # Both are switched off in the end, so that memory and other swap areas have to take what is in them.
         check_memory(now, now.file.used + now.new.used, now.memory * USABLE_MEMORY + now.elsewhere)
+
+
+def _check_kernel(now: Host) -> None:
+    if now.refusal:
+        raise UnsupportedError(
+            f"the kernel will refuse swap file {now.file.path}: {now.refusal}. Set up swap on the machine that runs it,"
+            " or set unsupported to skip."
+        )
 
 
 def _check_place(now: Host) -> None:

@@ -8,7 +8,7 @@ A process is stale if all of this is true, and is never touched otherwise:
   * all its user IDs are that of one of the users: a setuid program belongs to whoever started it, too,
   * its command line is `celery … worker` with our -A and our -n (whole arguments, not a pattern over the line), or
     `celery … beat` with our -A,
-  * it runs in the application's directory, or was sent there by --workdir,
+  * it runs in the application's directory or in that of an earlier release, or was sent there by --workdir,
   * it was started as a program: pool children are only forked, and their main process manages them,
   * no systemd unit manages it, and it is in no container. The units of logins, cron and at do not manage it.
 Other users' workers are seen only with CAP_SYS_PTRACE, which root does not have in every container.
@@ -79,6 +79,7 @@ class Process:
     forked: bool
     started: str  # in clock ticks since boot; together with the PID, it identifies a process
     unit: str  # the innermost unit that it runs in, or NO_UNIT, or CONTAINER
+    called: str = ""  # what the shell that started it called its directory, which may be a link: its variable PWD
     embedded: bool = False  # a beat within a worker
 
     @functools.cached_property
@@ -102,12 +103,24 @@ def matches(process: Process, wanted: Wanted) -> bool:
         return False
     if command(words) != wanted.kind and not (wanted.kind == "beat" and has_beat(words)):
         return False
-    # As texts: to look up a path that the process has named might mean to wait for that user's file system.
-    named = (process.directory, option(words, "", "--workdir"))
-    wanted_directories = (os.path.normpath(wanted.directory), real_path(wanted.directory))
-    return any(plain(path) in wanted_directories for path in named if path) and (
+    named = (process.directory, process.called, option(words, "", "--workdir"))
+    return any(is_of(plain(path), wanted.directory) for path in named if path) and (
         wanted.kind == "beat" or full_name(option(words, "-n", "--hostname"), wanted.host) == wanted.full_node
     )
+
+
+def is_of(path: str, directory: str) -> bool:
+    """Whether a path is the application's directory: by its name, without links, or in an earlier release.
+
+    They are compared as texts: to look up a path that a process has named might mean to wait for a user's file system.
+    """
+    said, real = os.path.normpath(directory), real_path(directory)
+    return path in (said, real) or (said != real and any_release(path) == any_release(real) != real)
+
+
+def any_release(path: str) -> str:
+    """The path without the release's name, where releases lie side by side, as Capistrano and others have them."""
+    return re.sub("/releases/[^/]+", "/releases/*", path, count=1)
 
 
 def celery_words(argv: tuple[str, ...]) -> list[str] | None:
@@ -240,6 +253,7 @@ def look(pid: int, uids: Iterable[int]) -> Process | None:
             forked=bool(int(stat[6]) & FORKED_ONLY),
             started=stat[19],
             unit=unit_of(read(entry / "cgroup"), units_root()) if namespace == our_namespace() else CONTAINER,
+            called=variable("PWD", read(entry / "environ")),
         )
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
@@ -249,6 +263,12 @@ def read(path: Path) -> str:
     """The start of a file of /proc."""
     with path.open("rb", buffering=0) as file:
         return file.read(LONGEST).decode(errors="replace")
+
+
+def variable(name: str, environ: str) -> str:
+    """The value of a variable in a /proc/PID/environ; empty if it is not set."""
+    found = re.search(rf"(?:^|\0){name}=([^\0]*)", environ)
+    return found[1] if found else ""
 
 
 def user_of(status: str) -> int | None:

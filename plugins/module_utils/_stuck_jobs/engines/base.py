@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -20,7 +20,7 @@ from typing import Any, Callable
 from ..._common.users import Identity
 from .. import times
 from ..actions import that_set
-from ..change import Change, Recorded, Schema, show
+from ..change import Change, Recorded, Schema, Shape, show
 from ..options import Database, StuckJobsError, Table
 
 Row = Sequence[Any]
@@ -100,6 +100,10 @@ class Session(ABC):
     @abstractmethod
     def rows(self) -> Rows:
         """The jobs and the rows that belong to them. Raises StuckJobsError for options that do not fit the schema."""
+
+    @abstractmethod
+    def check(self, shapes: Iterable[Shape]) -> None:
+        """Raises StuckJobsError if the database can't execute these writes, whatever the rows are. Writes nothing."""
 
     @abstractmethod
     def begin(self) -> None:
@@ -199,5 +203,5 @@ class Rows(ABC):
         ]
         if isinstance(table, Database):
             columns += [table.time_column, table.fallback_time_column, table.heartbeat_column]
-            columns += [table.threshold_column, table.attempts_column, table.task_id_column]
+            columns += [table.threshold_column, table.attempts_column, table.task_id_column, *table.only]
         return tuple(dict.fromkeys(filter(None, columns)))

@@ -80,10 +80,19 @@ def test_a_host_in_the_wanted_state_is_not_changed(monkeypatch, capsys):
     assert all(each["before"] == each["after"] for each in result["diff"])
 
 
-def test_an_unsupported_file_system_is_an_error_or_skipped(monkeypatch, capsys):
-    host = replace(EMPTY, filesystem="tmpfs")
-    assert run(monkeypatch, capsys, host)[0]["failed"]
+@pytest.mark.parametrize("why", [{"filesystem": "tmpfs"}, {"refusal": "it is built without swap"}])
+def test_an_unsupported_file_system_or_kernel_is_an_error_or_skipped(monkeypatch, capsys, why):
+    host = replace(EMPTY, **why)
+    result = run(monkeypatch, capsys, host)[0]
+    assert result["failed"]
+    assert next(iter(why.values())) in result["msg"]
     assert run(monkeypatch, capsys, host, unsupported="skip")[0]["skipped"]
+
+
+def test_where_swap_is_on_already_it_does_not_matter_what_the_kernel_would_refuse(monkeypatch, capsys):
+    assert not run(monkeypatch, capsys, replace(ACTIVE, refusal="it is built without swap"), swappiness=10)[0][
+        "changed"
+    ]
 
 
 def test_only_one_run_changes_the_swap_and_check_mode_does_not_wait_for_it(monkeypatch, capsys, lock):

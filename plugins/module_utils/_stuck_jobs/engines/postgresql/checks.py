@@ -132,6 +132,10 @@ def _wrong_values(access: Access, columns: Mapping[str, Column], table: Table, d
     """Values that no row can have. Only the table's constraints are left to the server."""
     for status in table.stuck_statuses if table.status_column else ():
         yield from _misfit(access, "stuck_statuses", columns[table.status_column], status, is_stored=False)
+    for name, values in database.conditions.items() if table is database else ():
+        for value in values:
+            if value is not None:
+                yield from _misfit(access, f"only: {name}", columns[name], value, is_stored=False)
     for option, name, value in _written(table, database):
         if value == NOW and table is database and columns[name].type != columns[database.time_column].type:
             like = f"{database.time_column}, {columns[database.time_column].declared}"

@@ -32,6 +32,10 @@ class Rows(base.Rows):
         super().__init__(database, read_schema(access, tables, database))
         self._access, self._tables = access, tables
         self.referrers = unnamed_referrers(tables, database) if database.action.removes else []
+        columns = self.schemas[database.table].column
+        conditions = [_is_any_of(columns[name], values) for name, values in database.conditions.items()]
+        self._also = "".join(f" AND {sql}" for sql, _values in conditions)
+        self._values = [parameter for _sql, parameters in conditions for parameter in parameters]
         self.page_size = BATCH
         self.met_not_text = False  # the server checks what it stores
 
@@ -39,7 +43,7 @@ class Rows(base.Rows):
         """Pages of rows with a stuck status, by key, so that no query takes long."""
         database, schema = self.database, self.schemas[self.database.table]
         size = DELETE_PAGE if database.action.removes else PAGE
-        values: list[Any] = [_texts(database.stuck_statuses)]
+        values: list[Any] = [_texts(database.stuck_statuses), *self._values]
         page, is_last = self._page(schema, "", values, size)
         after = f"AND ({_columns(schema.locator)}) > ({', '.join(_parameter(c) for c in schema.of(*schema.locator))})"
         while page:
@@ -57,7 +61,7 @@ class Rows(base.Rows):
         key = _columns(schema.locator, "page")
         # The innermost query has the columns as they are stored, the outermost casts them to text.
         rows = f"""SELECT {_columns(names)}, {" + ".join(map(_size, large)) or "0"} AS "size of it" FROM {schema.name} t
-            WHERE {_is_one_of(status)} {after}
+            WHERE {_is_one_of(status)}{self._also} {after}
             ORDER BY {_columns(schema.locator)} LIMIT {size}"""
         sized = f"""SELECT page.*, count(*) OVER () AS "all of it", sum("size of it") OVER
             (ORDER BY {key} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS "above it" FROM ({rows}) page"""
@@ -96,9 +100,10 @@ class Rows(base.Rows):
         status = schema.column[self.database.status_column]
         selected = ", ".join(column.read("t") for column in self._read(self.database))
         key = _columns(schema.locator)
-        sql = f"SELECT {selected}, {_is_one_of(status)} FROM {schema.name} t WHERE {where} ORDER BY {key} LIMIT 6"
+        is_stuck = f"{_is_one_of(status)}{self._also}"
+        sql = f"SELECT {selected}, {is_stuck} FROM {schema.name} t WHERE {where} ORDER BY {key} LIMIT 6"
         try:
-            return self._access.run(sql, [_texts(self.database.stuck_statuses), *values])
+            return self._access.run(sql, [_texts(self.database.stuck_statuses), *self._values, *values])
         except Refused:  # it can be no id: not a number, for example
             return []
 
@@ -173,6 +178,14 @@ def _is_one_of(status: Column) -> str:
     if status.is_of_pg_catalog:  # by its index
         return f"t.{q(status.name)} = ANY (%s::text[]::{_array_of(status)})"
     return f"t.{q(status.name)}::text = ANY (%s::text[])"
+
+
+def _is_any_of(column: Column, values: Sequence[Any]) -> tuple[str, list[Any]]:
+    """SQL of whether a column has one of these values, of which None is NULL, and its parameters."""
+    some = _texts([value for value in values if value is not None])
+    ways = [_is_one_of(column)] if some else []
+    ways += [f"t.{q(column.name)} IS NULL"] if None in values else []
+    return f"({' OR '.join(ways)})", [some] if some else []
 
 
 def _parameter(column: Column) -> str:

@@ -40,6 +40,9 @@ class Session(base.Session):
     def rows(self) -> Rows:
         return Rows(self._access, self._tables, self._database)
 
+    def check(self, shapes: Iterable[Shape]) -> None:
+        """Rows() has checked rights and types, and the server itself has all functions that a write calls."""
+
     # Transactions
 
     def begin(self) -> None:

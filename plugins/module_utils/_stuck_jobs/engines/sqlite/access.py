@@ -50,7 +50,6 @@ def connect(database: SQLiteDatabase, write: bool) -> Iterator[Connection]:
     with explained(database), contextlib.closing(_open(database, write)) as connection:
         connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
         connection.execute("PRAGMA foreign_keys = ON")
-        _distrust_schema(connection)
         # For all pages of a batch: if they don't fit, SQLite locks out readers too, long before the commit.
         connection.execute("PRAGMA cache_size = -16000")  # KiB
         if write and in_wal_mode(connection):
@@ -59,19 +58,6 @@ def connect(database: SQLiteDatabase, write: bool) -> Iterator[Connection]:
             # In pages. A checkpoint syncs and is slow. Other writers make checkpoints too, every 1000 pages.
             connection.execute("PRAGMA wal_autocheckpoint = 4000")
         yield connection
-
-
-def _distrust_schema(connection: sqlite3.Connection) -> None:
-    """What the schema contains (triggers, generated columns) may use only functions without side effects."""
-    connection.execute("PRAGMA trusted_schema = OFF")
-    try:
-        connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # reads the schema
-    except sqlite3.DatabaseError as error:
-        # SQLite 3.38 to 3.40 (Debian 12) does not know that its own JSON functions have none, and Django has
-        # JSON_VALID in constraints. No other function with side effects is to be had here: Python loads no extensions.
-        if "unsafe use of json" not in str(error).lower():
-            raise
-        connection.execute("PRAGMA trusted_schema = ON")
 
 
 @contextlib.contextmanager

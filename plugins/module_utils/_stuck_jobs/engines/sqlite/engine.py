@@ -6,6 +6,7 @@
 access   the owner, and opening  connection  waits for others' locks
 schema   tables and columns      rows        reads the jobs, page by page
 times    Julian days             write       transactions, and restoring rows
+compile  whether it can write
 """
 
 from __future__ import annotations

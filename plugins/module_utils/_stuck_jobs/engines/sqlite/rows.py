@@ -35,6 +35,7 @@ class Rows(base.Rows):
         super().__init__(database, read_schema(connection, database))
         self._connection = connection
         self.referrers = unnamed_referrers(connection, database) if database.action.removes else []
+        self._also, self._values = _are(database.conditions)
         self._readers_block = not in_wal_mode(connection)
         self.page_size = DELETE_PAGE if database.action.removes else SHORT_PAGE if self._readers_block else PAGE
         self.met_not_text = False
@@ -48,11 +49,11 @@ class Rows(base.Rows):
         is_stuck = f"+({status} IN ({marks(statuses)}))"
         if use_index:
             for each in statuses:
-                yield from self._paged(f" INDEXED BY {q(schema.status_index)}", f"{status} IS ?", [each])
-        elif self._readers_block:
-            yield from self._windowed(is_stuck, statuses)
+                by_index = f" INDEXED BY {q(schema.status_index)}"
+                yield from self._paged(f"{status} IS ?{self._also}", [each, *self._values], by_index)
         else:
-            yield from self._paged("", is_stuck, statuses)
+            scan = self._windowed if self._readers_block else self._paged
+            yield from scan(f"{is_stuck}{self._also}", [*statuses, *self._values])
 
     def _fit_a_page(self, status: Any) -> bool:
         """If other columns follow the status in its index, SQLite sorts all remaining rows for each page."""
@@ -66,13 +67,13 @@ class Rows(base.Rows):
         database, keys = self.database, list(map(q, self.database.id_column))
         texts = [f"CASE typeof({key}) WHEN 'blob' THEN lower(hex({key})) ELSE CAST({key} AS TEXT) END" for key in keys]
         text, types = " || '/' || ".join(texts), " AND ".join(f"typeof({key}) IN ('text', 'blob')" for key in keys)
-        is_stuck = f"{q(database.status_column)} IN ({marks(database.stuck_statuses)})"
+        is_stuck = f"{q(database.status_column)} IN ({marks(database.stuck_statuses)}){self._also}"
         select = f"SELECT {self._selected(database)}, {is_stuck} FROM {q(database.table)}"
         ways = [(f"{text} = ?", (job,)), (f"{types} AND substr({text}, 1, ?) = ?", (len(job), job))]
         if len(keys) == 1:
             ways.insert(0, (f"{keys[0]} = ? AND {text} = ?", (job, job)))  # by its index; 7e2 is not 700
         for where, values in ways:
-            rows = self._fetch(f"{select} WHERE {where} LIMIT 6", (*database.stuck_statuses, *values))
+            rows = self._fetch(f"{select} WHERE {where} LIMIT 6", (*database.stuck_statuses, *self._values, *values))
             self._check_is_one(job, rows)
             if rows:
                 return rows[0][:-1], bool(rows[0][-1])
@@ -136,7 +137,7 @@ class Rows(base.Rows):
             for row in self._fetch(sql, [value for _number, place in some for value in place]):
                 yield row[0], row[1:]
 
-    def _paged(self, how: str, where: str, values: Sequence[Any]) -> Iterator[list[Row]]:
+    def _paged(self, where: str, values: Sequence[Any], how: str = "") -> Iterator[list[Row]]:
         schema, size = self.schemas[self.database.table], self.page_size
         select = f"SELECT {self._selected(self.database)} FROM {q(self.database.table)}{how}"
         key = ", ".join(schema.locator)
@@ -194,6 +195,18 @@ class Rows(base.Rows):
         """The row's locator, then the columns to read."""
         columns = [*self.schemas[table.table].locator, *map(q, self.columns[table.table])]
         return ", ".join(f"{q(table.table)}.{column}" for column in columns)
+
+
+def _are(conditions: Mapping[str, Sequence[Any]]) -> tuple[str, list[Any]]:
+    """SQL of whether the columns have these values, to follow another condition, and its parameters."""
+    sql, parameters = "", []
+    for column, values in conditions.items():
+        some = [value for value in values if value is not None]
+        ways = [f"{q(column)} IN ({marks(some)})"] if some else []
+        ways += [f"{q(column)} IS NULL"] if None in values else []
+        sql += f" AND +({' OR '.join(ways)})"  # by no index
+        parameters += some
+    return sql, parameters
 
 
 def _page_of(cursor: sqlite3.Cursor) -> tuple[list[Row], bool]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Callable
 
 from ...change import Change, Recorded, Shape
@@ -18,6 +18,7 @@ from ...options import Database
 from .. import base
 from ..base import Refused
 from .access import explained, in_wal_mode
+from .compile import check
 from .connection import LOOK, Connection
 from .rows import Rows
 from .schema import marks, or_abort, q
@@ -47,6 +48,11 @@ class Session(base.Session):
 
     def rows(self) -> Rows:
         return Rows(self._connection, self._database)
+
+    def check(self, shapes: Iterable[Shape]) -> None:
+        for shape in shapes:
+            if shape.is_written:
+                check(self._connection, self._database, shape.table.table, self._of(shape).of_run_and_undo)
 
     # Transactions
 
@@ -168,9 +174,7 @@ class Session(base.Session):
             if row.action.removes:
                 if self.is_there(row, {}):
                     return False
-                columns = ", ".join(map(q, row.before))
-                values = list(row.before.values())
-                self._connection.execute(f"INSERT {abort} INTO {table} ({columns}) VALUES ({marks(values)})", values)
+                self._connection.execute(insertion(table, tuple(row.before), abort), list(row.before.values()))
                 return True
             settings = ", ".join(f"{q(column)} = ?" for column in row.after)
             where, values = _where({**row.key, **row.after})
@@ -202,6 +206,15 @@ class Statements:
         self.look = f"SELECT 1 FROM {table} WHERE {at_place} AND {as_read}"
         # Finds the row unconditionally. Parameters: the place.
         self.look_at_place = f"SELECT 1 FROM {table} WHERE {at_place}"
+        # What a run executes, and an undo of it.
+        self.of_run_and_undo = [self.write]
+        if shape.action.removes:
+            self.of_run_and_undo.append(insertion(table, shape.schema.columns, shape.schema.or_abort))
+
+
+def insertion(table: str, columns: Sequence[str], abort: str) -> str:
+    """SQL that restores a deleted row. Parameters: its values."""
+    return f"INSERT {abort} INTO {table} ({', '.join(map(q, columns))}) VALUES ({marks(columns)})"
 
 
 class _ChangedSince(Exception):

@@ -19,6 +19,15 @@ def test_an_environment_arrives_unchanged(environment):
     assert complete(encoded)["environment"] == environment
 
 
+def test_a_value_that_is_encrypted_by_itself_is_decrypted():
+    class Encrypted:  # as ansible-core has it before 2.19
+        def __str__(self):
+            return "redis://:geheim@host"
+
+    encoded = with_encoded_environment({"name": "w", "environment": {"CELERY_BROKER_URL": Encrypted()}})
+    assert complete(encoded)["environment"] == {"CELERY_BROKER_URL": "redis://:geheim@host"}
+
+
 @given(ENVIRONMENTS, st.text(alphabet="ab:/@ "))
 def test_what_ansible_logs_has_all_of_the_text_or_nothing(environment, around):
     encoded = with_encoded_environment(

@@ -23,6 +23,11 @@ SHOP = Footprint(main=200 * MEBI, child=20 * MEBI, peak=212 * MEBI)
             "memory_max 239M is below the 240M that the service uses once the application is imported"
             " (200M for the main process, 20M more for each of 2 children).",
         ),
+        (
+            {"memory_max": "239M", "autoscale": [2, 1]},
+            "memory_max 239M is below the 240M that the service uses once the application is imported"
+            " (200M for the main process, 20M more for each of 2 children).",
+        ),
     ],
 )
 def test_limits_below_what_the_application_needs_are_errors(options, sentence):

@@ -88,6 +88,7 @@ def test_limits_follow_from_a_task_and_the_machine(on, profile, concurrency, mem
     ("options", "found"),
     [
         ({"concurrency": 3}, {"concurrency": 3, "memory_max": "2126M"}),
+        ({"autoscale": [3, 1]}, {"autoscale": [3, 1], "memory_max": "2126M"}),
         ({"memory_max": "1G"}, {"concurrency": 1, "memory_max": "1G"}),
         ({"memory_max": "2G"}, {"concurrency": 2, "memory_max": "2G"}),
         ({"memory_max": "500M"}, {"concurrency": 1, "memory_max": "500M", "max_memory_per_child": "500M"}),

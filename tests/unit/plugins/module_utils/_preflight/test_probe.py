@@ -97,6 +97,10 @@ def test_the_reason_is_the_last_exception_or_the_last_line(text, line):
             {"output": f'{MARK}{{"executable": "No such file"}}'},
             "executable '/srv/venv/bin/celery' can't be run by user shop: No such file. Install",
         ),
+        (
+            {"output": f'{MARK}{{"child": false, "unprotected": true}}'},
+            "the sandbox has no effect, as systemd can't set it up on this host: tasks can write wherever user shop",
+        ),
         ({"output": f'{MARK}{{"child": true}}'}, "executable '/srv/venv/bin/celery' runs Celery in a child process"),
         (
             {"output": f'{MARK}{{"child": false, "broker": "no kazoo", "transport": "zookeeper"}}'},

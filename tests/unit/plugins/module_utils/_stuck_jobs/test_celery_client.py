@@ -31,6 +31,7 @@ class Connection:
 class App:
     control = loader = property(lambda self: self)
     import_default_modules = lambda self: None
+    conf = {}
     tasks = {}
     def broadcast(self, question, **_):
         return [{"w1": {"pid": 7} if question == "stats" else ACTIVE() if question == "active" else []}]
@@ -61,11 +62,12 @@ def start(shop):
     """Starts a client of an application with this additional code."""
     started = []
 
-    def start(more="", **celery):
-        (shop / "celery/app/utils.py").write_text(APP + more)
+    def start(more="", variables=None, write=True, **celery):
+        if write:
+            (shop / "celery/app/utils.py").write_text(APP + more)
         celery = {"app": "shop", "directory": str(shop), "python": PYTHON, "timeout": 0.2, **celery}
         database = read_database({"name": "jobs", "path": str(shop / "jobs.db"), "table": "jobs", "celery": celery})
-        ours = celery_client.CeleryClient(database.celery, {})
+        ours = celery_client.CeleryClient(database.celery, variables or {})
         started.append(ours)
         ours.start()
         return ours
@@ -108,13 +110,33 @@ App.send_task = fails_once
     assert ours.send(TASKS) == (1, "")
 
 
-@pytest.mark.parametrize("missing", ["directory", "python"])
-def test_a_helper_that_can_not_be_started_answers_every_request_with_the_error(shop, start, missing):
+@pytest.mark.parametrize(("missing", "said"), [("directory", "No such file"), ("python", "can't be started")])
+def test_a_helper_that_can_not_be_started_answers_every_request_with_the_error(shop, start, missing, said):
     ours = start(**{missing: str(shop / "missing")})
     why = ours.ready()
-    assert "can't be started in" in why
+    assert said in why
+    assert str(shop / "missing") in why
     assert ours.active_tasks().error == why
     assert ours.send(TASKS) == (0, why)
+
+
+def test_modules_of_the_application_named_like_others_are_not_taken_for_them(shop, start):
+    """As for the celery command, which has imported its own modules before it looks into the directory."""
+    (shop / "celery").rename(shop / "installed")
+    (shop / "lib").mkdir()
+    (shop / "installed").rename(shop / "lib/celery")
+    for name in ("celery", "json", "collections"):
+        (shop / f"{name}.py").write_text("raise ImportError('the application has a module of that name')")
+    (shop / "lib/celery/app/utils.py").write_text(APP)
+    ours = start(variables={"PYTHONPATH": str(shop / "lib")}, write=False)
+    assert ours.ready() == ""
+    assert "t1" in ours.active_tasks().by_value
+
+
+def test_settings_of_the_workers_command_line_count(start):
+    ours = start("ARGS = App.conf", settings={"broker_transport_options": {"master_name": "mymaster"}})
+    assert ours.ready() == ""
+    assert "mymaster" in ours.active_tasks().by_value
 
 
 def test_large_output_of_the_application_does_not_block(start):

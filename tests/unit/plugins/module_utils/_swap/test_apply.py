@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import apply as swap_apply
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap.apply import Runner
-from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import MIB, File, Host, SwapError, check, plan
+from ansible_collections.evenkeel.celery.plugins.module_utils._swap.plan import (
+    MIB,
+    File,
+    Host,
+    SwapError,
+    UnsupportedError,
+    check,
+    plan,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +35,38 @@ def test_memory_is_checked_again_before_swapoff():
         runner.off(PATH)
     host = replace(host, new=File(NEW, "swap file", G, active=True))
     runner.off(PATH)
+
+
+FULL, FEW = "CapEff:\t000001ffffffffff", "CapEff:\t00000000a80425fb"
+OWN, MAPPED = "         0          0 4294967295\n", "         0     100000      65536\n"
+
+
+@pytest.mark.parametrize(
+    ("swaps", "about_us", "why"),
+    [
+        ("/", (FULL, OWN), ""),
+        ("/does not exist", (FULL, OWN), "built without swap"),
+        ("/", (FEW, OWN), "SYS_ADMIN"),
+        ("/", (FULL, MAPPED), "root is another user"),
+    ],
+)
+def test_a_kernel_that_will_refuse_swap_is_recognised(monkeypatch, swaps, about_us, why):
+    monkeypatch.setattr(swap_apply, "_read", dict(zip(("/proc/self/status", "/proc/self/uid_map"), about_us)).get)
+    monkeypatch.setattr(swap_apply, "SWAPS", swaps)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert why in swap_apply.refusal()
+    assert bool(why) == bool(swap_apply.refusal())
+
+
+def test_what_the_kernel_refuses_after_all_is_restored_and_unsupported(monkeypatch):
+    def refuse(tool, *_arguments):
+        raise SwapError(f"{tool}: {PATH}: swapon failed: Operation not permitted")
+
+    before = replace(HOST, file=replace(ACTIVE, active=False, used=0))
+    runner = Runner(PATH, G, run=refuse, log=lambda line: None)
+    runner.look = lambda: before
+    with pytest.raises(UnsupportedError, match=r"Could not swapon /swapfile: .* not permitted"):
+        swap_apply.apply(runner, before, plan(before, G))
 
 
 def test_proc_swaps_is_parsed_with_escapes_and_deleted_files():

@@ -99,6 +99,12 @@ def test_the_unit_of_a_worker_with_default_options():
     assert "--hostname=w@%h" in split(unit["ExecStart"][0])
 
 
+def test_autoscale_replaces_the_number_of_children():
+    words = command.command(worker(autoscale=[8, 2], concurrency=4))
+    assert "--autoscale=8,2" in words
+    assert not any(word.startswith("--concurrency") for word in words)
+
+
 @pytest.mark.parametrize(
     ("options", "directive", "value"),
     [

@@ -117,6 +117,59 @@ def test_other_processes_are_not_taken_for_the_worker(neighbour):
     assert not stale.matches(neighbour, WANTED)
 
 
+@pytest.fixture
+def releases(tmp_path):
+    """An application of two releases, as Capistrano, Deployer and Ansistrano lay them out: the second is current."""
+    for name in ("releases/1/app", "releases/2/app", "other/1/app"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/2")
+    stale.real_path.cache_clear()
+    return tmp_path
+
+
+@pytest.mark.parametrize("below", ["", "/app"])
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"directory": "{}/releases/1"},
+        {"directory": "{}/releases/2"},
+        {"directory": "{}/releases/of 2025 (deleted)"},
+        {"directory": "{}/builds/1", "called": "{}/current"},
+    ],
+)
+def test_a_worker_of_an_earlier_release_is_one_of_the_application(releases, there, below):
+    there = {name: path.format(releases).replace(" (", f"{below} (") for name, path in there.items()}
+    there = {name: path if path.endswith(")") else path + below for name, path in there.items()}
+    assert stale.matches(replace(MAIN, **there), replace(WANTED, directory=f"{releases}/current{below}"))
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        ({"directory": "{}/other/1"}, "current"),
+        ({"directory": "{}/releases/1/app"}, "current"),
+        ({"directory": "{}/releases"}, "current"),
+        ({"directory": "/srv/x/releases/1"}, "current"),
+        ({"directory": "{}/releases/1"}, "releases/2"),  # the inventory names one release
+        ({"directory": "{}/other/1", "called": "{}/current/app"}, "current"),
+    ],
+)
+def test_a_worker_of_another_directory_is_of_no_earlier_release(releases, there, wanted):
+    there = {name: path.format(releases) for name, path in there.items()}
+    assert not stale.matches(replace(MAIN, **there), replace(WANTED, directory=f"{releases}/{wanted}"))
+
+
+def test_what_a_process_calls_its_directory_is_in_its_environment(tmp_path):
+    with subprocess.Popen(
+        ["/bin/sleep", "60"], cwd=tmp_path, env={"OLDPWD": "/x", "PWD": "/srv/shop/current"}
+    ) as process:
+        try:
+            assert stale.look(process.pid, [os.getuid()]).called == "/srv/shop/current"
+        finally:
+            process.kill()
+    assert stale.variable("PWD", "OLDPWD=/x\0HOME=/y\0") == ""
+
+
 def test_an_application_can_be_called_worker():
     wanted = replace(WANTED, app="worker")
     assert stale.matches(celery("-A", "worker", "worker"), wanted)
