@@ -1,0 +1,183 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host answers about its services: the fields of celery_report's result that the report uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+HOUR = 3600
+OUT_OF_MEMORY = "out of memory"
+SUCCEEDED, FAILED, RETRIED, REFUSED = range(4)  # the columns of `hours`
+
+
+@dataclass(frozen=True)
+class System:
+    os: str
+    systemd: str
+    kernel: str
+
+
+@dataclass(frozen=True)
+class Journal:
+    since: float | None  # its first entry
+    persistent: bool  # whether it survives a reboot
+    kernel: bool  # whether it has the kernel's messages
+    suppressed: int  # messages of our services that journald left out
+
+
+@dataclass(frozen=True)
+class MachineMemory:
+    total: int
+    used: int
+    swap_total: int
+    swap_used: int
+
+
+@dataclass(frozen=True)
+class Disk:
+    path: str
+    total: int
+    free: int
+
+
+@dataclass(frozen=True)
+class Machine:
+    memory: MachineMemory
+    disks: list[Disk]
+    booted: float
+    container: bool = False  # then its memory is that of the machine around it
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Of a service, in bytes; None where it can't be known, or where there is no limit."""
+
+    now: int | None = None
+    working: int | None = None  # without the files that the kernel would give back
+    peak: int | None = None
+    swap: int | None = None
+    oom_kills: int | None = None  # of the present run
+    cgroup: int | None = None  # the version
+    max: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    t: float
+    kind: str
+    reason: str = ""
+    said: str = ""
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Kill:
+    t: float
+
+
+@dataclass(frozen=True)
+class Task:
+    succeeded: int
+    failed: int
+    retried: int
+    seconds: float  # of all that succeeded
+    longest: float
+    last: float | None  # when one succeeded last
+
+
+@dataclass(frozen=True)
+class Period:
+    """Sums of what a service did: before its first deployment by us, or since."""
+
+    since: float
+    succeeded: int
+    failed: int
+    limited: int
+    lost: int  # tasks whose process was killed
+    busiest_hour: int
+
+
+@dataclass(frozen=True)
+class Service:
+    name: str
+    kind: str  # worker or beat
+    loaded: bool
+    state: str
+    status: str
+    since: float | None
+    running: int | None
+    taken: int | None
+    started: int | None
+    watchdog: str | None
+    memory: Memory
+    journal_since: float | None
+    ours_since: float | None
+    events: list[Event]
+    hours: list[list[int]]  # for each hour of the window: succeeded, failed, retried, refused
+    tasks: dict[str, Task]
+    before: Period | None
+    after: Period
+    kills: list[Kill]
+    kills_since: float | None  # since when a kill would have been seen
+    leftovers: list[str] = field(default_factory=list)
+
+    @property
+    def ends(self) -> list[Event]:
+        """Each time that a run ended without having been asked to."""
+        return [event for event in self.events if event.kind == "end"]
+
+    @property
+    def ends_since_ours(self) -> list[Event]:
+        """Those since its first deployment by us."""
+        return [end for end in self.ends if end.t >= (self.ours_since or 0)]
+
+    @property
+    def peak(self) -> int:
+        """The most memory that any run of the window took; of past runs, systemd 255 and later knows it."""
+        return max([self.memory.peak or 0, *(event.bytes for event in self.events if event.kind == "peak")])
+
+    def total(self, column: int) -> int:
+        return sum(hour[column] for hour in self.hours)
+
+
+@dataclass(frozen=True)
+class Stuck:
+    known: bool
+    why: str = ""
+    count: int = 0
+    skipped: int = 0
+    oldest: float = 0  # seconds
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The highest values of about half an hour."""
+
+    t: float
+    used: int  # of the machine's memory
+    at: float | None = None  # when that was
+    services: dict[str, list[int | None]] = field(default_factory=dict)  # first: working memory
+    n: int = 1
+
+
+@dataclass(frozen=True)
+class Answer:
+    time: float
+    window: tuple[float, float]
+    system: System
+    journal: Journal
+    machine: Machine
+    services: list[Service]
+    stuck: Stuck
+    samples: list[Sample]
+
+    def __post_init__(self) -> None:
+        begin, end = self.window
+        if not end - 400 * 24 * HOUR <= begin < end:
+            raise ValueError(f"window reaches from {begin} to {end}")
+        for service in self.services:
+            if len(service.hours) > (end - begin) // HOUR + 1 or any(len(hour) != 4 for hour in service.hours):
+                raise ValueError(f"{service.name}: hours does not fit the window")

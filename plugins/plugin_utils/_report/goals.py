@@ -1,0 +1,230 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The goals: which are met, which are not, and of which that can't be known, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from .answer import OUT_OF_MEMORY, Answer, Service
+from .words import DAY, HOUR, MINUTE, count, grouped, isolated, listed, names, size, span, when
+
+MET, NOT_MET, UNKNOWN = "met", "not met", "can't know"
+MOST_KILLS = 1000  # that are counted of a run whose kernel log is not there
+FEW_TASKS = 20  # of so few, a share says nothing
+AS_BEFORE = 0.95  # of the busiest hour before
+
+
+@dataclass(frozen=True)
+class Goal:
+    """name, measured, why: sentences or parts of one. since: the begin of what was measured; None if it isn't known."""
+
+    name: str
+    verdict: str
+    measured: str
+    since: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the goals are measured by: celery_report_goals, read; None or 0 leaves a goal out."""
+
+    days: float
+    no_out_of_memory: bool
+    memory: int  # bytes of the whole machine in use
+    stuck_after: float  # seconds
+    throughput: bool
+    busiest_hour_before: float | None
+    refusals_down: float  # percent
+    refusals_before: float | None  # of 1000 tasks
+
+
+def judge(answers: Mapping[str, Answer], silent: Iterable[str], wanted: Wanted) -> list[Goal]:
+    """Each goal that is wanted. `silent` are hosts that did not answer: of them, nothing is known to be met."""
+    if not answers:
+        return []
+    named = [(wanted.no_out_of_memory, out_of_memory), (wanted.memory, memory), (wanted.stuck_after, stuck_jobs),
+             (wanted.throughput, throughput), (wanted.refusals_down, refusals)]  # fmt: skip
+    found = [goal(answers, wanted) for is_wanted, goal in named if is_wanted]
+    silence = f"{names(silent)} did not answer" if silent else ""
+    return [_with_silence(goal, silence) if silence else goal for goal in found]
+
+
+def _with_silence(goal: Goal, silence: str) -> Goal:
+    verdict = UNKNOWN if goal.verdict == MET else goal.verdict
+    return Goal(goal.name, verdict, goal.measured, goal.since, "; ".join(filter(None, [silence, goal.why])))
+
+
+def out_of_memory(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
+    name, now = f"No service runs out of memory in {wanted.days:g} days", _now(answers)
+    kills, blind, before = [], [], 0
+    since = max(map(_known_since, answers.values()))
+    for host, service in _services(answers):
+        begin = service.ours_since or 0
+        seen = [at for at in _kills(service) if at >= begin]
+        before += sum(at < begin for at in _kills(service))
+        kills += [(at, host, service.name) for at in seen]
+        since = max(since, begin, service.kills_since or now)
+        lost = service.after.lost - len(seen)
+        if lost > 0:
+            where = f"{isolated(service.name)} on {isolated(host)}"
+            blind.append(f"{where} lost {count(lost, 'task')} to SIGKILL, perhaps the kernel's")
+    why = "; ".join([*blind, *([f"{count(before, 'kill')} before the first deployment"] if before else [])])
+    if kills:
+        at, host, service = max(kills)
+        last = f"the last {when(at, now)}: {isolated(service)} on {isolated(host)}"
+        return Goal(name, NOT_MET, f"{count(len(kills), 'kill')}, {last}", since, why)
+    if blind:
+        return Goal(name, UNKNOWN, "none seen", since, why)
+    if now - since < wanted.days * DAY - HOUR:
+        full = f"{wanted.days:g} days are known from {when(since + wanted.days * DAY, now)} on"
+        return Goal(name, UNKNOWN, f"none in the last {span(now - since)}", since, "; ".join(filter(None, [full, why])))
+    return Goal(name, MET, "none", since, why)
+
+
+def _kills(service: Service) -> list[float]:
+    """When processes of the service were killed for lack of memory, each once, whoever told of it."""
+    seen = [kill.t for kill in service.kills]
+    ends = [end.t for end in service.ends if end.reason == OUT_OF_MEMORY]
+    seen += [at for at in ends if not any(abs(at - other) < MINUTE for other in seen)]
+    begun = service.since or 0
+    untold = (service.memory.oom_kills or 0) - sum(at >= begun for at in seen)
+    return seen + [begun] * min(max(0, untold), MOST_KILLS)
+
+
+def memory(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
+    name, now = f"Memory in use stays below {size(wanted.memory)}", _now(answers)
+    by_services = max(sum(service.peak for service in answer.services) for answer in answers.values())
+    if by_services >= wanted.memory:
+        return Goal(name, NOT_MET, f"the services alone took {size(by_services)}")
+    around = [host for host, answer in answers.items() if answer.machine.container]
+    if around:
+        are = "are containers" if len(around) > 1 else "is a container"
+        why = f"{names(around)} {are}, which sees the memory of the machine around it"
+        return Goal(name, UNKNOWN, f"the services took at most {size(by_services)}", why=why)
+    peaks = [
+        (sample.used, sample.at or sample.t, host) for host, answer in answers.items() for sample in answer.samples
+    ]
+    peaks += [(answer.machine.memory.used, answer.time, host) for host, answer in answers.items()]
+    since = min((sample.t for answer in answers.values() for sample in answer.samples), default=None)
+    used, at, host = max(peaks)
+    if used >= wanted.memory:
+        return Goal(
+            name,
+            NOT_MET,
+            f"{size(used)} on {isolated(host)}, {when(at, now)}",
+            since or at,
+            f"the services took at most {size(by_services)} of it",
+        )
+    unsampled = [host for host, answer in answers.items() if not answer.samples]
+    if unsampled:
+        why = f"{names(unsampled)}: only the present is known. The role monitoring takes a sample each minute"
+        return Goal(name, UNKNOWN, f"{size(used)} now", why=why)
+    if not any(map(_worked, _all(answers))):
+        return Goal(name, UNKNOWN, f"{size(used)} at most", since, "no task was done in that time")
+    return Goal(name, MET, f"{size(used)} at most, {size(by_services)} of it the services'", since)
+
+
+def stuck_jobs(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
+    name, now = f"No job is stuck for longer than {span(wanted.stuck_after)}", _now(answers)
+    stuck = {host: answer.stuck for host, answer in answers.items()}
+    total = sum(each.count for each in stuck.values())
+    if total:
+        return Goal(
+            name,
+            NOT_MET,
+            f"{count(total, 'job')}, the oldest for {span(max(each.oldest for each in stuck.values()))}",
+            now,
+        )
+    blind = [f"{isolated(host)}: {isolated(each.why)}" for host, each in stuck.items() if not each.known]
+    if len(blind) == len(stuck):
+        return Goal(name, UNKNOWN, "not counted", None, listed(blind, 2))
+    if blind:
+        return Goal(name, UNKNOWN, "none where they can be counted", now, listed(blind, 2))
+    skipped = sum(each.skipped for each in stuck.values())
+    return Goal(name, MET, "none", now, f"{count(skipped, 'row')} with a time that can't be read" if skipped else "")
+
+
+def throughput(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
+    name, workers = "As many tasks an hour as before", _workers(answers)
+    since = min((worker.after.since for worker in workers), default=None)
+    after = sum(worker.after.busiest_hour for worker in workers)
+    before = wanted.busiest_hour_before or sum(worker.before.busiest_hour for worker in workers if worker.before)
+    if not after:
+        started = sum(worker.started or 0 for worker in workers)
+        if started:
+            why = f"{count(started, 'task was', 'tasks were')} begun, but the log does not tell how they ended"
+            return Goal(name, UNKNOWN, "not in the log", since, why)
+        return Goal(name, UNKNOWN, "no task was done", since)
+    measured = f"{count(after, 'task')} in the busiest hour"
+    if not before:
+        return Goal(name, UNKNOWN, measured, since, _NOTHING_BEFORE.format("busiest_hour_before"))
+    measured += f", {grouped(round(before))} before"
+    if after >= AS_BEFORE * before:
+        return Goal(name, MET, measured, since)
+    return Goal(name, UNKNOWN, measured, since, "fewer, perhaps because fewer were sent")
+
+
+_NOTHING_BEFORE = "nothing to compare with: the journal has nothing from before, and {} is not set"
+
+
+def refusals(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
+    name, workers = f"{wanted.refusals_down:g} % fewer refusals (429) than before", _workers(answers)
+    since = min((worker.after.since for worker in workers), default=None)
+    done = sum(worker.after.succeeded + worker.after.failed for worker in workers)
+    refused = sum(worker.after.limited for worker in workers)
+    if not done:
+        return Goal(name, UNKNOWN, "no task was done", since)
+    measured, before = f"{grouped(refused)} in {count(done, 'task')}", _refusals_before(workers, wanted)
+    if before is None:
+        return Goal(name, UNKNOWN, measured, since, _NOTHING_BEFORE.format("refusals_before"))
+    if not before:
+        return Goal(
+            name, UNKNOWN, measured, since, "none was logged before either: perhaps the application does not log them"
+        )
+    why = f"{grouped(round(before))} for each 1000 tasks before"
+    suppressed = sum(answer.journal.suppressed for answer in answers.values())
+    if suppressed:
+        return Goal(name, UNKNOWN, measured, since, f"{why}; but journald left out {count(suppressed, 'message')}")
+    if done < FEW_TASKS:
+        return Goal(name, UNKNOWN, measured, since, f"{why}; too few tasks to tell")
+    change = 100 * (1000 * refused / done / before - 1)
+    is_met = change <= -wanted.refusals_down
+    return Goal(name, MET if is_met else NOT_MET, f"{measured}: {change:+.0f} %".replace("-", "−"), since, why)
+
+
+def _refusals_before(workers: list[Service], wanted: Wanted) -> float | None:
+    """For each 1000 tasks."""
+    if wanted.refusals_before is not None:
+        return wanted.refusals_before
+    before = [worker.before for worker in workers if worker.before]
+    done = sum(each.succeeded + each.failed for each in before)
+    return 1000 * sum(each.limited for each in before) / done if done else None
+
+
+def _now(answers: Mapping[str, Answer]) -> float:
+    return max(answer.time for answer in answers.values())
+
+
+def _known_since(answer: Answer) -> float:
+    """Since when the journal can speak of the window."""
+    return max(answer.window[0], answer.journal.since or answer.time)
+
+
+def _services(answers: Mapping[str, Answer]) -> Iterator[tuple[str, Service]]:
+    return ((host, service) for host, answer in answers.items() for service in answer.services)
+
+
+def _all(answers: Mapping[str, Answer]) -> list[Service]:
+    return [service for _host, service in _services(answers)]
+
+
+def _workers(answers: Mapping[str, Answer]) -> list[Service]:
+    return [service for service in _all(answers) if service.kind == "worker"]
+
+
+def _worked(service: Service) -> bool:
+    return any(hour[0] for hour in service.hours)
