@@ -33,7 +33,7 @@ class Advice:
 
 def advise(answers: Mapping[str, Answer], silent: Mapping[str, str]) -> list[Advice]:
     """silent: the hosts that did not answer, and why."""
-    first = [Advice(NOW, host, f"It did not answer: {why}", "", LOOK) for host, why in silent.items()]
+    first = [Advice(NOW, host, f"It gives no report: {why}", "", LOOK) for host, why in silent.items()]
     found = [
         each for host, answer in answers.items() for each in (*_of_services(host, answer), *_of_host(host, answer))
     ]
@@ -43,10 +43,10 @@ def advise(answers: Mapping[str, Answer], silent: Mapping[str, str]) -> list[Adv
 def _of_services(host: str, answer: Answer) -> Iterator[Advice]:
     for service in answer.services:
         yield from _of_state(host, service)
-        for process in service.leftovers[:MOST_STALE]:
+        for process in (service.stale or [])[:MOST_STALE]:
             command = "ps -eo pid,ppid,user,unit:30,args | grep '[c]elery'"
             yield Advice(SOON, host, f"{isolated(service.name)}: {process}", command, STALE)
-    loaded = [service for service in answer.services if service.loaded]
+    loaded = [service for service in answer.services if service.state != "missing"]
     often = [service for service in loaded if len(service.ends_since_ours) >= MANY_ENDS and service.state != "failed"]
     if often:
         ends = sum(len(service.ends_since_ours) for service in often)
@@ -68,7 +68,7 @@ def _named(services: Sequence[Service]) -> str:
 def _of_state(host: str, service: Service) -> Iterator[Advice]:
     name, unit = isolated(service.name), shlex.quote(service.name)
     log = f"journalctl -u {unit} -n 50"
-    if not service.loaded:
+    if service.state == "missing":
         yield Advice(
             NOW, host, f"{name} has no unit on this host: the playbook has not run, or somebody removed it", "", LOOK
         )

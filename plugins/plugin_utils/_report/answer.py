@@ -5,9 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import printable
+
+from .read import read
 
 HOUR = 3600
+LONGEST_REASON = 200  # characters of why a host gave no answer
 OUT_OF_MEMORY = "out of memory"
 SUCCEEDED, FAILED, RETRIED, REFUSED = range(4)  # the columns of `hours`
 
@@ -25,6 +32,7 @@ class Journal:
     persistent: bool  # whether it survives a reboot
     kernel: bool  # whether it has the kernel's messages
     suppressed: int  # messages of our services that journald left out
+    complete: bool = True  # whether all of it was read in the time that a report may take
 
 
 @dataclass(frozen=True)
@@ -74,11 +82,6 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Kill:
-    t: float
-
-
-@dataclass(frozen=True)
 class Task:
     succeeded: int
     failed: int
@@ -104,8 +107,7 @@ class Period:
 class Service:
     name: str
     kind: str  # worker or beat
-    loaded: bool
-    state: str
+    state: str  # one of those in _monitoring/metrics.py
     status: str
     since: float | None
     running: int | None
@@ -120,9 +122,9 @@ class Service:
     tasks: dict[str, Task]
     before: Period | None
     after: Period
-    kills: list[Kill]
+    kills: list[float]  # of its processes, by the kernel as memory had run out
     kills_since: float | None  # since when a kill would have been seen
-    leftovers: list[str] = field(default_factory=list)
+    stale: list[str] | None = None  # processes of the application that no unit manages; None: not looked for
 
     @property
     def ends(self) -> list[Event]:
@@ -181,3 +183,25 @@ class Answer:
         for service in self.services:
             if len(service.hours) > (end - begin) // HOUR + 1 or any(len(hour) != 4 for hour in service.hours):
                 raise ValueError(f"{service.name}: hours does not fit the window")
+
+
+def answers_of(results: Mapping[str, Any]) -> tuple[dict[str, Answer], dict[str, str]]:
+    """The answers, and why other hosts gave none. results: of celery_report, by host."""
+    answers, silent = {}, {}
+    for host, result in results.items():
+        try:
+            answers[printable(host)] = _answer(result if isinstance(result, Mapping) else {})
+        except ValueError as error:
+            silent[printable(host)] = str(error)
+    return answers, silent
+
+
+def _answer(result: Mapping[str, Any]) -> Answer:
+    """Raises ValueError, which says why there is none."""
+    if "report" in result:
+        try:
+            return read(Answer, result["report"])
+        except ValueError as error:
+            raise ValueError(f"its answer can't be read: {error}") from None
+    said = printable(str(result.get("msg") or "").strip() or "no reason is known", LONGEST_REASON)
+    raise ValueError(f"it can't be reached: {said}" if result.get("unreachable") else said)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from .answer import OUT_OF_MEMORY, Answer, Service
+from .wanted import Wanted
 from .words import DAY, HOUR, MINUTE, count, grouped, isolated, listed, names, size, span, when
 
 MET, NOT_MET, UNKNOWN = "met", "not met", "can't know"
@@ -28,25 +29,11 @@ class Goal:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What the goals are measured by: celery_report_goals, read; None or 0 leaves a goal out."""
-
-    days: float
-    no_out_of_memory: bool
-    memory: int  # bytes of the whole machine in use
-    stuck_after: float  # seconds
-    throughput: bool
-    busiest_hour_before: float | None
-    refusals_down: float  # percent
-    refusals_before: float | None  # of 1000 tasks
-
-
 def judge(answers: Mapping[str, Answer], silent: Iterable[str], wanted: Wanted) -> list[Goal]:
     """Each goal that is wanted. `silent` are hosts that did not answer: of them, nothing is known to be met."""
     if not answers:
         return []
-    named = [(wanted.no_out_of_memory, out_of_memory), (wanted.memory, memory), (wanted.stuck_after, stuck_jobs),
+    named = [(wanted.out_of_memory, out_of_memory), (wanted.memory, memory), (wanted.stuck_after, stuck_jobs),
              (wanted.throughput, throughput), (wanted.refusals_down, refusals)]  # fmt: skip
     found = [goal(answers, wanted) for is_wanted, goal in named if is_wanted]
     silence = f"{names(silent)} did not answer" if silent else ""
@@ -87,7 +74,7 @@ def out_of_memory(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
 
 def _kills(service: Service) -> list[float]:
     """When processes of the service were killed for lack of memory, each once, whoever told of it."""
-    seen = [kill.t for kill in service.kills]
+    seen = list(service.kills)
     ends = [end.t for end in service.ends if end.reason == OUT_OF_MEMORY]
     seen += [at for at in ends if not any(abs(at - other) < MINUTE for other in seen)]
     begun = service.since or 0

@@ -15,7 +15,7 @@ from .answer import FAILED, HOUR, REFUSED, RETRIED, SUCCEEDED, Answer, Event, Se
 from .charts import gauge, memory_curve, spark, tasks_by_hour
 from .goals import MET, NOT_MET, UNKNOWN, Goal
 from .html import Markup, element, name
-from .summary import CANT_KNOW, DOWN, FINE, WRONG, Summary
+from .summary import CANT_KNOW, DOWN, FINE, UP, WRONG, Summary
 from .words import HOUR as AN_HOUR
 from .words import count, grouped, isolated, moment, names, size, span, when
 
@@ -321,19 +321,20 @@ def _sources(summary: Summary) -> Iterator[Markup]:
     yield element(
         "p",
         "Ends and restarts are systemd's messages in the journal; tasks and refusals are lines of the workers' logs;"
-        " memory is the kernel's count for the unit; stuck jobs are a dry run of cleanup_stuck_jobs.py. Nothing was changed.",
+        " memory is the kernel's count for the unit; stuck jobs are a dry run of cleanup_stuck_jobs.py. Nothing was"
+        " changed.",
         class_="quiet small",
     )
 
 
 def _colour(service: Service) -> str:
-    if not service.loaded or service.state in DOWN:
+    if service.state in DOWN:
         return "bad"
-    return "good" if service.state == "ready" else "open"
+    return "good" if service.state in UP else "open"
 
 
 def _state(service: Service) -> Markup:
-    return _chip(service.state if service.loaded else "missing", _colour(service))
+    return _chip(service.state, _colour(service))
 
 
 def _chip(text: str, colour: str) -> Markup:

@@ -11,12 +11,14 @@ from typing import Any
 
 from .advice import Advice, advise
 from .answer import Answer
-from .goals import MET, NOT_MET, UNKNOWN, Goal, Wanted, judge
-from .words import count, plain
+from .goals import MET, NOT_MET, UNKNOWN, Goal, judge
+from .wanted import Wanted
+from .words import count, listed, plain
 
 FINE, WRONG, CANT_KNOW = "fine", "wrong", "can't know"
 EXIT_CODES = {FINE: 0, WRONG: 1, CANT_KNOW: 3}
-DOWN = ("failed", "stopped", "hung", "disconnected")
+DOWN = {"missing", "failed", "stopped", "hung", "disconnected"}
+UP = {"ready", "standby"}
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Summary:
     def exit_code(self) -> int:
         return EXIT_CODES[self.verdict]
 
-    def as_data(self, answers: Mapping[str, Any]) -> dict[str, Any]:
-        """The report as JSON has it. answers: as the hosts gave them."""
+    def as_data(self) -> dict[str, Any]:
+        """The report as JSON has it."""
         return {
             "verdict": self.verdict,
             "exit_code": self.exit_code,
@@ -47,7 +49,7 @@ class Summary:
             "to_do": [_plain(asdict(advice)) for advice in self.advice],
             "goals": [_plain(asdict(goal)) for goal in self.goals],
             "no_answer": dict(self.silent),
-            "hosts": dict(answers),
+            "hosts": {host: asdict(answer) for host, answer in self.answers.items()},
         }
 
 
@@ -57,34 +59,45 @@ def _plain(fields: dict[str, Any]) -> dict[str, Any]:
 
 def summarize(answers: Mapping[str, Answer], silent: Mapping[str, str], wanted: Wanted, now: float) -> Summary:
     goals, advice = judge(answers, silent, wanted), advise(answers, silent)
-    services = [service for answer in answers.values() for service in answer.services]
-    down = sum(not service.loaded or service.state in DOWN for service in services)
-    verdict, sentence = _verdict(goals, len(services), down, len(silent))
+    states = [service.state for answer in answers.values() for service in answer.services]
+    verdict, sentence = _verdict(goals, states, len(silent))
     return Summary(now, wanted.days, answers, silent, goals, advice, verdict, sentence)
 
 
-def _verdict(goals: list[Goal], services: int, down: int, silent: int) -> tuple[str, str]:
+def _verdict(goals: list[Goal], states: list[str], silent: int) -> tuple[str, str]:
+    if not states and not silent:
+        return CANT_KNOW, "No host has a service."
+    down = sum(state in DOWN for state in states)
     not_met = sum(goal.verdict == NOT_MET for goal in goals)
-    unknown = sum(goal.verdict == UNKNOWN for goal in goals)
-    met = sum(goal.verdict == MET for goal in goals)
-    wrong = [
+    reasons = [
         f"{count(silent, 'host')} did not answer" if silent else "",
         f"{count(down, 'service is', 'services are')} down" if down else "",
         f"{count(not_met, 'goal is', 'goals are')} not met" if not_met else "",
     ]
-    running = "The service runs" if services == 1 else f"All {services} services run"
-    if not services and not silent:
-        return CANT_KNOW, "No host has a service."
-    if any(wrong):
-        said = [each for each in wrong if each]
-        sentence = " and ".join(filter(None, [", ".join(said[:-1]), said[-1]])) + "."
-        return WRONG, sentence if down or silent else f"{running}, but {sentence}"
-    if unknown:
-        if not met:
-            return CANT_KNOW, f"{running}. Whether the goals are met can't be known yet."
-        are = "is" if met == 1 else "are"
-        return CANT_KNOW, f"{running}. {met} of {len(goals)} goals {are} met, of the others it can't be known yet."
-    if not goals:
-        return FINE, f"All is well: {running[0].lower()}{running[1:]}."
-    all_goals = "the goal is met" if met == 1 else f"all {met} goals are met"
-    return FINE, f"All is well: {running[0].lower()}{running[1:]}, and {all_goals}."
+    if any(reasons):
+        sentence = f"{listed([each for each in reasons if each])}."
+        return WRONG, sentence if down or silent else f"{_running(states)}, but {sentence}"
+    if any(state not in UP for state in states):
+        return CANT_KNOW, f"{_running(states)}."
+    if any(goal.verdict == UNKNOWN for goal in goals):
+        return CANT_KNOW, f"{_running(states)}. {_known(goals)}"
+    all_goals = (
+        "" if not goals else ", and the goal is met" if len(goals) == 1 else f", and all {len(goals)} goals are met"
+    )
+    running = _running(states)
+    return FINE, f"All is well: {running[0].lower()}{running[1:]}{all_goals}."
+
+
+def _running(states: list[str]) -> str:
+    up = sum(state in UP for state in states)
+    if up == len(states):
+        return "The service runs" if up == 1 else f"All {up} services run"
+    others = sorted(set(states) - UP)
+    return f"{up} of {count(len(states), 'service runs', 'services run')}; the others are {listed(others)}"
+
+
+def _known(goals: list[Goal]) -> str:
+    met = sum(goal.verdict == MET for goal in goals)
+    if not met:
+        return "Whether the goals are met can't be known yet."
+    return f"{met} of {len(goals)} goals {'is' if met == 1 else 'are'} met; of the others, it can't be known yet."
