@@ -53,6 +53,10 @@ def _of_services(host: str, answer: Answer) -> Iterator[Advice]:
         units = " ".join(f"-u {shlex.quote(service.name)}" for service in often)
         what = f"{_named(often)} ended {ends} times without being asked to"
         yield Advice(SOON, host, what, f"journalctl {units} --since -1d", LOOK)
+    short = [service for service in loaded if any(at >= (service.ours_since or 0) for at in service.all_kills)]
+    if short:
+        what = f"{_named(short)} ran out of memory. Raise memory_max, or run fewer processes or tasks at a time"
+        yield Advice(SOON, host, what, "journalctl -k --since -7d | grep -i 'out of memory'", LOOK)
     unwatched = [service for service in loaded if not service.watchdog]
     if unwatched:
         yield Advice(LATER, host, f"Nobody notices when {_named(unwatched)} hangs. Set watchdog: 30s")
@@ -96,8 +100,8 @@ def _of_host(host: str, answer: Answer) -> Iterator[Advice]:
         what = f"{count(answer.stuck.count, 'job is', 'jobs are')} stuck, the oldest for {span(answer.stuck.oldest)}"
         yield Advice(SOON, host, what, CLEAN_UP, STUCK)
     for disk in answer.machine.disks:
-        if disk.total and disk.free < (1 - FULL) * disk.total:
-            what = f"{isolated(disk.path)} is {100 - 100 * disk.free / disk.total:.0f} % full"
+        if disk.full > FULL:
+            what = f"{isolated(disk.path)} is {disk.full:.0%} full"
             yield Advice(SOON, host, what, f"du -xh --max-depth=2 {shlex.quote(disk.path)} | sort -h | tail", LOOK)
     if answer.journal.suppressed:
         left_out = count(answer.journal.suppressed, "message")

@@ -12,11 +12,14 @@ from typing import Any
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import printable
 
 from .read import read
+from .words import HOUR, MINUTE
 
-HOUR = 3600
 LONGEST_REASON = 200  # characters of why a host gave no answer
 OUT_OF_MEMORY = "out of memory"
+MOST_KILLS = 1000  # that are counted of a run, if nobody tells when they were
 SUCCEEDED, FAILED, RETRIED, REFUSED = range(4)  # the columns of `hours`
+_INFO, _WARNING = ("debug", "info"), ("debug", "info", "warning")
+_LEVELS = (_INFO, _INFO, _INFO, _WARNING)  # Celery's log levels that tell of a column
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class Disk:
     path: str
     total: int
     free: int
+
+    @property
+    def full(self) -> float:
+        """From 0 to 1."""
+        return max(0, 1 - self.free / self.total) if self.total else 0
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,7 @@ class Service:
     after: Period
     kills: list[float]  # of its processes, by the kernel as memory had run out
     kills_since: float | None  # since when a kill would have been seen
+    log_level: str = "info"
     stale: list[str] | None = None  # processes of the application that no unit manages; None: not looked for
 
     @property
@@ -137,12 +146,30 @@ class Service:
         return [end for end in self.ends if end.t >= (self.ours_since or 0)]
 
     @property
+    def all_kills(self) -> list[float]:
+        """When processes of it were killed as memory had run out, each once, whoever told of it."""
+        seen = list(self.kills)
+        ends = [end.t for end in self.ends if end.reason == OUT_OF_MEMORY]
+        seen += [at for at in ends if not any(abs(at - other) < MINUTE for other in seen)]
+        begun = self.since or 0
+        untold = (self.memory.oom_kills or 0) - sum(at >= begun for at in seen)
+        return seen + [begun] * min(max(0, untold), MOST_KILLS)
+
+    @property
     def peak(self) -> int:
         """The most memory that any run of the window took; of past runs, systemd 255 and later knows it."""
         return max([self.memory.peak or 0, *(event.bytes for event in self.events if event.kind == "peak")])
 
-    def total(self, column: int) -> int:
-        return sum(hour[column] for hour in self.hours)
+    def total(self, column: int) -> int | None:
+        """Of a column of `hours`; None if the log can't tell."""
+        total = sum(hour[column] for hour in self.hours)
+        return total if total or self._logs(column) else None
+
+    def _logs(self, column: int) -> bool:
+        """Whether each of these would be in the log."""
+        if self.kind != "worker" or self.log_level not in _LEVELS[column]:
+            return False
+        return column == REFUSED or not self.started or any(map(any, self.hours))
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .answer import FAILED, HOUR, REFUSED, SUCCEEDED, Event, Memory
+from .answer import FAILED, REFUSED, SUCCEEDED, Event, Memory
 from .html import Markup, element
-from .words import DAY, MINUTE, count, day, size, when
+from .words import DAY, HOUR, MINUTE, count, day, size, when
 
 Window = tuple[float, float]
 MOST_MARKS = 200  # ends that are drawn

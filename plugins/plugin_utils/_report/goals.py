@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .answer import OUT_OF_MEMORY, Answer, Service
+from .answer import Answer, Service
 from .wanted import Wanted
-from .words import DAY, HOUR, MINUTE, count, grouped, isolated, listed, names, size, span, when
+from .words import DAY, HOUR, count, grouped, isolated, listed, names, size, span, when
 
 MET, NOT_MET, UNKNOWN = "met", "not met", "can't know"
-MOST_KILLS = 1000  # that are counted of a run whose kernel log is not there
 FEW_TASKS = 20  # of so few, a share says nothing
 AS_BEFORE = 0.95  # of the busiest hour before
 
@@ -51,8 +50,8 @@ def out_of_memory(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
     since = max(map(_known_since, answers.values()))
     for host, service in _services(answers):
         begin = service.ours_since or 0
-        seen = [at for at in _kills(service) if at >= begin]
-        before += sum(at < begin for at in _kills(service))
+        seen = [at for at in service.all_kills if at >= begin]
+        before += sum(at < begin for at in service.all_kills)
         kills += [(at, host, service.name) for at in seen]
         since = max(since, begin, service.kills_since or now)
         lost = service.after.lost - len(seen)
@@ -70,16 +69,6 @@ def out_of_memory(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
         full = f"{wanted.days:g} days are known from {when(since + wanted.days * DAY, now)} on"
         return Goal(name, UNKNOWN, f"none in the last {span(now - since)}", since, "; ".join(filter(None, [full, why])))
     return Goal(name, MET, "none", since, why)
-
-
-def _kills(service: Service) -> list[float]:
-    """When processes of the service were killed for lack of memory, each once, whoever told of it."""
-    seen = list(service.kills)
-    ends = [end.t for end in service.ends if end.reason == OUT_OF_MEMORY]
-    seen += [at for at in ends if not any(abs(at - other) < MINUTE for other in seen)]
-    begun = service.since or 0
-    untold = (service.memory.oom_kills or 0) - sum(at >= begun for at in seen)
-    return seen + [begun] * min(max(0, untold), MOST_KILLS)
 
 
 def memory(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:

@@ -17,6 +17,7 @@ from .words import count, listed, plain
 
 FINE, WRONG, CANT_KNOW = "fine", "wrong", "can't know"
 EXIT_CODES = {FINE: 0, WRONG: 1, CANT_KNOW: 3}
+SIGNS = {MET: "✓", NOT_MET: "✗", UNKNOWN: "?"}
 DOWN = {"missing", "failed", "stopped", "hung", "disconnected"}
 UP = {"ready", "standby"}
 

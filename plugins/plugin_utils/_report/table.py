@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .answer import FAILED, REFUSED, SUCCEEDED, Service
-from .page import SIGNS
-from .summary import Summary
+from .summary import SIGNS, Summary
 from .words import count, grouped, plain, size, when
 
 LONGEST_CELL = 48  # characters
@@ -77,8 +76,7 @@ def _to_do(summary: Summary) -> Iterator[str]:
 def _row(host: str, service: Service, summary: Summary) -> tuple[str, ...]:
     reasons = [end.reason for end in service.ends]
     why = ", ".join(f"{reasons.count(reason)} × {reason}" for reason in dict.fromkeys(reasons)) or "never"
-    is_worker = service.kind == "worker"
-    totals = [grouped(service.total(column)) if is_worker else "–" for column in (SUCCEEDED, FAILED, REFUSED)]
+    totals = [grouped(service.total(column)) for column in (SUCCEEDED, FAILED, REFUSED)]
     used = service.memory
     return (
         host, service.name, service.state, when(service.since, summary.now),

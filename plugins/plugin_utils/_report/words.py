@@ -62,9 +62,9 @@ def count(number: int, word: str, words: str = "") -> str:
     return f"{grouped(number)} {word if number == 1 else words or word + 's'}"
 
 
-def grouped(number: int) -> str:
+def grouped(number: int | None) -> str:
     """12 345, with a narrow space that doesn't break."""
-    return f"{number:,}".replace(",", "\u202f")
+    return "–" if number is None else f"{number:,}".replace(",", "\u202f")
 
 
 _BEGIN, _END = "\u2068", "\u2069"  # Unicode's first strong isolate, and its end
