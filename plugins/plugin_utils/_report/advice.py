@@ -33,7 +33,7 @@ class Advice:
 
 def advise(answers: Mapping[str, Answer], silent: Mapping[str, str]) -> list[Advice]:
     """silent: the hosts that did not answer, and why."""
-    first = [Advice(NOW, host, f"It gives no report: {why}", "", LOOK) for host, why in silent.items()]
+    first = [Advice(NOW, host, f"No answer: {why}", "", LOOK) for host, why in silent.items()]
     found = [
         each for host, answer in answers.items() for each in (*_of_services(host, answer), *_of_host(host, answer))
     ]

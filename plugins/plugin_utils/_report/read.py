@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import typing
 from typing import Any, TypeVar
@@ -42,7 +43,7 @@ def read(kind: type[T], data: Any, where: str = "") -> T:
 
 
 def _read_fields(kind: type[T], data: Any, where: str) -> T:
-    hints, values = typing.get_type_hints(kind), {}
+    hints, values = _types(kind), {}
     for field in dataclasses.fields(kind):
         place = f"{where}.{field.name}".lstrip(".")
         if field.name in _bounded(dict, data, where):
@@ -50,6 +51,11 @@ def _read_fields(kind: type[T], data: Any, where: str) -> T:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise ValueError(f"{place} is missing")
     return kind(**values)
+
+
+@functools.cache
+def _types(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _read_value(kind: type[T], data: Any, where: str) -> T:

@@ -92,9 +92,9 @@ def _verdict(goals: list[Goal], states: list[str], silent: int) -> tuple[str, st
 def _running(states: list[str]) -> str:
     up = sum(state in UP for state in states)
     if up == len(states):
-        return "The service runs" if up == 1 else f"All {up} services run"
+        return {1: "The service runs", 2: "Both services run"}.get(up, f"All {up} services run")
     others = sorted(set(states) - UP)
-    return f"{up} of {count(len(states), 'service runs', 'services run')}; the others are {listed(others)}"
+    return f"{up} of {count(len(states), 'service')} {'runs' if up == 1 else 'run'}; the others are {listed(others)}"
 
 
 def _known(goals: list[Goal]) -> str:
