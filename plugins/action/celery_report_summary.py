@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import files
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
-from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.report_options import REPORT
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.summary_options import SUMMARY
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report import summary as summaries
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report import table
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.answer import answers_of
@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _result, options = self.validate_argument_spec(
-            {"answers": {"type": "dict", "required": True}, **argument_spec(REPORT)}
+            {"answers": {"type": "dict", "required": True}, **argument_spec(SUMMARY)}
         )
         paths = [Path(path).absolute() for path in options["file"]]
         try:

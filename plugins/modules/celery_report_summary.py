@@ -21,7 +21,7 @@ version_added: "0.2.0"
 author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
-  - evenkeel.celery.report
+  - evenkeel.celery.celery_report_summary
 options:
   answers:
     description:

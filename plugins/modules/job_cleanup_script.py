@@ -115,8 +115,8 @@ def read(params: dict, play: projects.Play, there: projects.There) -> Wanted:
     metrics = params["metrics_file"]
     if metrics and not metrics.startswith("/"):
         raise StuckJobsError(f"metrics_file {metrics!r} is not an absolute path. Start it with '/'.")
-    owners = {engine_of(read_database(options)).owner for options in params["databases"]}
-    users = {owner.name: owner for owner in owners}
+    owners = {options["name"]: engine_of(read_database(options)).owner for options in params["databases"]}
+    users = {owner.name: owner for owner in owners.values()}
     cron = None
     if params["cron_state"] == "present":
         for error in cron_user_errors(params["cron_user"], users):
@@ -128,9 +128,10 @@ def read(params: dict, play: projects.Play, there: projects.There) -> Wanted:
             users[name] = service_identity(name)
         times = {time: value for time, value in params["cron_schedule"].items() if value is not None}
         cron = Cron(times, name, project)
+    names = {database: owner.name for database, owner in owners.items()}
     records = [users[name] for name in sorted(users)]
     own = {
-        config_path(project): configuration(params["databases"], metrics),
+        config_path(project): configuration(params["databases"], metrics, names),
         cron_path(project): File(str(cron).encode()) if cron else None,
     }
     return wanted({**others(play, there), **own}, params["script"], records)
@@ -143,7 +144,7 @@ def others(play: projects.Play, there: projects.There) -> Files:
         if not after.databases and there[project].databases:
             files.update({config_path(project): None, cron_path(project): None})
         elif after != there[project]:
-            files[config_path(project)] = configuration(after.databases, after.metrics_file)
+            files[config_path(project)] = configuration(after.databases, after.metrics_file, after.owners)
     return files
 
 

@@ -12,7 +12,8 @@ from module_utils._celery.options import MEMORY, OF_A_PLAY, for_modules
 from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
-from module_utils._monitoring.report_options import REPORT
+from module_utils._monitoring.options import REPORT
+from module_utils._monitoring.summary_options import SUMMARY
 from module_utils._stuck_jobs.option_table import ASK_WORKERS, POSTGRESQL_DATABASES, SQLITE_DATABASES
 from module_utils._swap.options import SWAP
 from role_variables import Role
@@ -38,7 +39,8 @@ FRAGMENTS = {
         "plugins/module_utils/_job_cleanup/options.py",
         {"CRON": CRON_OPTIONS, "SCRIPT": SCRIPT_OPTIONS},
     ),
-    "report": ("plugins/module_utils/_monitoring/report_options.py", {"DOCUMENTATION": REPORT}),
+    "celery_report": ("plugins/module_utils/_monitoring/options.py", {"DOCUMENTATION": REPORT}),
+    "celery_report_summary": ("plugins/module_utils/_monitoring/summary_options.py", {"DOCUMENTATION": SUMMARY}),
     "swapfile": ("plugins/module_utils/_swap/options.py", {"DOCUMENTATION": SWAP}),
 }
 

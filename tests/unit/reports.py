@@ -52,7 +52,7 @@ def worker(name="shop-worker", **changes):
         "after": period(succeeded=100, busiest_hour=100),
         "kills": [],
         "kills_since": NOW - 7 * DAY,
-        "stale": [],
+        "leftovers": [],
     }
     return {**well, **changes}
 

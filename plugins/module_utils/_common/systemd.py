@@ -84,21 +84,25 @@ def run(*command: str, timeout: float = ANSWER) -> str:
 
 def look(names: Iterable[str]) -> dict[str, Unit]:
     """The services of these names, by one call."""
-    names = list(names)
-    if not names:
-        return {}
     properties = (
         *("LoadState", "ActiveState", "UnitFileState", "FragmentPath", "InvocationID", "DropInPaths"),
         *("TimeoutStartUSec", "TimeoutStopUSec", "StateDirectory"),
     )
-    blocks = run(
-        "systemctl", "show", f"--property={','.join(properties)}", *(f"{name}.service" for name in names)
-    ).split("\n\n")
-    return {name: _unit(block) for name, block in zip(names, blocks)}
+    return {name: _unit(found) for name, found in show(names, properties).items()}
 
 
-def _unit(block: str) -> Unit:
-    found = dict(line.split("=", 1) for line in block.strip().splitlines())
+def show(names: Iterable[str], properties: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Properties of the services of these names as systemd prints them, by one call. Raises SystemdError."""
+    names = list(names)
+    if not names:
+        return {}
+    command = ["systemctl", "show", f"--property={','.join(properties)}", "--"]
+    blocks = run(*command, *(f"{name}.service" for name in names)).split("\n\n")
+    found = ((line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks)
+    return {name: dict(pairs) for name, pairs in zip(names, found)}
+
+
+def _unit(found: Mapping[str, str]) -> Unit:
     return Unit(
         load_state=found["LoadState"],
         active_state=found["ActiveState"],

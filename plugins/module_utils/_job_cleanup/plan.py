@@ -97,8 +97,12 @@ def absent(project: str, last: bool) -> Wanted:
     return Wanted({**files, SCRIPT: None} if last else files, program=last)
 
 
-def configuration(databases: Sequence[Mapping[str, Any]], metrics_file: str) -> File:
+def configuration(
+    databases: Sequence[Mapping[str, Any]], metrics_file: str, owners: Mapping[str, str] | None = None
+) -> File:
+    """owners: the databases' owners, whom monitoring believes what they tell of them."""
     config = {"managed_by": MARKER.lstrip("# "), "metrics_file": metrics_file, "databases": list(databases)}
+    config["owners"] = dict(owners or {})
     return File(json.dumps(config, indent=2, sort_keys=True).encode() + b"\n")
 
 

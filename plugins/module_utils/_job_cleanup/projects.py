@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Configuration:
 
     databases: Sequence[Options]
     metrics_file: str = ""
+    owners: Mapping[str, str] = field(default_factory=dict)  # users by the databases' names
 
 
 There = Mapping[str, Configuration]  # by their projects; empty: that of plays without a project's name
@@ -70,8 +71,9 @@ def _read(path: Path) -> Configuration:
     try:
         stored = json.loads(files.read_start(path, _MOST))
         databases = [each for each in stored["databases"] if isinstance(each, dict)]
-        return Configuration(databases, str(stored.get("metrics_file") or ""))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        owners = {str(name): str(owner) for name, owner in stored.get("owners", {}).items()}
+        return Configuration(databases, str(stored.get("metrics_file") or ""), owners)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Configuration([])
 
 

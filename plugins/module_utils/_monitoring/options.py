@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .._common.options import Option
 
-# What celery says when a service that it calls refuses, but not the milliseconds in its own prefix.
+# Neither the milliseconds in Celery's own prefix nor a part of another number, an id or a duration.
 RATE_LIMITED = r"(?<![\w.,:-])429(?![\w-]|[.,:]\d)|Too Many Requests|RESOURCE_EXHAUSTED"
 
 QUEUES = (
@@ -83,4 +83,32 @@ MONITORING = (
         "",
     ),
     Option("prometheus_directory", "path", "The directory for them on that host.", "/etc/prometheus/evenkeel"),
+)
+# Of the module celery_report.
+SERVICES = (
+    Option("name", "str", "The name of its unit, without C(.service).", required=True),
+    Option("kind", "str", "What it is.", "worker", choices=("worker", "beat")),
+    Option(
+        "log_level",
+        "str",
+        "Celery's log level, which decides what the log can tell.",
+        "info",
+        choices=("debug", "info", "warning", "error", "critical"),
+    ),
+    Option(
+        "rate_limited",
+        "str",
+        "A regular expression for log lines that tell of a call that was refused for its rate.",
+        RATE_LIMITED,
+    ),
+)
+REPORT = (
+    Option("services", "list", "The services to report on.", elements="dict", required=True, options=SERVICES),
+    Option("days", "float", "How many days the report looks back, up to 366.", 7.0),
+    Option(
+        "stuck_job_age",
+        "str",
+        "Count jobs as stuck after this time, such as V(1h), instead of the time that the clean-up is configured with.",
+        "",
+    ),
 )

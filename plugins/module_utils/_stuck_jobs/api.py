@@ -17,6 +17,7 @@ tasks    the tasks of jobs that were reset    fills          the values of each 
 history  a column of errors                   work           what the owner's process does
 report   what was done                        environment    an application's environment file
 run      each owner's process, and reports    undo           the reversal of a run
+journal  what a run tells the journal
 
 Root opens no database. A process that is a database's owner for good does all the work on it, with limits on time and
 memory, and what it reports is checked.
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 from .actions import ACTIONS
 from .databases import engine_of, engine_of_record, read_database
+from .journal import tell_journal
 from .options import Database, StuckJobsError, Table
 from .report import MOST_SHOWN, Report, Row, write_metrics
 from .run import clean_up
@@ -43,6 +45,7 @@ __all__ = [
     "engine_of",
     "engine_of_record",
     "read_database",
+    "tell_journal",
     "undo",
     "write_metrics",
 ]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .._common import files
+from .._common.metrics import STUCK_JOBS, Series, text
 from .._common.texts import printable
 from .actions import ACTIONS
 from .change import Change, Note, in_words, plain
@@ -207,18 +208,6 @@ class Report:
         }
 
 
-_METRICS = (
-    ("stuck_jobs_rows", "Rows that the last run changed."),
-    ("stuck_jobs_skipped", "Rows that the last run skipped, such as those with an unreadable timestamp."),
-    ("stuck_jobs_moved_on", "Jobs that changed during the last run and were left alone."),
-    ("stuck_jobs_oldest_seconds", "Age of the oldest job that the last run found stuck."),
-    ("stuck_jobs_locked_seconds", "How long the last run held the database, in all."),
-    ("stuck_jobs_longest_lock_seconds", "How long the last run held the database at a time, at most."),
-    ("stuck_jobs_failed", "Whether the last run ended with an error."),
-    ("stuck_jobs_last_run_timestamp_seconds", "When the last run ended."),
-)
-
-
 def write_metrics(path: str, reports: Sequence[Report]) -> None:
     """Writes metrics for node_exporter's textfile collector, as a whole. Raises OSError."""
     directory = Path(path).parent
@@ -228,29 +217,25 @@ def write_metrics(path: str, reports: Sequence[Report]) -> None:
 
 
 def metrics(reports: Sequence[Report]) -> str:
-    samples: dict[str, list[str]] = {name: [] for name, about in _METRICS}
+    return text(STUCK_JOBS, samples(reports))
+
+
+def samples(reports: Sequence[Report]) -> dict[str, Series]:
+    """The values of the metrics in STUCK_JOBS."""
+    found: dict[str, Series] = {metric.name: {} for metric in STUCK_JOBS}
     for report in reports:
-        database = f'database="{report.database.name}"'
-        none = {report.database.table: {report.database.action.name: 0}}
-        for table, actions in (report.counts or none).items():
+        name = report.database.name
+        for table, actions in (report.counts or {report.database.table: {report.database.action.name: 0}}).items():
             for action, count in actions.items():
-                labels = f'{database},table="{_label(table)}",action="{action}"'
-                samples["stuck_jobs_rows"].append(f"{{{labels}}} {count}")
-        for name, value in (
+                found["stuck_jobs_rows"][name, str(plain(table)), action] = count
+        for metric, value in (
             ("skipped", report.skipped_count),
             ("moved_on", report.moved_on_count),
             ("oldest_seconds", report.oldest or 0),
             ("locked_seconds", report.locked),
             ("longest_lock_seconds", report.longest_lock),
-            ("failed", int(bool(report.error))),
+            ("failed", bool(report.error)),
             ("last_run_timestamp_seconds", time.time()),
         ):
-            samples[f"stuck_jobs_{name}"].append(f"{{{database}}} {value:.12g}")
-    lines = []
-    for name, about in _METRICS:
-        lines += [f"# HELP {name} {about}", f"# TYPE {name} gauge", *(name + sample for sample in samples[name])]
-    return "\n".join(lines) + "\n"
-
-
-def _label(value: Any) -> str:
-    return str(plain(value)).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+            found[f"stuck_jobs_{metric}"][(name,)] = value
+    return found

@@ -43,7 +43,7 @@ def advise(answers: Mapping[str, Answer], silent: Mapping[str, str]) -> list[Adv
 def _of_services(host: str, answer: Answer) -> Iterator[Advice]:
     for service in answer.services:
         yield from _of_state(host, service)
-        for process in (service.stale or [])[:MOST_STALE]:
+        for process in (service.leftovers or [])[:MOST_STALE]:
             command = "ps -eo pid,ppid,user,unit:30,args | grep '[c]elery'"
             yield Advice(SOON, host, f"{isolated(service.name)}: {process}", command, STALE)
     loaded = [service for service in answer.services if service.state != "missing"]

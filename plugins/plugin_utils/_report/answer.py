@@ -70,7 +70,6 @@ class Machine:
 class Memory:
     """Of a service, in bytes; None where it can't be known, or where there is no limit."""
 
-    now: int | None = None
     working: int | None = None  # without the files that the kernel would give back
     peak: int | None = None
     swap: int | None = None
@@ -87,6 +86,11 @@ class Event:
     reason: str = ""
     said: str = ""
     bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Kill:
+    t: float
 
 
 @dataclass(frozen=True)
@@ -130,10 +134,10 @@ class Service:
     tasks: dict[str, Task]
     before: Period | None
     after: Period
-    kills: list[float]  # of its processes, by the kernel as memory had run out
+    kills: list[Kill]  # of its processes, by the kernel as memory had run out
     kills_since: float | None  # since when a kill would have been seen
     log_level: str = "info"
-    stale: list[str] | None = None  # processes of the application that no unit manages; None: not looked for
+    leftovers: list[str] | None = None  # processes of the application that no unit manages; None: not looked for
 
     @property
     def ends(self) -> list[Event]:
@@ -148,7 +152,7 @@ class Service:
     @property
     def all_kills(self) -> list[float]:
         """When processes of it were killed as memory had run out, each once, whoever told of it."""
-        seen = list(self.kills)
+        seen = [kill.t for kill in self.kills]
         ends = [end.t for end in self.ends if end.reason == OUT_OF_MEMORY]
         seen += [at for at in ends if not any(abs(at - other) < MINUTE for other in seen)]
         begun = self.since or 0

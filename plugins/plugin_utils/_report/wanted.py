@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import with_defaults
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_duration, parse_size
-from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.report_options import GOALS
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.summary_options import GOALS
 
 LONGEST = 366  # days
 

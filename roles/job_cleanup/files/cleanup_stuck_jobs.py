@@ -30,8 +30,7 @@ import getpass
 import json
 import re
 import sys
-import syslog
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +51,7 @@ from _engine._stuck_jobs.api import (  # noqa: E402
     engine_of,
     engine_of_record,
     read_database,
+    tell_journal,
     undo,
     write_metrics,
 )
@@ -99,7 +99,7 @@ def main() -> int:
             undone = undo(engine_of_record, args.undo, args.dry_run, map(engine_of, all_configured(args)))
             print(undone.sentence)
             if not args.dry_run:
-                tell_journal([(syslog.LOG_NOTICE, undone.sentence)])
+                tell_journal(undone.sentence)
             return 4 if undone.left else 0
         args.config = args.config or only_config()
         config = configuration(args.config)
@@ -118,7 +118,8 @@ def main() -> int:
     else:
         tell(reports, missing, args.quiet)
     if not args.dry_run:
-        tell_journal((syslog.LOG_ERR if each.error else syslog.LOG_NOTICE, each.sentence()) for each in reports)
+        for report in reports:
+            tell_journal(report.sentence(), report)
         if config.get("metrics_file"):
             try:
                 write_metrics(config["metrics_file"], reports)
@@ -234,13 +235,6 @@ def print_table(reports: list[Report]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
     if more:
         print(f"… and {more} more (--json shows up to {MOST_SHOWN})")
-
-
-def tell_journal(entries: Iterable[tuple[int, str]]) -> None:
-    """Logs to syslog, and so to systemd's journal, so that manual runs are logged as well."""
-    syslog.openlog("evenkeel-job-cleanup", syslog.LOG_PID, syslog.LOG_CRON)
-    for priority, sentence in entries:
-        syslog.syslog(priority, sentence)
 
 
 def exit_code(reports: list[Report], missing: list[str], dry_run: bool) -> int:

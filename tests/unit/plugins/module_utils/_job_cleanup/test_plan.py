@@ -25,10 +25,11 @@ def test_the_script_is_installed_with_its_configuration_and_its_engine():
     assert files["/etc/x"] is None
     assert files[f"{ENGINE}/_stuck_jobs/plan.py"].content
     assert files[f"{ENGINE}/_common/files.py"].content
-    assert json.loads(configuration([JOBS], "/srv/jobs.prom").content) == {
+    assert json.loads(configuration([JOBS], "/srv/jobs.prom", {"jobs": "shop"}).content) == {
         "databases": [JOBS],
         "managed_by": "Managed by evenkeel.celery",
         "metrics_file": "/srv/jobs.prom",
+        "owners": {"jobs": "shop"},
     }
 
 

@@ -25,7 +25,7 @@ def test_without_an_answer_there_is_nothing_to_judge():
 
 
 def test_a_host_that_does_not_answer_makes_met_a_cant_know():
-    found = judged(answer(), answer(worker(kills=[NOW - HOUR])), silent=["vps"])
+    found = judged(answer(), answer(worker(kills=[{"t": NOW - HOUR}])), silent=["vps"])
     assert [goal.verdict for goal in found.values()] == [NOT_MET, *[UNKNOWN] * 4]
     assert all("vps" in goal.why and "did not answer" in goal.why for goal in found.values())
 
@@ -51,11 +51,11 @@ def test_a_goal_that_is_not_wanted_is_left_out(name, off):
 @pytest.mark.parametrize(
     "told",
     [
-        {"kills": [NOW - HOUR]},
+        {"kills": [{"t": NOW - HOUR}]},
         {"events": [end(NOW - HOUR, "out of memory")]},
-        {"kills": [NOW - HOUR], "events": [end(NOW - HOUR + 1, "out of memory")]},
+        {"kills": [{"t": NOW - HOUR}], "events": [end(NOW - HOUR + 1, "out of memory")]},
         {"memory": {"oom_kills": 1}},
-        {"memory": {"oom_kills": 1}, "kills": [NOW - HOUR]},
+        {"memory": {"oom_kills": 1}, "kills": [{"t": NOW - HOUR}]},
     ],
 )
 def test_a_kill_counts_once_whoever_tells_of_it(told):
@@ -64,7 +64,7 @@ def test_a_kill_counts_once_whoever_tells_of_it(told):
 
 
 def test_a_kill_before_the_first_deployment_is_told_but_does_not_count():
-    service = worker(kills=[NOW - 4 * DAY], ours_since=NOW - 3 * DAY)
+    service = worker(kills=[{"t": NOW - 4 * DAY}], ours_since=NOW - 3 * DAY)
     goal = judged(answer(service))["out of memory"]
     assert (goal.verdict, goal.since) == (UNKNOWN, NOW - 3 * DAY)
     assert "1 kill before the first deployment" in goal.why

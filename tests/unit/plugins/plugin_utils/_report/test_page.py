@@ -7,7 +7,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.report_options import RUNBOOK
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.summary_options import RUNBOOK
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report import advice
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.html import EMPTY, element
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.page import page
@@ -47,7 +47,7 @@ def sick():
     task = {"succeeded": 1, "failed": 1, "retried": 1, "seconds": 1.0, "longest": 1.0, "last": None}
     service = worker(
         HOSTILE, state="hung", status=HOSTILE, events=ends, hours=hours(3, 2, 1, 9), tasks={HOSTILE: task, "t": task},
-        ours_since=NOW - 2 * DAY, journal_since=NOW - 3 * DAY, stale=[HOSTILE],
+        ours_since=NOW - 2 * DAY, journal_since=NOW - 3 * DAY, leftovers=[HOSTILE],
         memory={"working": 5, "peak": 9, "max": 9},
     )  # fmt: skip
     samples = [{"t": NOW - each * HOUR, "used": 2**30, "services": {HOSTILE: [4]}} for each in range(9, 0, -1)]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of the report: each is written here, and nowhere else by hand."""
+"""The options of the report on all hosts: each is written here, and nowhere else by hand."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ GOALS = (
         "The refused calls for each 1000 tasks before. If it is not set, they are counted in the journal.",
     ),
 )
-REPORT = (
+SUMMARY = (
     Option("days", "float", "The days that the report is about.", 7),
     Option("goals", "dict", "The goals that the report judges.", {}, options=GOALS),
     Option(
