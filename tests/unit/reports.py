@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import copy
 
-from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.answer import answers_of
-from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.summary import summarize
-from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.wanted import wanted
-
 NOW = 1795751098.0  # Friday 27 November 2026, 03:44:58 UTC
 DAY, HOUR, MIB = 86400, 3600, 2**20
 WINDOW = [NOW - 7 * DAY, NOW]
@@ -79,11 +75,4 @@ def answer(*services, **changes):
     return copy.deepcopy({**well, **changes})
 
 
-GONE = {"unreachable": True, "msg": "No route to host"}
-
-
-def summary(*hosts, **goals):
-    """The report on hosts: answers, or GONE."""
-    results = [each if each is GONE else {"report": each} for each in hosts]
-    answers, silent = answers_of({f"host-{number}": result for number, result in enumerate(results)})
-    return summarize(answers, silent, wanted(7, {"memory": "1G", **goals}), NOW)
+GONE = {"unreachable": True, "msg": "No route to host"}  # the result of a host that did not answer

@@ -12,7 +12,8 @@ from ansible_collections.evenkeel.celery.plugins.plugin_utils._report import adv
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.html import EMPTY, element
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.page import page
 from project import PROJECT
-from reports import DAY, GONE, HOUR, NOW, answer, end, hours, summary, worker
+from report_summary import summary
+from reports import DAY, GONE, HOUR, NOW, answer, end, hours, worker
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e\x1b[31m"
 

@@ -7,7 +7,8 @@ from ansible_collections.evenkeel.celery.plugins.plugin_utils._report import tab
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.answer import answers_of
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.summary import summarize
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.wanted import wanted
-from reports import DAY, GONE, HOUR, NOW, answer, end, summary, worker
+from report_summary import summary
+from reports import DAY, GONE, HOUR, NOW, answer, end, worker
 
 
 @pytest.mark.parametrize(
