@@ -87,5 +87,5 @@ def _show(summary: summaries.Summary, texts: dict[str, str], form: str) -> None:
     if form == "json":
         display.display(texts[".json"])
     elif form == "table":
-        display.display(f"\n{summary.sentence}\n", color=COLOURS[summary.verdict])
-        display.display("\n\n".join(table.report(summary)) + "\n")
+        display.display(f"\n{summary.sentence}", color=COLOURS[summary.verdict])
+        display.display("".join(f"\n{part}\n" for part in table.report(summary)))

@@ -28,13 +28,13 @@ class Goal:
     why: str = ""
 
 
-def judge(answers: Mapping[str, Answer], silent: Iterable[str], wanted: Wanted) -> list[Goal]:
+def judge(answers: Mapping[str, Answer], silent: Iterable[str], wanted: Wanted, now: float) -> list[Goal]:
     """Each goal that is wanted. `silent` are hosts that did not answer: of them, nothing is known to be met."""
     if not answers:
         return []
     named = [(wanted.out_of_memory, out_of_memory), (wanted.memory, memory), (wanted.stuck_after, stuck_jobs),
              (wanted.throughput, throughput), (wanted.refusals_down, refusals)]  # fmt: skip
-    found = [goal(answers, wanted) for is_wanted, goal in named if is_wanted]
+    found = [goal(answers, wanted, now) for is_wanted, goal in named if is_wanted]
     silence = f"{names(silent)} did not answer" if silent else ""
     return [_with_silence(goal, silence) if silence else goal for goal in found]
 
@@ -44,8 +44,8 @@ def _with_silence(goal: Goal, silence: str) -> Goal:
     return Goal(goal.name, verdict, goal.measured, goal.since, "; ".join(filter(None, [silence, goal.why])))
 
 
-def out_of_memory(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
-    name, now = f"No service runs out of memory in {wanted.days:g} days", _now(answers)
+def out_of_memory(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
+    name = f"No service runs out of memory in {wanted.days:g} days"
     kills, blind, before = [], [], 0
     since = max(map(_known_since, answers.values()))
     for host, service in _services(answers):
@@ -71,8 +71,8 @@ def out_of_memory(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
     return Goal(name, MET, "none", since, why)
 
 
-def memory(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
-    name, now = f"Memory in use stays below {size(wanted.memory)}", _now(answers)
+def memory(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
+    name = f"Memory in use stays below {size(wanted.memory)}"
     by_services = max(sum(service.peak for service in answer.services) for answer in answers.values())
     if by_services >= wanted.memory:
         return Goal(name, NOT_MET, f"the services alone took {size(by_services)}")
@@ -104,8 +104,8 @@ def memory(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
     return Goal(name, MET, f"{size(used)} at most, {size(by_services)} of it the services'", since)
 
 
-def stuck_jobs(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
-    name, now = f"No job is stuck for longer than {span(wanted.stuck_after)}", _now(answers)
+def stuck_jobs(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
+    name = f"No job is stuck for longer than {span(wanted.stuck_after)}"
     stuck = {host: answer.stuck for host, answer in answers.items()}
     total = sum(each.count for each in stuck.values())
     if total:
@@ -124,7 +124,7 @@ def stuck_jobs(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
     return Goal(name, MET, "none", now, f"{count(skipped, 'row')} with a time that can't be read" if skipped else "")
 
 
-def throughput(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
+def throughput(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
     name, workers = "As many tasks an hour as before", _workers(answers)
     since = min((worker.after.since for worker in workers), default=None)
     after = sum(worker.after.busiest_hour for worker in workers)
@@ -144,10 +144,10 @@ def throughput(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
     return Goal(name, UNKNOWN, measured, since, "fewer, perhaps because fewer were sent")
 
 
-_NOTHING_BEFORE = "nothing to compare with: the journal has nothing from before, and {} is not set"
+_NOTHING_BEFORE = "nothing to compare with: the journal has no full hour from before, and {} is not set"
 
 
-def refusals(answers: Mapping[str, Answer], wanted: Wanted) -> Goal:
+def refusals(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
     name, workers = f"{wanted.refusals_down:g} % fewer refusals (429) than before", _workers(answers)
     since = min((worker.after.since for worker in workers), default=None)
     done = sum(worker.after.succeeded + worker.after.failed for worker in workers)
@@ -179,10 +179,6 @@ def _refusals_before(workers: list[Service], wanted: Wanted) -> float | None:
     before = [worker.before for worker in workers if worker.before]
     done = sum(each.succeeded + each.failed for each in before)
     return 1000 * sum(each.limited for each in before) / done if done else None
-
-
-def _now(answers: Mapping[str, Answer]) -> float:
-    return max(answer.time for answer in answers.values())
 
 
 def _known_since(answer: Answer) -> float:

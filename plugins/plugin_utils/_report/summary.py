@@ -59,7 +59,7 @@ def _plain(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def summarize(answers: Mapping[str, Answer], silent: Mapping[str, str], wanted: Wanted, now: float) -> Summary:
-    goals, advice = judge(answers, silent, wanted), advise(answers, silent)
+    goals, advice = judge(answers, silent, wanted, now), advise(answers, silent)
     states = [service.state for answer in answers.values() for service in answer.services]
     verdict, sentence = _verdict(goals, states, len(silent))
     return Summary(now, wanted.days, answers, silent, goals, advice, verdict, sentence)

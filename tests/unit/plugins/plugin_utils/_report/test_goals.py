@@ -12,7 +12,7 @@ NAMES = ["out of memory", "memory", "stuck", "throughput", "refusals"]
 
 def judged(*answers, silent=(), **goals):
     read_answers = {f"host-{number}": read(Answer, each) for number, each in enumerate(answers)}
-    found = judge(read_answers, silent, wanted(7, {"memory": "1G", **goals}))
+    found = judge(read_answers, silent, wanted(7, {"memory": "1G", **goals}), NOW)
     return dict(zip(NAMES, found))
 
 
@@ -21,7 +21,7 @@ def test_all_are_met_on_a_host_with_which_all_is_well():
 
 
 def test_without_an_answer_there_is_nothing_to_judge():
-    assert judge({}, ["host-1"], wanted(7, {})) == []
+    assert judge({}, ["host-1"], wanted(7, {}), NOW) == []
 
 
 def test_a_host_that_does_not_answer_makes_met_a_cant_know():
@@ -41,7 +41,7 @@ def test_a_host_that_does_not_answer_makes_met_a_cant_know():
     ],
 )
 def test_a_goal_that_is_not_wanted_is_left_out(name, off):
-    left = judge({"host": read(Answer, answer())}, (), wanted(7, {"memory": "1G", **off}))
+    left = judge({"host": read(Answer, answer())}, (), wanted(7, {"memory": "1G", **off}), NOW)
     assert [goal.name for goal in left] == [goal.name for key, goal in judged(answer()).items() if key != name]
 
 
