@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
@@ -16,7 +17,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common import fil
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.summary_options import SUMMARY
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report import summary as summaries
-from ansible_collections.evenkeel.celery.plugins.plugin_utils._report import table
+from ansible_collections.evenkeel.celery.plugins.plugin_utils._report import table, verify
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.answer import answers_of
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.page import page
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.wanted import Wanted, wanted
@@ -39,7 +40,12 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _result, options = self.validate_argument_spec(
-            {"answers": {"type": "dict", "required": True}, **argument_spec(SUMMARY)}
+            {
+                "answers": {"type": "dict", "required": True},
+                "pings": {"type": "dict"},
+                "ping_task": {"type": "str", "default": ""},
+                **argument_spec(SUMMARY),
+            }
         )
         paths = [Path(path).absolute() for path in options["file"]]
         try:
@@ -48,12 +54,19 @@ class ActionModule(ActionBase):
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from None
         answers, silent = answers_of(options["answers"])
+        if options["pings"] is not None:
+            return _verified(
+                verify.verify(answers, silent, verify.pings_of(options["pings"]), goals, options["ping_task"])
+            )
         summary = summaries.summarize(answers, silent, goals, time.time())
         texts = _texts(summary, options, goals)
         if not self._task.check_mode:
             for path in paths:
                 files.write(path, files.File(texts[path.suffix].encode()))
-        _show(summary, texts, options["format"])
+        if options["format"] == "json":
+            Display().display(texts[".json"])
+        elif options["format"] == "table":
+            _show(summary.verdict, summary.sentence, table.report(summary))
         return {
             "changed": False,
             "failed": summary.verdict in FAILS[options["fail_on"]],
@@ -81,11 +94,21 @@ def _texts(summary: summaries.Summary, options: dict, goals: Wanted) -> dict[str
     }
 
 
-def _show(summary: summaries.Summary, texts: dict[str, str], form: str) -> None:
+def _verified(checks: list[verify.Check]) -> dict:
+    verdict, sentence = verify.judged(checks)
+    _show(verdict, sentence, [table.table(verify.rows(checks))])
+    failed = verdict == summaries.WRONG
+    return {
+        "changed": False,
+        "failed": failed,
+        "msg": sentence,
+        "verdict": verdict,
+        "exit_code": summaries.EXIT_CODES[verdict],
+    }
+
+
+def _show(verdict: str, sentence: str, parts: Iterable[str]) -> None:
     """As it is: a callback would wrap tables and quote them."""
     display = Display()
-    if form == "json":
-        display.display(texts[".json"])
-    elif form == "table":
-        display.display(f"\n{summary.sentence}", color=COLOURS[summary.verdict])
-        display.display("".join(f"\n{part}\n" for part in table.report(summary)))
+    display.display(f"\n{sentence}", color=COLOURS[verdict])
+    display.display("".join(f"\n{part}\n" for part in parts))

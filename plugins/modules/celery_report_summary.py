@@ -29,9 +29,19 @@ options:
         is that of a host that did not answer.
     type: dict
     required: true
+  pings:
+    description:
+      - The result of M(evenkeel.celery.celery_ping) on each host, by the host's name. If it is set, the checks after a
+        deployment are shown instead of the report.
+    type: dict
+  ping_task:
+    description: The task that M(evenkeel.celery.celery_ping) has sent.
+    type: str
+    default: ""
 attributes: {}
 seealso:
   - module: evenkeel.celery.celery_report
+  - module: evenkeel.celery.celery_ping
 """
 
 EXAMPLES = r"""

@@ -81,3 +81,9 @@ def test_the_play_fails_when_it_was_asked_to(run, answers, fail_on, failed):
 def test_wrong_options_are_refused(run, options, error):
     with pytest.raises(AnsibleError, match=error.replace(".", r"\.")):
         run(ALL_WELL, **options)
+
+
+def test_with_pings_the_checks_are_shown(run):
+    result = run(ALL_WELL, pings={"vps": {"pings": {"shop-worker": {"answers": False, "why": "silence"}}}})
+    assert (result["failed"], result["msg"]) == (True, "1 of 9 checks is not ok.")
+    assert "silence" in run.shown[1]

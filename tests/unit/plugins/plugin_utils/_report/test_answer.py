@@ -42,7 +42,7 @@ def test_an_answer_that_does_not_fit_is_refused_with_the_place(wrong, why):
     assert (answers, silent) == ({}, {"vps": f"its answer can't be read: {why}"})
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(JSON)
 def test_whatever_a_host_answers_is_an_answer_or_a_reason(data):
     answers, silent = answers_of(
