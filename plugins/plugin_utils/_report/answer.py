@@ -192,7 +192,7 @@ class Sample:
     t: float
     used: int  # of the machine's memory
     at: float | None = None  # when that was
-    services: dict[str, list[int | None]] = field(default_factory=dict)  # first: working memory
+    services: dict[str, list[int | None]] = field(default_factory=dict)  # working memory, peak, tasks
     n: int = 1
 
 
@@ -206,6 +206,11 @@ class Answer:
     services: list[Service]
     stuck: Stuck
     samples: list[Sample]
+
+    def peak_of(self, service: Service) -> int:
+        """The most memory of a service that anybody knows of, in bytes."""
+        sampled = (sample.services.get(service.name, [])[:2] for sample in self.samples)
+        return max([service.peak, *(value or 0 for values in sampled for value in values)])
 
     def __post_init__(self) -> None:
         begin, end = self.window

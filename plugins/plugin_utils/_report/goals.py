@@ -73,14 +73,14 @@ def out_of_memory(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> 
 
 def memory(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
     name = f"Memory in use stays below {size(wanted.memory)}"
-    by_services = max(sum(service.peak for service in answer.services) for answer in answers.values())
+    by_services = max(sum(map(answer.peak_of, answer.services)) for answer in answers.values())
     if by_services >= wanted.memory:
-        return Goal(name, NOT_MET, f"the services alone took {size(by_services)}")
+        return Goal(name, NOT_MET, f"the services alone took up to {size(by_services)}")
     around = [host for host, answer in answers.items() if answer.machine.container]
     if around:
         are = "are containers" if len(around) > 1 else "is a container"
         why = f"{names(around)} {are}, which sees the memory of the machine around it"
-        return Goal(name, UNKNOWN, f"the services took at most {size(by_services)}", why=why)
+        return Goal(name, UNKNOWN, f"{size(by_services)} by the services, as far as known", why=why)
     peaks = [
         (sample.used, sample.at or sample.t, host) for host, answer in answers.items() for sample in answer.samples
     ]
@@ -93,7 +93,7 @@ def memory(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
             NOT_MET,
             f"{size(used)} on {isolated(host)}, {when(at, now)}",
             since or at,
-            f"the services took at most {size(by_services)} of it",
+            f"{size(by_services)} of it by the services, as far as known",
         )
     unsampled = [host for host, answer in answers.items() if not answer.samples]
     if unsampled:
@@ -101,7 +101,7 @@ def memory(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
         return Goal(name, UNKNOWN, f"{size(used)} now", why=why)
     if not any(map(_worked, _all(answers))):
         return Goal(name, UNKNOWN, f"{size(used)} at most", since, "no task was done in that time")
-    return Goal(name, MET, f"{size(used)} at most, {size(by_services)} of it the services'", since)
+    return Goal(name, MET, f"{size(used)} at most, {size(by_services)} of it by the services", since)
 
 
 def stuck_jobs(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
@@ -115,13 +115,19 @@ def stuck_jobs(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goa
             f"{count(total, 'job')}, the oldest for {span(max(each.oldest for each in stuck.values()))}",
             now,
         )
-    blind = [f"{isolated(host)}: {isolated(each.why)}" for host, each in stuck.items() if not each.known]
+    blind = [
+        f"{isolated(host)}: {isolated(_first_sentence(each.why))}" for host, each in stuck.items() if not each.known
+    ]
     if len(blind) == len(stuck):
         return Goal(name, UNKNOWN, "not counted", None, listed(blind, 2))
     if blind:
         return Goal(name, UNKNOWN, "none where they can be counted", now, listed(blind, 2))
     skipped = sum(each.skipped for each in stuck.values())
     return Goal(name, MET, "none", now, f"{count(skipped, 'row')} with a time that can't be read" if skipped else "")
+
+
+def _first_sentence(text: str) -> str:
+    return text.partition(". ")[0].rstrip(".…")
 
 
 def throughput(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:

@@ -94,6 +94,8 @@ def _running(states: list[str]) -> str:
     if up == len(states):
         return {1: "The service runs", 2: "Both services run"}.get(up, f"All {up} services run")
     others = sorted(set(states) - UP)
+    if len(states) == 1:
+        return f"The service is {states[0]}" if states[0] != "unknown" else "The state of the service is unknown"
     return f"{up} of {count(len(states), 'service')} {'runs' if up == 1 else 'run'}; the others are {listed(others)}"
 
 

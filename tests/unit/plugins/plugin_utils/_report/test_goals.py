@@ -109,6 +109,11 @@ def test_a_peak_of_an_earlier_run_counts():
     assert judged(answer(service))["memory"].verdict == NOT_MET
 
 
+def test_a_peak_that_was_sampled_counts():
+    samples = [{"t": NOW - HOUR, "used": 0, "services": {"shop-worker": [None, 1100 * MIB, 1]}}]
+    assert judged(answer(samples=samples))["memory"].verdict == NOT_MET
+
+
 def test_the_present_alone_is_no_peak():
     assert judged(answer(samples=[]))["memory"].verdict == UNKNOWN
 
