@@ -98,7 +98,7 @@ def _outcome(time: float, kind: str, found: dict[str, str | None]) -> Line:
 
 def task_name(name: str) -> str:
     """A task's name as it is shown."""
-    return printable(name, LONGEST_NAME)
+    return printable(name, LONGEST_NAME)[:LONGEST_NAME]
 
 
 def shown_as(task: str, known: Collection[str]) -> str:
