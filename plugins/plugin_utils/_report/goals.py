@@ -73,35 +73,29 @@ def out_of_memory(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> 
 
 def memory(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
     name = f"Memory in use stays below {size(wanted.memory)}"
-    by_services = max(sum(map(answer.peak_of, answer.services)) for answer in answers.values())
-    if by_services >= wanted.memory:
-        return Goal(name, NOT_MET, f"the services alone took up to {size(by_services)}")
+    peaks = [(answer.peak_of(each), each.name, host) for host, answer in answers.items() for each in answer.services]
+    most, service, host = max(peaks, default=(0, "", ""))
+    largest = f"{isolated(service)} took at most {size(most)}, as far as known" if most else ""
+    if most >= wanted.memory:
+        return Goal(name, NOT_MET, f"{isolated(service)} on {isolated(host)} alone took {size(most)}")
     around = [host for host, answer in answers.items() if answer.machine.container]
     if around:
         are = "are containers" if len(around) > 1 else "is a container"
         why = f"{names(around)} {are}, which sees the memory of the machine around it"
-        return Goal(name, UNKNOWN, f"{size(by_services)} by the services, as far as known", why=why)
-    peaks = [
-        (sample.used, sample.at or sample.t, host) for host, answer in answers.items() for sample in answer.samples
-    ]
-    peaks += [(answer.machine.memory.used, answer.time, host) for host, answer in answers.items()]
+        return Goal(name, UNKNOWN, largest or "not known", why=why)
+    samples = [(each.used, each.at or each.t, host) for host, answer in answers.items() for each in answer.samples]
+    present = [(answer.machine.memory.used, answer.time, host) for host, answer in answers.items()]
     since = min((sample.t for answer in answers.values() for sample in answer.samples), default=None)
-    used, at, host = max(peaks)
+    used, at, host = max(samples + present)
     if used >= wanted.memory:
-        return Goal(
-            name,
-            NOT_MET,
-            f"{size(used)} on {isolated(host)}, {when(at, now)}",
-            since or at,
-            f"{size(by_services)} of it by the services, as far as known",
-        )
+        return Goal(name, NOT_MET, f"{size(used)} on {isolated(host)}, {when(at, now)}", since or at, largest)
     unsampled = [host for host, answer in answers.items() if not answer.samples]
     if unsampled:
         why = f"{names(unsampled)}: only the present is known. The role monitoring takes a sample each minute"
         return Goal(name, UNKNOWN, f"{size(used)} now", why=why)
     if not any(map(_worked, _all(answers))):
         return Goal(name, UNKNOWN, f"{size(used)} at most", since, "no task was done in that time")
-    return Goal(name, MET, f"{size(used)} at most, {size(by_services)} of it by the services", since)
+    return Goal(name, MET, f"{size(used)} at most", since, largest)
 
 
 def stuck_jobs(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:

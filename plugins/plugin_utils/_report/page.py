@@ -94,7 +94,7 @@ def _services(summary: Summary) -> Iterator[Markup]:
     services = [(host, service) for host, answer in summary.answers.items() for service in answer.services]
     services.sort(key=lambda each: ORDER.index(colour(each[1])))
     if services:
-        columns = ["Service", "State", "Memory", "Tasks by hour", ">done", ">failed", ">refused", ">ended"]
+        columns = ["Service", "State", "Memory", "Tasks", ">done", ">failed", ">refused", ">ended"]
         several = len(summary.answers) > 1
         yield element("h2", "Services")
         yield table("services", columns, [_row(host, service, several) for host, service in services])
@@ -108,7 +108,7 @@ def _row(host: str, service: Service, several: bool) -> Markup:
         element("td", element("a", where, name(service.name), href=f"#{anchor(host, service)}")),
         element("td", state(service)),
         element("td", _memory(service), data_label="memory"),
-        element("td", spark(service.hours) if service.total(SUCCEEDED) else "–", data_label="tasks by hour"),
+        element("td", spark(service.hours) if service.total(SUCCEEDED) else "–", data_label="tasks"),
         [number(grouped(service.total(column)), label) for column, label in totals],
         number(times(len(service.ends)), "ended"),
     )
