@@ -10,7 +10,7 @@ from pathlib import Path
 import for_ansible
 import for_people
 import platforms
-from role_variables import ROLES
+from role_variables import REPORT_VARIABLES, ROLES
 
 
 def generated() -> dict[Path, str]:
@@ -18,6 +18,7 @@ def generated() -> dict[Path, str]:
     texts = {Path("plugins/doc_fragments") / name: text for name, text in for_ansible.fragments().items()}
     blocks = {meta: platforms.in_role() for meta in Path("roles").glob("*/meta/main.yml")}
     blocks[Path("README.md")] = platforms.in_readme()
+    blocks[Path("docs/report.md")] = {"variables": for_people.table(REPORT_VARIABLES)}
     for role in ROLES:
         home = Path("roles", role.name)
         texts[home / "meta/argument_specs.yml"] = for_ansible.argument_specs(role)

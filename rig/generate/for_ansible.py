@@ -13,6 +13,7 @@ from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._monitoring.options import MEASURED, REPORT
+from module_utils._monitoring.summary_options import SUMMARY
 from module_utils._stuck_jobs.option_table import ASK_WORKERS, POSTGRESQL_DATABASES, SQLITE_DATABASES
 from module_utils._swap.options import SWAP
 from role_variables import Role
@@ -40,6 +41,7 @@ FRAGMENTS = {
     ),
     "monitoring": ("plugins/module_utils/_monitoring/options.py", {"DOCUMENTATION": MEASURED}),
     "celery_report": ("plugins/module_utils/_monitoring/options.py", {"DOCUMENTATION": REPORT}),
+    "celery_report_summary": ("plugins/module_utils/_monitoring/summary_options.py", {"DOCUMENTATION": SUMMARY}),
     "swapfile": ("plugins/module_utils/_swap/options.py", {"DOCUMENTATION": SWAP}),
 }
 

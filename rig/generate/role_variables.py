@@ -11,6 +11,7 @@ from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._monitoring.options import ALERTS, MONITORING, QUEUES, TASKS
+from module_utils._monitoring.summary_options import SUMMARY
 from module_utils._stuck_jobs.option_table import DATABASE
 from module_utils._swap.options import SWAP
 
@@ -185,6 +186,8 @@ JOB_CLEANUP = (
     *PROJECT_VARIABLES,
 )
 MONITORING_VARIABLES = (*prefixed("monitoring_", MONITORING), *PROJECT_VARIABLES)
+# Of the playbook report, which has no role.
+REPORT_VARIABLES = prefixed("celery_report_", SUMMARY)
 ROLES = (
     Role(
         name="celery_worker",
