@@ -11,6 +11,7 @@ import yaml_text
 from module_utils._celery.options import MEMORY, OF_A_PLAY, for_modules
 from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
+from module_utils._export.options import EXPORT, INSTANCES
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._stuck_jobs.option_table import POSTGRESQL_DATABASES, SQLITE_DATABASES
 from module_utils._swap.options import SWAP
@@ -37,6 +38,7 @@ FRAGMENTS = {
         "plugins/module_utils/_job_cleanup/options.py",
         {"CRON": CRON_OPTIONS, "SCRIPT": SCRIPT_OPTIONS},
     ),
+    "export": ("plugins/module_utils/_export/options.py", {"DOCUMENTATION": (*EXPORT, *INSTANCES)}),
     "swapfile": ("plugins/module_utils/_swap/options.py", {"DOCUMENTATION": SWAP}),
 }
 

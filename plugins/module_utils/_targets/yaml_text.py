@@ -1,0 +1,125 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""YAML as people write it: block style, comments above what is not obvious, no quotes where none are needed."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_WIDTH = 100
+# Texts that YAML 1.1 and 1.2 read as the same text without quotes. All others are quoted.
+_PLAIN = re.compile(
+    r"(--)?[A-Za-z_/$.](?:[\w./@%+=,${}()?<>~*&;!-]|:(?=\S)| (?=[\w($.]))*|--|\d+(?:s|m|[KMGT]i?)", re.ASCII
+)
+_NOT_TEXT = re.compile(r"y|n|yes|no|on|off|true|false|null|\.nan|\.inf|[.\d_]*", re.IGNORECASE)
+_SHORT = re.compile(r"[A-Za-z_-]{1,20}")
+
+
+@dataclass(frozen=True)
+class Note:
+    """A value of a mapping or a list, with a comment above it."""
+
+    comment: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A mapping that others include: see Merge."""
+
+    name: str
+    value: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """The value of the key ``<<``: the names of the anchors whose keys the mapping includes."""
+
+    name: str
+
+
+def text(documents: list[Mapping[str, Any]], header: str) -> str:
+    """A file with these documents. header: the comment at its top, in lines without "#"."""
+    comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+    return comment + "".join("---\n" + "".join(f"{line}\n" for line in _mapping(each, 0)) for each in documents)
+
+
+def given(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping without what is None or empty."""
+    return {key: value for key, value in mapping.items() if _bare(value) not in (None, {}, [], ())}
+
+
+def bare(data: Any) -> Any:
+    """The data alone, without comments; what is included from an anchor is not in it."""
+    data = _bare(data)
+    if isinstance(data, Mapping):
+        return {key: bare(value) for key, value in data.items() if key != "<<"}
+    return [bare(each) for each in data] if isinstance(data, (list, tuple)) else data
+
+
+def _bare(value: Any) -> Any:
+    return value.value if isinstance(value, (Note, Anchor)) else value
+
+
+def _mapping(mapping: Mapping[str, Any], indent: int) -> Iterator[str]:
+    for key, value in mapping.items():
+        if isinstance(value, Note):
+            yield from _comment(value.comment, indent)
+            value = value.value  # noqa: PLW2901
+        start = " " * indent + f"{_scalar(key)}:"
+        if isinstance(value, Anchor):
+            start, value = f"{start} &{value.name}", value.value  # noqa: PLW2901
+        if isinstance(value, Merge):
+            yield f"{' ' * indent}{key}: *{value.name}"
+        elif isinstance(value, Mapping) and value:
+            yield start
+            yield from _mapping(value, indent + 2)
+        elif isinstance(value, (list, tuple)) and value and not _is_short(value):
+            yield start
+            yield from _sequence(value, indent + 2)
+        else:
+            yield f"{start} {_inline(value)}"
+
+
+def _sequence(values: list[Any] | tuple[Any, ...], indent: int) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, Note):
+            yield from _comment(value.comment, indent)
+            value = value.value  # noqa: PLW2901
+        if isinstance(value, Mapping) and value:
+            lines = list(_mapping(value, indent + 2))
+            first = next(number for number, line in enumerate(lines) if not line.lstrip().startswith("#"))
+            yield from (line[2:] for line in lines[:first])
+            yield f"{' ' * indent}- {lines[first].lstrip()}"
+            yield from lines[first + 1 :]
+        else:
+            yield f"{' ' * indent}- {_inline(value)}"
+
+
+def _comment(comment: str, indent: int) -> list[str]:
+    start = " " * indent + "# "
+    return textwrap.wrap(comment, _WIDTH, initial_indent=start, subsequent_indent=start)
+
+
+def _is_short(values: list[Any] | tuple[Any, ...]) -> bool:
+    return len(values) <= 3 and all(isinstance(each, str) and _SHORT.fullmatch(each) for each in values)
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_scalar, value))}]"
+    return "{}" if isinstance(value, Mapping) else _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if _PLAIN.fullmatch(value) and not _NOT_TEXT.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=not value.isprintable())
