@@ -86,6 +86,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts impo
 from ansible_collections.evenkeel.celery.plugins.module_utils._export import files
 from ansible_collections.evenkeel.celery.plugins.module_utils._export.errors import errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._export.options import CONTAINER, EXPORT, INSTANCES
+from ansible_collections.evenkeel.celery.plugins.module_utils._export.options import complete as complete_export
 from ansible_collections.evenkeel.celery.plugins.module_utils._export.services import services
 from ansible_collections.evenkeel.celery.plugins.module_utils._export.warnings import warnings
 
@@ -95,7 +96,7 @@ def main() -> None:
         argument_spec={**argument_spec((*EXPORT, *INSTANCES)), "programs": {"type": "dict", "required": True}},
         supports_check_mode=True,
     )
-    options: dict[str, Any] = {option.name: module.params[option.name] for option in EXPORT}
+    options = complete_export({option.name: module.params[option.name] for option in EXPORT})
     options["workers"] = container_options(module, options["workers"])
     found = read_instances(module)
     wrong = [shown(error, found) for error in errors(found, options)]

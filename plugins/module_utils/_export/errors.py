@@ -118,7 +118,10 @@ def _wrong_service(hosts: list[Instance], container: Mapping[str, Any], options:
     yield from _wrong_volumes(instance, container["volumes"])
     for key, value in container["node_selector"].items():
         if not (_LABEL_KEY.fullmatch(str(key)) and isinstance(value, str) and _LABEL_VALUE.fullmatch(value)):
-            yield f"node_selector: '{printable(key)}: {printable(value)}' is not a label. Write both as texts, like nodes have them."
+            yield (
+                f"node_selector: '{printable(key)}: {printable(value)}' is not a label. Write both as texts, like nodes"
+                " have them."
+            )
     yield from _wrong_machine(container["machine"])
     if target == "kubernetes" and container["autoscale"]:
         yield from keda.errors(instance)
@@ -155,7 +158,7 @@ def _wrong_replicas(instance: Instance, container: Mapping[str, Any]) -> Iterato
     if replicas is not None:
         yield f"replicas {replicas} and autoscale are both set. Remove one of them."
     if not 0 <= scale["min"] <= scale["max"] or scale["max"] < 1:
-        yield f"autoscale: min {scale['min']} and max {scale['max']} are no range. Use 0 or more, and a max of 1 or more."
+        yield f"autoscale: min {scale['min']} and max {scale['max']} are no range. Use 0 or more, and 1 or more."
     if scale["tasks"] < 1:
         yield f"autoscale: tasks {scale['tasks']} is too small. Use 1 or more."
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The files of an export: which there should be, which are there, and what has to be written and removed.
 
-Each file begins with a line that tells which export it is from, so that the next one replaces it, or removes it if it is
-not needed any more. Files without that line are never touched.
+Each file begins with a line that tells which export it is from, so that the next one replaces it, or removes it if it
+is not needed any more. Files without that line are never touched.
 """
 
 from __future__ import annotations

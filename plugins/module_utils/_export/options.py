@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from .._celery.options import KINDS, for_modules
-from .._common.options import Option
+from .._common.options import Option, with_defaults
 
 TARGETS = ("compose", "kubernetes", "render")
 
@@ -111,8 +113,8 @@ EXPORT = (
     Option(
         "plain",
         "list",
-        "The names of the environment variables whose values may stand in files. All others become references: to C(.env)"
-        " (compose), to a Secret (Kubernetes), to what is entered in the dashboard (Render).",
+        "The names of the environment variables whose values may stand in files. All others become references: to"
+        " C(.env) (compose), to a Secret (Kubernetes), to what is entered in the dashboard (Render).",
         (),
         elements="str",
     ),
@@ -131,6 +133,13 @@ EXPORT = (
     ),
     Option("render", "dict", "How Render builds and starts the services. Render.", {}, options=RENDER),
 )
+
+
+def complete(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of an export, with a value for each."""
+    options = with_defaults(EXPORT, given)
+    return {**options, "render": with_defaults(RENDER, options["render"])}
+
 
 # The services themselves, as the roles pass them to M(evenkeel.celery.celery_services).
 INSTANCES = tuple(

@@ -18,7 +18,7 @@ from .._celery.options import BEAT_SANDBOX, KINDS, SANDBOX, Instance, time_limit
 from .._common.quantities import parse_size
 from .._common.texts import printable
 from .._targets import compose, keda, render
-from .._targets.container import PROGRAMS, Service, broker_url, writable_paths
+from .._targets.container import PROGRAMS, Service, all_or, broker_url, writable_paths
 
 _RUNTIME = {"compose": "Docker", "kubernetes": "Kubernetes", "render": "Render"}
 # Seconds after which the cluster autoscaler kills the pods of a node that it drains, unless it is told otherwise.
@@ -84,8 +84,8 @@ def warnings(services: list[Service], options: Mapping[str, Any]) -> list[str]:
     about: dict[str, list[str]] = {}
     for service in services:
         for each in _of(service, options):
-            about.setdefault(each, []).append(service.instance["name"])
-    lines = [f"{', '.join(names)}: {sentence}." for sentence, names in about.items()]
+            about.setdefault(each, []).append(service.name)
+    lines = [f"{all_or(names, services)}: {sentence}." for sentence, names in about.items()]
     return [*lines, *_of_all(services, options)]
 
 
@@ -99,21 +99,23 @@ def _of(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
     for name in _CONTAINER_NOT_ON[target]:
         if container[name]:
             yield f"{name} of celery_export_workers has no counterpart on {_RUNTIME[target]}"
-    yield from _common(service)
+    yield from _common(service, options)
     yield from _ON[target](service, options)
 
 
-def _common(service: Service) -> Iterator[str]:
+def _common(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
     instance = service.instance
-    if instance.get("profile") and not service.container["machine"]:
+    profile = instance.get("profile") or {}
+    chooses = any(profile.get(option) for option in ("task_memory", "max_concurrency", "machines"))
+    if chooses and not service.container["machine"]:
         yield (
-            "profile chooses nothing, as a container has no machine of its own. Set machine in celery_export_workers, or"
-            " concurrency and memory_max"
+            "profile chooses nothing, as a container has no machine of its own. Set machine in celery_export_workers,"
+            " or concurrency and memory_max"
         )
     if instance["memory_max"] is None:
         yield "memory_max is not set. Without it a task may use up all of the machine's memory"
     host = _host(broker_url(instance))
-    if host in _LOOPBACK:
+    if host in _LOOPBACK and not (options["target"] == "compose" and options["broker"]):
         yield f"CELERY_BROKER_URL is on {host}, which in a container is the container itself. Set another URL there"
     if service.kind == "worker" and instance["stop_timeout"] is None and time_limit(instance) is None:
         yield (
@@ -121,7 +123,9 @@ def _common(service: Service) -> Iterator[str]:
             " application sets a longer time limit, set stop_timeout"
         )
     if "PYTHONPATH" not in service.plain:
-        yield f"PYTHONPATH is set to {PROGRAMS}. If the image sets one, add it to environment and to celery_export_plain"
+        yield (
+            f"PYTHONPATH is set to {PROGRAMS}. If the image sets one, add it to environment and to celery_export_plain"
+        )
     yield from _sandbox(service)
 
 
@@ -144,7 +148,7 @@ def _sandbox(service: Service) -> Iterator[str]:
 def _of_compose(service: Service, _options: Mapping[str, Any]) -> Iterator[str]:
     instance = service.instance
     if compose.RESTART[instance["restart"]] != instance["restart"]:
-        yield f"restart {instance['restart']} becomes {compose.RESTART[instance['restart']]}, the nearest that compose has"
+        yield f"restart {instance['restart']} becomes {compose.RESTART[instance['restart']]}, the nearest of compose's"
     if instance["oom_policy"] != "continue":
         yield f"oom_policy {instance['oom_policy']} can't be set: Docker goes on after the kernel has killed a child"
     kept = [
@@ -152,8 +156,8 @@ def _of_compose(service: Service, _options: Mapping[str, Any]) -> Iterator[str]:
     ]
     if kept:
         yield (
-            f"{', '.join(kept)} become volumes. The image needs these directories, owned by UID"
-            f" {service.container['uid']}: a new volume takes its owner from there"
+            f"the image needs {', '.join(kept)}, owned by UID {service.container['uid']}: a new volume takes its owner"
+            " from there"
         )
     yield from _schedule(service)
 
@@ -162,7 +166,7 @@ def _of_kubernetes(service: Service, _options: Mapping[str, Any]) -> Iterator[st
     instance, container = service.instance, service.container
     if instance["restart"] != "always":
         yield f"restart {instance['restart']} can't be set: a Deployment always restarts its pods"
-    if instance["oom_policy"] == "continue" and instance["memory_max"]:
+    if service.kind == "worker" and instance["oom_policy"] == "continue" and instance["memory_max"]:
         yield (
             "oom_policy continue can't be had: with cgroup v2, Kubernetes 1.28 and later kill the whole container if a"
             " task takes too much memory. Set max_memory_per_child, or one child per worker"
@@ -176,7 +180,7 @@ def _of_kubernetes(service: Service, _options: Mapping[str, Any]) -> Iterator[st
             yield f"what is written to {path} is gone with the pod. Name a claim in volumes of celery_export_workers"
     yield from _schedule(service)
     if container["volumes"] and (container["replicas"] > 1 or container["autoscale"]):
-        yield f"the claims {', '.join(container['volumes'].values())} have to be ReadWriteMany, as several pods use them"
+        yield f"the claims {', '.join(container['volumes'].values())} have to be ReadWriteMany: several pods use them"
     if stop_timeout(instance) > _DRAIN:
         yield (
             f"a stop may take {stop_timeout(instance):g} s. The cluster autoscaler kills a drained node's pods after"
@@ -191,7 +195,7 @@ def _autoscale(instance: Instance) -> Iterator[str]:
     if limit is None:
         yield "time_limit is not set, so nobody knows how long a replica that KEDA takes away may need"
     elif limit > keda.LONGEST_WINDOW:
-        yield f"time_limit {instance['time_limit']} is above the hour that an autoscaler can wait before it takes a replica away"
+        yield f"time_limit {instance['time_limit']} is above the hour for which an autoscaler can keep an idle replica"
     if keda.kind(instance) == "rabbitmq":
         yield (
             "KEDA counts only ready messages over amqp, not the active tasks. A trigger of the management API (http)"
@@ -207,7 +211,8 @@ def _of_render(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
     instance = service.instance
     if instance["restart"] != "always":
         yield f"restart {instance['restart']} can't be set: Render always restarts"
-    yield f"oom_policy {instance['oom_policy']} can't be had: Render restarts an instance that is out of memory"
+    if service.kind == "worker" or instance["oom_policy"] != "continue":
+        yield f"oom_policy {instance['oom_policy']} can't be had: Render restarts an instance that is out of memory"
     if service.stop > render.LONGEST_STOP:
         late = instance["settings"].get("task_acks_late")
         lost = "are handed back to the broker" if late else "are lost, as task_acks_late is not set"
@@ -220,12 +225,12 @@ def _of_render(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
     if instance["writable_paths"]:
         paths = ", ".join(instance["writable_paths"])
         yield (
-            f"what is written to {paths} is gone with the instance. A disk is not exported: it allows only one instance,"
-            " and no maxShutdownDelaySeconds"
+            f"what is written to {paths} is gone with the instance. A disk is not exported: it allows only one"
+            " instance, and no maxShutdownDelaySeconds"
         )
     yield from _schedule(service)
     if options["render"]["runtime"] != "python":
-        yield f"the image needs the files of {render.FOLDER}/ in {PROGRAMS}: add COPY {render.FOLDER}/ {PROGRAMS}/ to its Dockerfile"
+        yield f"the image needs our programs: add COPY {render.FOLDER}/ {PROGRAMS}/ to its Dockerfile"
 
 
 def _schedule(service: Service) -> Iterator[str]:

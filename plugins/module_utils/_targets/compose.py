@@ -18,6 +18,7 @@ from .container import (
     PROBE_INTERVAL,
     PROGRAMS,
     Service,
+    all_or,
     broker_url,
     description,
     dns_name,
@@ -50,16 +51,25 @@ def files(services: list[Service], options: Mapping[str, Any]) -> dict[str, Any]
 
 
 def document(services: list[Service], build: str = "", broker: str = "") -> dict[str, Any]:
-    """The whole compose file. What all services have in common is written once, in x-celery."""
+    """The whole compose file. What all services have in common is written once, in x-environment and x-celery."""
     each = {service.name: _service(service, build) for service in services}
+    environment = _common([service["environment"] for service in each.values()])
+    for service in each.values():
+        service["environment"] = _own(service["environment"], environment, "environment")
     common = _common(list(each.values()))
-    own = {service.name: Note(description(service), _own(each[service.name], common)) for service in services}
+    own = {
+        service.name: Note(description(service), _own(each[service.name], common, "celery"), apart=bool(number))
+        for number, service in enumerate(services)
+    }
     volumes = dict.fromkeys(name for service in services for name in _volumes(service))
     return given(
         {
-            "x-celery": Anchor("celery", common) if common else None,
-            "services": {**own, **(_broker(broker) if broker else {})},
-            "volumes": {name: {} for name in volumes},
+            "x-environment": Note("What all services have in common.", Anchor("environment", environment))
+            if environment
+            else None,
+            "x-celery": Note("", Anchor("celery", common), apart=True) if common else None,
+            "services": Note("", {**own, **(_broker(broker) if broker else {})}, apart=True),
+            "volumes": Note("", {name: {} for name in volumes}, apart=True) if volumes else None,
         }
     )
 
@@ -71,9 +81,10 @@ def _common(services: list[dict[str, Any]]) -> dict[str, Any]:
     return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
 
 
-def _own(service: dict[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
-    merge = {"<<": Merge("celery")} if common else {}
-    return {**merge, **{key: value for key, value in service.items() if key not in common}}
+def _own(mapping: dict[str, Any], common: Mapping[str, Any], anchor: str) -> dict[str, Any]:
+    """The mapping with a reference to what it has in common with others."""
+    merge = {"<<": Merge(anchor)} if common else {}
+    return {**merge, **{key: value for key, value in mapping.items() if key not in common}}
 
 
 def _service(service: Service, build: str) -> dict[str, Any]:
@@ -165,7 +176,7 @@ def _variables(service: Service) -> dict[str, str]:
 def _broker(image: str) -> dict[str, Any]:
     name = "rabbitmq" if "rabbit" in image else "redis"
     note = "Only for development: profile development, which .env.example chooses."
-    return {name: Note(note, {"image": image, "profiles": ["development"], "restart": "always"})}
+    return {name: Note(note, {"image": image, "profiles": ["development"], "restart": "always"}, apart=True)}
 
 
 def variables_file(services: list[Service], broker: str) -> str:
@@ -176,7 +187,7 @@ def variables_file(services: list[Service], broker: str) -> str:
         lines.append("# The profile has the broker. In production, leave it out.\nCOMPOSE_PROFILES=development\n")
     urls = _urls_of_broker(services, broker) if broker else {}
     for key, names in secret_keys(services).items():
-        lines.append(f"# {', '.join(dict.fromkeys(names))}\n{key}={urls.get(key, '')}\n")
+        lines.append(f"# {all_or(names, services)}\n{key}={urls.get(key, '')}\n")
     return "\n".join(lines)
 
 

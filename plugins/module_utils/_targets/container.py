@@ -122,6 +122,18 @@ def description(service: Service) -> str:
     return " ".join((service.instance["description"] or f"Celery {service.kind} {service.instance['name']}").split())
 
 
+def all_or(names: Iterable[str], services: Iterable[Service]) -> str:
+    """The names of some services, for a message: briefly, if it is all of them or all of a kind."""
+    names, kinds = list(names), [(service.name, service.kind) for service in services]
+    for group, found in (
+        ("all services", [name for name, _kind in kinds]),
+        ("all workers", [name for name, kind in kinds if kind == "worker"]),
+    ):
+        if len(found) > 1 and set(names) == set(found):
+            return group
+    return ", ".join(names)
+
+
 def secret_keys(services: Iterable[Service]) -> dict[str, list[str]]:
     """The keys of the secret, each with the names of the services that need it."""
     keys: dict[str, list[str]] = {}

@@ -18,6 +18,7 @@ from .container import (
     PROBE_INTERVAL,
     PROGRAMS,
     Service,
+    all_or,
     description,
     dns_name,
     own_variables,
@@ -74,14 +75,16 @@ def _labels(service: Service, project: str) -> dict[str, str]:
 
 def _deployment(service: Service, project: str, secret: str) -> dict[str, Any]:
     labels, strategy = _labels(service, project), _strategy(service)
-    alone = "Recreate" in str(strategy)
     revision = service.instance["revision"]
+    ready = math.ceil(parse_duration(service.instance["stay_up"]))
+    # With Recreate, a rollout also waits until the old pod has finished its tasks.
+    rollout = service.start + ready + 60 + (service.stop if isinstance(strategy, Note) else 0)
     spec = {
         # An apply would end busy pods if it set the number that KEDA has chosen.
         "replicas": None if service.container["autoscale"] else service.container["replicas"],
-        "minReadySeconds": math.ceil(parse_duration(service.instance["stay_up"])) or None,
+        "minReadySeconds": ready or None,
         "revisionHistoryLimit": 3,
-        "progressDeadlineSeconds": max(_SHORTEST_ROLLOUT, service.start + (service.stop if alone else 0) + 60),
+        "progressDeadlineSeconds": max(_SHORTEST_ROLLOUT, rollout),
         "strategy": strategy,
         "selector": {"matchLabels": _selector(service, project)},
         "template": {
@@ -92,8 +95,8 @@ def _deployment(service: Service, project: str, secret: str) -> dict[str, Any]:
         },
     }
     metadata = {"name": service.name, "labels": labels}
-    kind = Note(description(service), "Deployment")
-    return {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": given(spec)}
+    version = Note(description(service), "apps/v1")
+    return {"apiVersion": version, "kind": "Deployment", "metadata": metadata, "spec": given(spec)}
 
 
 def _strategy(service: Service) -> Note | dict[str, Any]:
@@ -231,10 +234,10 @@ def _slug(path: str) -> str:
 
 def _network_policy(project: str) -> dict[str, Any]:
     return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": Note(
-            "Workers and beats serve nobody. Whom they connect to is the application's affair.", "NetworkPolicy"
+        "apiVersion": Note(
+            "Workers and beats serve nobody. Whom they connect to is the application's affair.", "networking.k8s.io/v1"
         ),
+        "kind": "NetworkPolicy",
         "metadata": {"name": f"{project}-no-ingress"},
         "spec": {
             "podSelector": {
@@ -263,11 +266,11 @@ def _config_map(service: Service, project: str) -> str:
 
 
 def _secret(services: list[Service], scaled: list[Service], name: str) -> dict[str, Any]:
-    values: dict[str, Any] = {key: Note(f"{', '.join(names)}", "") for key, names in secret_keys(services).items()}
+    values: dict[str, Any] = {key: Note(all_or(names, services), "") for key, names in secret_keys(services).items()}
     values |= {key: Note(what, "") for key, what in keda.secret_keys(scaled).items()}
     return {
-        "apiVersion": "v1",
-        "kind": Note("Copy this, write the values, apply it, and keep it out of the repository.", "Secret"),
+        "apiVersion": Note("Copy this, write the values, apply it, and keep it out of the repository.", "v1"),
+        "kind": "Secret",
         "metadata": {"name": name},
         "stringData": values,
     }

@@ -21,6 +21,7 @@ FILE = "render.yaml"
 FOLDER = "evenkeel"  # of our programs, beside the blueprint
 # MiB of each plan, smallest first. There is none of 1 GiB.
 PLANS = {"starter": 512, "standard": 2048, "pro": 4096, "pro plus": 8192, "pro max": 16384, "pro ultra": 32768}
+_SCHEDULE = "--schedule=/tmp/schedule"  # of a beat
 LONGEST_STOP = 300  # seconds, maxShutdownDelaySeconds
 
 
@@ -40,7 +41,16 @@ def errors(instance: Instance, container: Mapping[str, Any]) -> Iterator[str]:
 def files(services: list[Service], options: Mapping[str, Any]) -> dict[str, Any]:
     """The documents by their files' names."""
     how = options["render"]
-    return {FILE: [{"services": [Note(description(service), _service(service, how)) for service in services]}]}
+    return {
+        FILE: [
+            {
+                "services": [
+                    Note(description(service), _service(service, how), apart=bool(number))
+                    for number, service in enumerate(services)
+                ]
+            }
+        ]
+    }
 
 
 def plan(service: Service) -> str:
@@ -54,7 +64,8 @@ def _service(service: Service, how: Mapping[str, Any]) -> dict[str, Any]:
     # Tasks are handed back before Render's own limit.
     within = replace(service, instance={**service.instance, "stop_timeout": stop})
     native = how["runtime"] == "python"
-    line = shlex.join(command(service.instance))
+    # No other directory is sure to be there, and writable.
+    words = [_SCHEDULE if word.startswith("--schedule=") else word for word in command(service.instance)]
     plain = {name: value for name, value in service.plain.items() if name != "PYTHONPATH"}
     plain |= own_variables(within, FOLDER if native else PROGRAMS)
     return given(
@@ -65,7 +76,7 @@ def _service(service: Service, how: Mapping[str, Any]) -> dict[str, Any]:
             "image": {"url": service.container["image"]} if how["runtime"] == "image" else None,
             "dockerfilePath": "./Dockerfile" if how["runtime"] == "docker" else None,
             "buildCommand": how["build_command"] if native else None,
-            "startCommand" if native else "dockerCommand": line,
+            "startCommand" if native else "dockerCommand": shlex.join(words),
             "plan": plan(service),
             "numInstances": service.container["replicas"],
             "maxShutdownDelaySeconds": stop,

@@ -15,7 +15,7 @@ from typing import Any
 _WIDTH = 100
 # Texts that YAML 1.1 and 1.2 read as the same text without quotes. All others are quoted.
 _PLAIN = re.compile(
-    r"(--)?[A-Za-z_/$.](?:[\w./@%+=,${}()?<>~*&;!-]|:(?=\S)| (?=[\w($.]))*|--|\d+(?:s|m|[KMGT]i?)", re.ASCII
+    r"-{0,2}[A-Za-z_/$.](?:[\w./@%+=,${}()?<>~*&;!-]|:(?=\S)| (?=[\w($.]))*|--|\d+(?:s|m|[KMGT]i?)", re.ASCII
 )
 _NOT_TEXT = re.compile(r"y|n|yes|no|on|off|true|false|null|\.nan|\.inf|[.\d_]*", re.IGNORECASE)
 _SHORT = re.compile(r"[A-Za-z_-]{1,20}")
@@ -23,10 +23,11 @@ _SHORT = re.compile(r"[A-Za-z_-]{1,20}")
 
 @dataclass(frozen=True)
 class Note:
-    """A value of a mapping or a list, with a comment above it."""
+    """A value of a mapping or a list, with a comment above it. apart: an empty line is above that."""
 
     comment: str
     value: Any
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _bare(value: Any) -> Any:
 def _mapping(mapping: Mapping[str, Any], indent: int) -> Iterator[str]:
     for key, value in mapping.items():
         if isinstance(value, Note):
-            yield from _comment(value.comment, indent)
+            yield from _comment(value, indent)
             value = value.value  # noqa: PLW2901
         start = " " * indent + f"{_scalar(key)}:"
         if isinstance(value, Anchor):
@@ -83,6 +84,9 @@ def _mapping(mapping: Mapping[str, Any], indent: int) -> Iterator[str]:
         elif isinstance(value, (list, tuple)) and value and not _is_short(value):
             yield start
             yield from _sequence(value, indent + 2)
+        elif isinstance(value, str) and _folds(value):
+            yield f"{start} >-"
+            yield from _wrapped(value, " " * (indent + 2))
         else:
             yield f"{start} {_inline(value)}"
 
@@ -90,7 +94,7 @@ def _mapping(mapping: Mapping[str, Any], indent: int) -> Iterator[str]:
 def _sequence(values: list[Any] | tuple[Any, ...], indent: int) -> Iterator[str]:
     for value in values:
         if isinstance(value, Note):
-            yield from _comment(value.comment, indent)
+            yield from _comment(value, indent)
             value = value.value  # noqa: PLW2901
         if isinstance(value, Mapping) and value:
             lines = list(_mapping(value, indent + 2))
@@ -102,9 +106,26 @@ def _sequence(values: list[Any] | tuple[Any, ...], indent: int) -> Iterator[str]
             yield f"{' ' * indent}- {_inline(value)}"
 
 
-def _comment(comment: str, indent: int) -> list[str]:
+def _comment(note: Note, indent: int) -> list[str]:
     start = " " * indent + "# "
-    return textwrap.wrap(comment, _WIDTH, initial_indent=start, subsequent_indent=start)
+    lines = _wrapped(note.comment, start)
+    return ["", *lines] if note.apart else lines
+
+
+def _folds(text: str) -> bool:
+    """Whether it is long, and reads the same if its lines are joined by spaces."""
+    return len(text) > _WIDTH and text.isprintable() and text == " ".join(text.split()) and " " in text
+
+
+def _wrapped(text: str, start: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=start,
+        subsequent_indent=start,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _is_short(values: list[Any] | tuple[Any, ...]) -> bool:
