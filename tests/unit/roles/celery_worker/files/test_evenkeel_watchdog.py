@@ -390,7 +390,7 @@ def heartbeat(monkeypatch):
     told = []
     loaded = module("evenkeel_heartbeat", notify=lambda *lines: told.append(lines))
     monkeypatch.setitem(sys.modules, "evenkeel_heartbeat", loaded)
-    monkeypatch.setenv("EVENKEEL_HEARTBEAT", "/tmp/heartbeat")  # noqa: S108 -- it is simulated
+    monkeypatch.setenv("EVENKEEL_HEARTBEAT", "/tmp/heartbeat")
     return told
 
 
