@@ -48,13 +48,13 @@ def main(example: str) -> None:
     show(2, f"Break it: {demo['faults']}")
     play(inventory, directory / "playbooks/broken.yml")
     work(server, demo)
-    on_server(server, f"{demo['report_command']} --save /root/before.json")
+    before = state(server, demo)
     show(3, f"Repair it: ansible-playbook site.yml -i {inventory}")
     play(inventory, "site.yml")
     show(4, "Do the same work again")
     work(server, demo)
     show(5, "Compare before and after")
-    on_server(server, f"{demo['report_command']} --compare /root/before.json")
+    print(table(before, state(server, demo)))
     rollback = "\n".join(f"    {PLAYBOOK} -i {inventory} {each}" for each in demo.get("rollback", ROLLBACK))
     names = {"example": example, "inventory": inventory, "server": server, "unit": demo["unit"]}
     print(NEXT.format(**names, playbook=PLAYBOOK, rollback=rollback))
@@ -81,6 +81,19 @@ def play(inventory: str, playbook: object) -> None:
 def work(server: str, demo: dict) -> None:
     print(f"\n  {demo['work']}", flush=True)
     on_server(server, demo["work_command"])
+
+
+def state(server: str, demo: dict) -> dict[str, str]:
+    """What the example's report says of the server."""
+    command = ["docker", "exec", server, *demo["report_command"].split()]
+    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+
+
+def table(before: dict[str, str], after: dict[str, str]) -> str:
+    rows = [("", "before", "after"), *((key, before[key], after[key]) for key in before)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, tuple("─" * width for width in widths))
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def on_server(server: str, command: str) -> None:

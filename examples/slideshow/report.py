@@ -1,11 +1,6 @@
 #!/usr/bin/env python3
-"""Prints the state of the slideshow's server: report.py [--save FILE] [--compare FILE]
+"""Prints the state of the slideshow's server, as JSON."""
 
---save FILE      save the state, as JSON
---compare FILE   print a table of the saved state and the current one
-"""
-
-import argparse
 import json
 import os
 import pwd
@@ -98,25 +93,5 @@ def size(value):
     return "none" if value == "infinity" else f"{int(value) // 2**20} MiB"
 
 
-def table(columns):
-    keys = list(next(iter(columns.values())))
-    rows = [("", *columns), *((key, *(state[key] for state in columns.values())) for key in keys)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-    return "\n".join([lines[0], "  ".join("─" * width for width in widths), *lines[1:]])
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--save", type=Path, metavar="FILE")
-    parser.add_argument("--compare", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    state = collect()
-    if options.save:
-        options.save.write_text(json.dumps(state))
-    before = {"before": json.loads(options.compare.read_text())} if options.compare else {}
-    print(table({**before, ("after" if before else "now"): state}))
-
-
 if __name__ == "__main__":
-    main()
+    print(json.dumps(collect(), indent=2, ensure_ascii=False))

@@ -357,6 +357,13 @@ options:
           - Root makes that one for the owner, but only in a directory of root's.
         type: path
         default: /var/lib/evenkeel/job_cleanup
+  ask_workers:
+    description:
+      - V(false) checks only the options and the databases, whatever O(databases[].celery) is.
+        There may be no worker yet.
+      - V(false) needs check mode, as active jobs may then look stuck.
+    type: bool
+    default: true
 """
 
     POSTGRESQL = r"""
@@ -779,4 +786,11 @@ options:
           - Root makes that one for the owner, but only in a directory of root's.
         type: path
         default: /var/lib/evenkeel/job_cleanup
+  ask_workers:
+    description:
+      - V(false) checks only the options and the databases, whatever O(databases[].celery) is.
+        There may be no worker yet.
+      - V(false) needs check mode, as active jobs may then look stuck.
+    type: bool
+    default: true
 """

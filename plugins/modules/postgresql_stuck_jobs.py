@@ -20,14 +20,6 @@ description:
   - Check mode also works on a standby.
 extends_documentation_fragment:
   - evenkeel.celery.databases.postgresql
-options:
-  ask_workers:
-    description:
-      - V(false) checks only the options and the databases, whatever O(databases[].celery) is. There may be no worker
-        yet.
-      - V(false) needs check mode, as active jobs may then look stuck.
-    type: bool
-    default: true
 requirements:
   - psycopg 3 or psycopg2 for the Python of the host, in Debian C(python3-psycopg) and C(python3-psycopg2)
   - PostgreSQL 13 or later

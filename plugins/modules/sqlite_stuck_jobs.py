@@ -23,14 +23,6 @@ description:
     a Julian day.
 extends_documentation_fragment:
   - evenkeel.celery.databases.sqlite
-options:
-  ask_workers:
-    description:
-      - V(false) checks only the options and the databases, whatever O(databases[].celery) is. There may be no worker
-        yet.
-      - V(false) needs check mode, as active jobs may then look stuck.
-    type: bool
-    default: true
 notes:
   - Run it as the owner of the database or as root. For root, a process that is the owner does the work, with limits on
     its time and memory; so it can do no more than the owner, and the files that SQLite makes beside the database belong

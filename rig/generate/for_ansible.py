@@ -13,7 +13,7 @@ from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
 from module_utils._export.options import EXPORT, INSTANCES
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
-from module_utils._stuck_jobs.option_table import POSTGRESQL_DATABASES, SQLITE_DATABASES
+from module_utils._stuck_jobs.option_table import ASK_WORKERS, POSTGRESQL_DATABASES, SQLITE_DATABASES
 from module_utils._swap.options import SWAP
 from role_variables import Role
 
@@ -32,7 +32,7 @@ FRAGMENTS = {
     "project": ("plugins/module_utils/_common/project.py", {"DOCUMENTATION": PROJECT}),
     "databases": (
         "plugins/module_utils/_stuck_jobs/option_table.py and engines",
-        {"SQLITE": (SQLITE_DATABASES,), "POSTGRESQL": (POSTGRESQL_DATABASES,)},
+        {"SQLITE": (SQLITE_DATABASES, ASK_WORKERS), "POSTGRESQL": (POSTGRESQL_DATABASES, ASK_WORKERS)},
     ),
     "job_cleanup": (
         "plugins/module_utils/_job_cleanup/options.py",

@@ -10,6 +10,7 @@ from module_utils._celery.options import BEAT, BEAT_SANDBOX, MEMORY, PROFILE, SA
 from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
+from module_utils._monitoring.options import MONITORING, QUEUES, TASKS
 from module_utils._stuck_jobs.option_table import DATABASE
 from module_utils._swap.options import SWAP
 
@@ -183,6 +184,7 @@ JOB_CLEANUP = (
     *prefixed("job_cleanup_", (*CRON_OPTIONS, *SCRIPT_OPTIONS[1:])),
     *PROJECT_VARIABLES,
 )
+MONITORING_VARIABLES = (*prefixed("monitoring_", MONITORING), *PROJECT_VARIABLES)
 ROLES = (
     Role(
         name="celery_worker",
@@ -270,6 +272,31 @@ ROLES = (
             },
         },
         readme={"variables": table(JOB_CLEANUP, nested=False), "options": table(CONFIGURED)},
+    ),
+    Role(
+        name="monitoring",
+        source="plugins/module_utils/_monitoring/options.py and rig/generate/role_variables.py",
+        options=MONITORING_VARIABLES,
+        entry_points={
+            "main": {
+                "short_description": "Measure Celery services for Prometheus",
+                "description": "Measures the services of the roles P(evenkeel.celery.celery_worker#role) and"
+                " P(evenkeel.celery.celery_beat#role), and writes alert rules.",
+            },
+            "preflight": {
+                "short_description": "Check whether the services can be measured",
+                "description": "Lists everything that would keep the role from working, and changes nothing.",
+            },
+            "run": {
+                "short_description": "Measure the services, without the checks",
+                "description": "Installs the exporters and the sampler, and writes the alert rules.",
+            },
+        },
+        readme={
+            "variables": table(MONITORING_VARIABLES, nested=False),
+            "queues": table(QUEUES),
+            "tasks": table(TASKS),
+        },
     ),
     Role(
         name="swap",

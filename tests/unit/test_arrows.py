@@ -15,6 +15,7 @@ USES = {
     "_preflight": {"_targets", "_celery", "_common"},
     "_stuck_jobs": {"_common"},
     "_swap": {"_common"},
+    "_monitoring": {"_common"},
     "_job_cleanup": {"_stuck_jobs", "_common"},
 }
 

@@ -20,6 +20,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api im
     engine_of,
     read_database,
 )
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.environment import files_of
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.options import nearest
 
 Options = Mapping[str, Any]
@@ -87,10 +88,7 @@ def password_errors(databases: Sequence[Options]) -> Iterator[str]:
 
 def environment_file_errors(database: Database, cron_user: str | None) -> Iterator[str]:
     """Errors about files that only root can read, if cron does not run as root."""
-    for where, path in (
-        ("celery: ", database.celery.environment_file if database.celery else ""),
-        ("", engine_of(database).environment_file),
-    ):
+    for where, path in zip(("", "celery: "), files_of(engine_of(database))):
         if path and cron_user not in (None, "root") and _is_secret_of_root(path):
             yield (
                 f"{database.name}: {where}only root can read environment_file {path}, but cron_user is"

@@ -12,6 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .._common.options import Option, hidden_characters
 from .actions import that_set
 from .databases import engine_of
+from .option_table import ASK_WORKERS
 from .options import Database, StuckJobsError, read_options
 from .report import Report, Row
 from .run import clean_up
@@ -82,7 +83,7 @@ def run(databases: Option, kind: type[Database]) -> None:
     module = AnsibleModule(
         argument_spec={
             "databases": databases_spec(databases),
-            "ask_workers": {"type": "bool", "default": True},
+            ASK_WORKERS.name: ASK_WORKERS.argument(),
         },
         supports_check_mode=True,
     )

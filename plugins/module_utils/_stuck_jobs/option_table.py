@@ -356,3 +356,13 @@ def _of(kind: str, login: Iterable[Option]) -> Iterator[Option]:
 
 DATABASE = (NAME, *_of("SQLite", sqlite.LOGIN), *_of("PostgreSQL", postgresql.LOGIN), *COMMON)
 DATABASES = replace(SQLITE_DATABASES, options=(*DATABASE, postgresql.PASSWORD))
+ASK_WORKERS = Option(
+    "ask_workers",
+    "bool",
+    (
+        "V(false) checks only the options and the databases, whatever O(databases[].celery) is. There may be no worker"
+        " yet.",
+        "V(false) needs check mode, as active jobs may then look stuck.",
+    ),
+    True,
+)
