@@ -60,9 +60,7 @@ def test_a_task_is_done(imagineer, system, noted):
     assert system.status(BEAT).startswith("waiting, next look in ")
 
 
-@pytest.mark.parametrize(
-    ("service", "function"), [(DEFAULT, "hold_gil"), (BEAT, "hold_gil"), (SCRAPING, "hang")]
-)
+@pytest.mark.parametrize(("service", "function"), [(DEFAULT, "hold_gil"), (BEAT, "hold_gil"), (SCRAPING, "hang")])
 def test_what_hangs_ends_itself_with_the_line_and_is_started_again(system, injected, recovered, service, function):
     before, moments = injected
     run = system.next_run(service, before[service])

@@ -23,7 +23,7 @@ options:
   programs:
     description:
       - The texts of the programs that the services load, by their file names. A worker loads C(evenkeel_watchdog.py), a
-        beat C(evenkeel_beat.py).
+        beat C(evenkeel_beat.py), both C(evenkeel_heartbeat.py).
     type: dict
     required: true
 attributes:
@@ -52,6 +52,7 @@ EXAMPLES = r"""
       shop-reports: {cpu: 500m, autoscale: {max: 4}}
     programs:
       evenkeel_watchdog.py: "{{ lookup('ansible.builtin.file', 'evenkeel_watchdog.py', rstrip=false) }}"
+      evenkeel_heartbeat.py: "{{ lookup('ansible.builtin.file', 'evenkeel_heartbeat.py', rstrip=false) }}"
   delegate_to: localhost
 """
 
@@ -103,7 +104,7 @@ def main() -> None:
     if wrong:
         module.fail_json(msg="\n".join(wrong))
     exported = services(found, options)
-    missing = {service.program for service in exported} - set(module.params["programs"])
+    missing = {program for service in exported for program in service.programs} - set(module.params["programs"])
     if missing:
         module.fail_json(msg=f"programs: {', '.join(sorted(missing))} is missing. Pass its text.")
     try:

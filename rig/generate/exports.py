@@ -11,7 +11,7 @@ from typing import Any
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import init_plugin_loader
-from ansible.template import Templar, trust_as_template
+from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 from module_utils._celery.options import complete
 from module_utils._export import files
@@ -20,6 +20,13 @@ from module_utils._export.options import TARGETS
 from module_utils._export.options import complete as complete_export
 from module_utils._export.services import services
 from module_utils._export.warnings import warnings
+
+try:
+    from ansible.template import trust_as_template
+
+    TRUSTED = {"trusted_as_template": True}
+except ImportError:  # ansible-core 2.18 and older trust all texts
+    trust_as_template, TRUSTED = str, {}
 
 # Each with its inventory, and with what the inventory sets otherwise only because the demo's servers are containers.
 EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -42,7 +49,9 @@ def exports() -> dict[Path, str]:
             if wrong:
                 raise SystemExit(f"{inventory}: {wrong}")
             exported = services(instances, options)
-            made = files.wanted(exported, options, {service.program: "" for service in exported})
+            made = files.wanted(
+                exported, options, {program: "" for service in exported for program in service.programs}
+            )
             home = Path("examples", example, "export", target)
             texts |= {home / name: text for name, text in made.items() if not name.endswith(".py")}
             texts[home / "warnings.txt"] = "".join(f"{line}\n" for line in warnings(exported, options))
@@ -61,8 +70,7 @@ def read(inventory: str, more: dict[str, Any]) -> tuple[list[dict[str, Any]], di
         for kind, expression in ROLES.items():
             role = Path("roles", f"celery_{kind}")
             defaults, own = (
-                loader.load_from_file(str(role / part / "main.yml"), trusted_as_template=True)
-                for part in ("defaults", "vars")
+                loader.load_from_file(str(role / part / "main.yml"), **TRUSTED) for part in ("defaults", "vars")
             )
             template = Templar(loader, variables={**defaults, **variables, **own, "role_path": str(role)}).template
             found += [(kind, each) for each in template(trust_as_template(f"{{{{ {expression} }}}}"))]

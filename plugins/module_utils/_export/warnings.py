@@ -18,7 +18,7 @@ from .._celery.options import BEAT_SANDBOX, KINDS, SANDBOX, Instance, time_limit
 from .._common.quantities import parse_size
 from .._common.texts import printable
 from .._targets import compose, keda, render
-from .._targets.container import PROGRAMS, Service, all_or, broker_url, writable_paths
+from .._targets.container import FOLDER, PROGRAMS, Service, all_or, broker_url, writable_paths
 
 _RUNTIME = {"compose": "Docker", "kubernetes": "Kubernetes", "render": "Render"}
 # Seconds after which the cluster autoscaler kills the pods of a node that it drains, unless it is told otherwise.
@@ -230,7 +230,7 @@ def _of_render(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
         )
     yield from _schedule(service)
     if options["render"]["runtime"] != "python":
-        yield f"the image needs our programs: add COPY {render.FOLDER}/ {PROGRAMS}/ to its Dockerfile"
+        yield f"the image needs our programs: add COPY {FOLDER}/ {PROGRAMS}/ to its Dockerfile"
 
 
 def _schedule(service: Service) -> Iterator[str]:

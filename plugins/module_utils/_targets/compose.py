@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from .._celery.command import command
 from .._common.quantities import parse_size
 from .container import (
+    FOLDER,
     PROBE_INTERVAL,
     PROGRAMS,
     Service,
@@ -110,7 +111,7 @@ def _service(service: Service, build: str) -> dict[str, Any]:
             "security_opt": ["no-new-privileges:true"] if service.sandbox("NoNewPrivileges") else None,
             "tmpfs": [f"{path}:mode=1777" for path in ("/tmp", "/var/tmp", *_scratch(service))],  # noqa: S108
             "volumes": [
-                f"./{service.program}:{PROGRAMS}/{service.program}:ro",
+                f"./{FOLDER}:{PROGRAMS}:ro",
                 *(f"{name}:{path}" for name, path in _volumes(service).items()),
             ],
             "logging": _logging(service),

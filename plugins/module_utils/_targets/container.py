@@ -19,7 +19,8 @@ from .._celery.command import hand_back, module, state_directory, stop_timeout
 from .._celery.options import Instance
 from .._common.quantities import parse_duration
 
-PROGRAMS = "/evenkeel"  # where the image's containers find our programs
+FOLDER = "evenkeel"  # of our programs, among the exported files
+PROGRAMS = f"/{FOLDER}"  # where they are in a container
 HEARTBEAT = "/tmp/evenkeel.heartbeat"  # noqa: S108 -- in the container's own /tmp
 PROBE_INTERVAL = 15  # seconds between two looks at the heartbeat
 # Seconds that a service gets to end after its heartbeat has stopped: it can't finish its tasks any more.
@@ -50,9 +51,9 @@ class Service:
         return self.instance["kind"]
 
     @property
-    def program(self) -> str:
-        """The file of ours that it loads."""
-        return f"{module(self.instance)}.py"
+    def programs(self) -> list[str]:
+        """The files of ours that it loads."""
+        return [f"{module(self.instance)}.py", "evenkeel_heartbeat.py"]
 
     @property
     def stop(self) -> int:

@@ -14,6 +14,7 @@ from .._common.quantities import parse_duration, parse_size
 from . import keda
 from .container import (
     ABORT_TIMEOUT,
+    FOLDER,
     HEARTBEAT,
     PROBE_INTERVAL,
     PROGRAMS,
@@ -137,7 +138,7 @@ def _pod(service: Service, project: str, secret: str) -> dict[str, Any]:
             "topologySpreadConstraints": [spread] if _several(service) else None,
             "containers": [_container(service, secret)],
             "volumes": [
-                {"name": "evenkeel", "configMap": {"name": _config_map(service, project)}},
+                {"name": "evenkeel", "configMap": {"name": _config_map(project)}},
                 {"name": "tmp", "emptyDir": {}},
                 {"name": "var-tmp", "emptyDir": {}},
                 *(_volume(service, path) for path in writable_paths(service)),
@@ -173,8 +174,6 @@ def _container(service: Service, secret: str) -> dict[str, Any]:
 
 def _probes(service: Service) -> dict[str, Any]:
     alive = probe(service)
-    if not alive:
-        return {}
     return {
         "lifecycle": Note(
             "A pod's /tmp outlives its containers: an old heartbeat must not vouch for a new one.",
@@ -187,7 +186,8 @@ def _probes(service: Service) -> dict[str, Any]:
             "failureThreshold": max(1, math.ceil(service.start / _START_INTERVAL)),
             "terminationGracePeriodSeconds": ABORT_TIMEOUT,
         },
-        "livenessProbe": {
+        "livenessProbe": alive
+        and {
             "exec": {"command": alive},
             "periodSeconds": PROBE_INTERVAL,
             "timeoutSeconds": 10,
@@ -249,20 +249,20 @@ def _network_policy(project: str) -> dict[str, Any]:
 
 
 def _kustomization(services: list[Service], resources: list[str], project: str) -> dict[str, Any]:
-    programs = {_config_map(service, project): service.program for service in services}
+    programs = dict.fromkeys(program for service in services for program in service.programs)
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": resources,
         "configMapGenerator": Note(
-            "Named after their content, so that a new program rolls out the services that load it.",
-            [{"name": name, "files": [program]} for name, program in programs.items()],
+            "Named after their content, so that a new program rolls out all services.",
+            [{"name": _config_map(project), "files": [f"{FOLDER}/{program}" for program in programs]}],
         ),
     }
 
 
-def _config_map(service: Service, project: str) -> str:
-    return f"{project}-{dns_name(service.program[:-3])}"
+def _config_map(project: str) -> str:
+    return f"{project}-programs"
 
 
 def _secret(services: list[Service], scaled: list[Service], name: str) -> dict[str, Any]:

@@ -14,11 +14,10 @@ from .._celery.command import command
 from .._celery.options import Instance
 from .._common.quantities import format_size, parse_size
 from .._common.texts import printable
-from .container import PROGRAMS, Service, description, own_variables
+from .container import FOLDER, PROGRAMS, Service, description, own_variables
 from .yaml_text import Note, given
 
 FILE = "render.yaml"
-FOLDER = "evenkeel"  # of our programs, beside the blueprint
 # MiB of each plan, smallest first. There is none of 1 GiB.
 PLANS = {"starter": 512, "standard": 2048, "pro": 4096, "pro plus": 8192, "pro max": 16384, "pro ultra": 32768}
 _SCHEDULE = "--schedule=/tmp/schedule"  # of a beat
