@@ -16,7 +16,7 @@ from .._common.quantities import parse_size
 from .._common.secrets import assigned_secrets, says_secret
 from .._common.texts import printable
 from .._targets import keda, render
-from .._targets.container import Service, dns_name, writable_paths
+from .._targets.container import Service, broker_url, dns_name, writable_paths
 from .options import CONTAINER, EXPORT
 from .services import containers, merged
 
@@ -43,7 +43,10 @@ def errors(instances: list[Instance], options: Mapping[str, Any]) -> Iterator[st
         yield "There are no workers and no beats. Set celery_worker_instances for hosts of the group celery_workers."
     yield from _wrong_names(by_name, options)
     yield from _wrong_plain([instance for each in by_name.values() for instance in each], options["plain"])
-    for name, container in containers(by_name, options).items():
+    by_container = containers(by_name, options)
+    if options["target"] == "kubernetes":
+        yield from _different_brokers([by_name[name][0] for name, each in by_container.items() if each["autoscale"]])
+    for name, container in by_container.items():
         yield from (f"{name}: {error}" for error in _wrong_service(by_name[name], container, options))
 
 
@@ -81,6 +84,15 @@ def _different_hosts(name: str, hosts: list[Instance]) -> Iterator[str]:
         yield (
             f"{name}: {', '.join(different)} differ between the hosts that run it. Give the service another name on"
             " these hosts, or the same options."
+        )
+
+
+def _different_brokers(scaled: list[Instance]) -> Iterator[str]:
+    if len({broker_url(instance) for instance in scaled}) > 1:
+        names = ", ".join(instance["name"] for instance in scaled)
+        yield (
+            f"{names}: autoscale: they have different brokers, but KEDA logs in to one. Export them as projects of"
+            " their own."
         )
 
 

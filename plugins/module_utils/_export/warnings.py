@@ -149,6 +149,8 @@ def _of_compose(service: Service, _options: Mapping[str, Any]) -> Iterator[str]:
     instance = service.instance
     if compose.RESTART[instance["restart"]] != instance["restart"]:
         yield f"restart {instance['restart']} becomes {compose.RESTART[instance['restart']]}, the nearest of compose's"
+    if instance["memory_swap_max"] is not None and instance["memory_max"] is None:
+        yield "memory_swap_max can't be set without memory_max: Docker limits both together"
     if instance["oom_policy"] != "continue":
         yield f"oom_policy {instance['oom_policy']} can't be set: Docker goes on after the kernel has killed a child"
     kept = [
@@ -156,8 +158,8 @@ def _of_compose(service: Service, _options: Mapping[str, Any]) -> Iterator[str]:
     ]
     if kept:
         yield (
-            f"the image needs {', '.join(kept)}, owned by UID {service.container['uid']}: a new volume takes its owner"
-            " from there"
+            f"writable_paths: the image needs {', '.join(kept)}, owned by UID {service.container['uid']}, as a new"
+            " volume takes its owner from there"
         )
     yield from _schedule(service)
 
@@ -177,7 +179,10 @@ def _of_kubernetes(service: Service, _options: Mapping[str, Any]) -> Iterator[st
         yield "cpu is not set in celery_export_workers, so the scheduler reserves none"
     for path in instance["writable_paths"]:
         if path not in container["volumes"]:
-            yield f"what is written to {path} is gone with the pod. Name a claim in volumes of celery_export_workers"
+            yield (
+                f"writable_paths {path}: what is written there is gone with the pod. Name a claim in volumes of"
+                " celery_export_workers"
+            )
     yield from _schedule(service)
     if container["volumes"] and (container["replicas"] > 1 or container["autoscale"]):
         yield f"the claims {', '.join(container['volumes'].values())} have to be ReadWriteMany: several pods use them"
@@ -225,8 +230,8 @@ def _of_render(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
     if instance["writable_paths"]:
         paths = ", ".join(instance["writable_paths"])
         yield (
-            f"what is written to {paths} is gone with the instance. A disk is not exported: it allows only one"
-            " instance, and no maxShutdownDelaySeconds"
+            f"writable_paths {paths}: what is written there is gone with the instance. A disk is not exported: it"
+            " allows only one instance, and no maxShutdownDelaySeconds"
         )
     yield from _schedule(service)
     if options["render"]["runtime"] != "python":

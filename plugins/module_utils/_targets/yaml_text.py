@@ -129,13 +129,22 @@ def _wrapped(text: str, start: str) -> list[str]:
 
 
 def _is_short(values: list[Any] | tuple[Any, ...]) -> bool:
-    return len(values) <= 3 and all(isinstance(each, str) and _SHORT.fullmatch(each) for each in values)
+    return len(values) <= 3 and all(
+        isinstance(each, str) and _SHORT.fullmatch(each) and not _NOT_TEXT.fullmatch(each) for each in values
+    )
 
 
 def _inline(value: Any) -> str:
+    """In one line. Texts in lists and mappings are quoted if they are not words, as "," and "]" would end them."""
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_scalar, value))}]"
+        return f"[{', '.join(each if _is_short([each]) else _within(each) for each in value)}]"
     return "{}" if isinstance(value, Mapping) else _scalar(value)
+
+
+def _within(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_within(key)}: {_within(each)}' for key, each in value.items())}}}"
+    return _quoted(value) if isinstance(value, str) else _inline(value)
 
 
 def _scalar(value: Any) -> str:
@@ -143,4 +152,15 @@ def _scalar(value: Any) -> str:
         return json.dumps(value)
     if _PLAIN.fullmatch(value) and not _NOT_TEXT.fullmatch(value):
         return value
-    return json.dumps(value, ensure_ascii=not value.isprintable())
+    return _quoted(value)
+
+
+def _quoted(text: str) -> str:
+    return f'"{"".join(map(_character, text))}"'
+
+
+def _character(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    code = ord(character)
+    return character if character.isprintable() else f"\\u{code:04x}" if code < 2**16 else f"\\U{code:08x}"
