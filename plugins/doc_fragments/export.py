@@ -126,6 +126,11 @@ options:
       for the options.'
     type: dict
     default: {}
+  chart:
+    description: Whether the manifests are a Helm chart, in place of a kustomization. Only for
+      Kubernetes.
+    type: bool
+    default: false
   render:
     description: How Render builds and starts the services. Only for Render.
     type: dict

@@ -100,7 +100,8 @@ EXPORT = (
     Option(
         "build",
         "str",
-        "The directory with the Dockerfile, relative to C(compose.yaml), if compose should build O(image). Only for compose.",
+        "The directory with the Dockerfile, relative to C(compose.yaml), if compose should build O(image). Only for"
+        " compose.",
         "",
     ),
     Option(
@@ -130,6 +131,12 @@ EXPORT = (
         "dict",
         "What a server has no word for, by the names of workers and beats: see O(defaults) for the options.",
         {},
+    ),
+    Option(
+        "chart",
+        "bool",
+        "Whether the manifests are a Helm chart, in place of a kustomization. Only for Kubernetes.",
+        False,
     ),
     Option("render", "dict", "How Render builds and starts the services. Only for Render.", {}, options=RENDER),
 )

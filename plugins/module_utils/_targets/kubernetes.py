@@ -11,7 +11,7 @@ from typing import Any
 
 from .._celery.command import command
 from .._common.quantities import parse_duration, parse_size
-from . import keda
+from . import helm, keda
 from .container import (
     ABORT_TIMEOUT,
     FOLDER,
@@ -39,7 +39,8 @@ def files(services: list[Service], options: Mapping[str, Any]) -> dict[str, Any]
     project = options["project"]
     secret, login = f"{project}-env", f"{project}-broker"
     scaled = [service for service in services if service.container["autoscale"]]
-    documents = {f"{service.name}.yaml": _objects(service, project, secret, login) for service in services}
+    annotations = {"evenkeel.celery/programs": helm.CHECKSUM} if options["chart"] else {}
+    documents = {f"{service.name}.yaml": _objects(service, project, secret, login, annotations) for service in services}
     authentication = keda.authentication(scaled, login, secret, {"app.kubernetes.io/part-of": project})
     if authentication:
         documents["keda-authentication.yaml"] = [authentication]
@@ -48,9 +49,11 @@ def files(services: list[Service], options: Mapping[str, Any]) -> dict[str, Any]
     return {"kustomization.yaml": [kustomization], **documents, SECRET: [_secret(services, scaled, secret)]}
 
 
-def _objects(service: Service, project: str, secret: str, login: str) -> list[dict[str, Any]]:
+def _objects(
+    service: Service, project: str, secret: str, login: str, annotations: dict[str, str]
+) -> list[dict[str, Any]]:
     labels = _labels(service, project)
-    objects = [_deployment(service, project, secret)]
+    objects = [_deployment(service, project, secret, annotations)]
     if _several(service):
         metadata = {"name": service.name, "labels": labels}
         spec = {"maxUnavailable": 1, "selector": {"matchLabels": _selector(service, project)}}
@@ -74,9 +77,10 @@ def _labels(service: Service, project: str) -> dict[str, str]:
     return {**_selector(service, project), **own}
 
 
-def _deployment(service: Service, project: str, secret: str) -> dict[str, Any]:
+def _deployment(service: Service, project: str, secret: str, annotations: dict[str, str]) -> dict[str, Any]:
     labels, strategy = _labels(service, project), _strategy(service)
     revision = service.instance["revision"]
+    annotations = {**annotations, **({"evenkeel.celery/revision": revision} if revision else {})}
     ready = math.ceil(parse_duration(service.instance["stay_up"]))
     # With Recreate, a rollout also waits until the old pod has finished its tasks.
     rollout = service.start + ready + 60 + (service.stop if isinstance(strategy, Note) else 0)
@@ -89,9 +93,7 @@ def _deployment(service: Service, project: str, secret: str) -> dict[str, Any]:
         "strategy": strategy,
         "selector": {"matchLabels": _selector(service, project)},
         "template": {
-            "metadata": given(
-                {"labels": labels, "annotations": {"evenkeel.celery/revision": revision} if revision else None}
-            ),
+            "metadata": given({"labels": labels, "annotations": annotations}),
             "spec": _pod(service, project, secret),
         },
     }
