@@ -35,6 +35,8 @@ lint: setup ## Everything that is checked without running it: code, what is gene
 	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.compose-spec examples/*/export/compose/compose.yaml
+	check-jsonschema --quiet --schemafile tests/unit/schemas/render.schema.json examples/*/export/render/render.yaml
 	pre-commit validate-config
 	antsibull-changelog lint
 	antsibull-changelog lint-changelog-yaml changelogs/changelog.yaml

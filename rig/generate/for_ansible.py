@@ -11,6 +11,7 @@ import yaml_text
 from module_utils._celery.options import MEMORY, OF_A_PLAY, for_modules
 from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
+from module_utils._export.options import EXPORT, INSTANCES
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._monitoring.options import MEASURED, REPORT
 from module_utils._monitoring.summary_options import SUMMARY
@@ -42,6 +43,7 @@ FRAGMENTS = {
     "monitoring": ("plugins/module_utils/_monitoring/options.py", {"DOCUMENTATION": MEASURED}),
     "celery_report": ("plugins/module_utils/_monitoring/options.py", {"DOCUMENTATION": REPORT}),
     "celery_report_summary": ("plugins/module_utils/_monitoring/summary_options.py", {"DOCUMENTATION": SUMMARY}),
+    "export": ("plugins/module_utils/_export/options.py", {"DOCUMENTATION": (*EXPORT, *INSTANCES)}),
     "swapfile": ("plugins/module_utils/_swap/options.py", {"DOCUMENTATION": SWAP}),
 }
 

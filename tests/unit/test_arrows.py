@@ -11,6 +11,7 @@ USES = {
     "_celery": {"_common"},
     "_targets": {"_celery", "_common"},
     "_deploy": {"_common"},
+    "_export": {"_targets", "_celery", "_common"},
     "_preflight": {"_targets", "_celery", "_common"},
     "_stuck_jobs": {"_common"},
     "_swap": {"_common"},

@@ -4,7 +4,8 @@
 """Makes `celery beat` report its state to systemd, and lose no tick when the broker is down.
 
 Load:  celery -A app beat --scheduler evenkeel_beat:scheduler      with this file's folder in PYTHONPATH
-Unit:  Type=notify  NotifyAccess=main  WatchdogSec=N               (without $NOTIFY_SOCKET it reports nothing)
+Unit:  Type=notify  NotifyAccess=main  WatchdogSec=N
+In a container, without systemd:  EVENKEEL_HEARTBEAT=FILE  WATCHDOG_USEC=N       (without both it reports nothing)
 
 Celery calls whatever --scheduler names. scheduler() makes the application's own one (the setting beat_scheduler:
 PersistentScheduler, django-celery-beat's, RedBeat's …), with Guard before it. The application is not changed.
@@ -40,6 +41,9 @@ if os.environ.get("EVENKEEL_LOG_FILE"):
     importlib.import_module("evenkeel_log_file")  # Celery's signals call it
 
 ADDR = os.environ.get("NOTIFY_SOCKET", "")
+HEARTBEAT = None
+if os.environ.get("EVENKEEL_HEARTBEAT") and not ADDR:
+    HEARTBEAT = importlib.import_module("evenkeel_heartbeat")  # first: it checks the variables below
 LIMIT = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6  # seconds; 0: no WatchdogSec=, so only READY and STATUS
 EVERY = min(LIMIT / 4 or 15, 15)
 LOOK_EVERY = 0.5  # seconds, until beat is ready
@@ -56,7 +60,10 @@ logger = get_logger("evenkeel_beat")
 
 
 def notify(*lines):
-    if ADDR:
+    """Tells systemd, or in a container the heartbeat."""
+    if HEARTBEAT:
+        HEARTBEAT.notify(*lines)
+    elif ADDR:
         # systemd is re-executing, or its queue is full: the next ping comes soon.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
             sock.sendto("\n".join(lines).encode(), "\0" + ADDR[1:] if ADDR[0] == "@" else ADDR)
@@ -125,7 +132,8 @@ class Watch:
                 notify("READY=1")
             sick = LIMIT and self.ready and self.sick()
             if sick:
-                os.write(2, f"evenkeel_beat: asking systemd for a restart: {sick}\n".encode())
+                remedy = "ending beat" if HEARTBEAT else "asking systemd for a restart"
+                os.write(2, f"evenkeel_beat: {remedy}: {sick}\n".encode())
                 return notify(f"STATUS=sick: {sick}", "WATCHDOG=trigger")
             notify("WATCHDOG=1", f"STATUS={self.status()}")
             time.sleep(EVERY if self.ready else min(EVERY, LOOK_EVERY))

@@ -4,7 +4,8 @@
 """Makes a Celery worker report its state to systemd: READY, STATUS, STOPPING and WATCHDOG.
 
 Load:  celery -A app worker -I evenkeel_watchdog      with this file's folder in PYTHONPATH
-Unit:  Type=notify  NotifyAccess=main  WatchdogSec=N       (without $NOTIFY_SOCKET it does nothing)
+Unit:  Type=notify  NotifyAccess=main  WatchdogSec=N
+In a container, without systemd:  EVENKEEL_HEARTBEAT=FILE  WATCHDOG_USEC=N       (without both it does nothing)
 
 A ready worker pings systemd, unless one of these has lasted for longer than the limit in parentheses:
   1. the process cannot run, or something holds the GIL: the pinging thread cannot send (WatchdogSec);
@@ -34,6 +35,9 @@ if os.environ.get("EVENKEEL_LOG_FILE"):
     importlib.import_module("evenkeel_log_file")  # Celery's signals call it
 
 ADDR = os.environ.get("NOTIFY_SOCKET", "")
+HEARTBEAT = None
+if os.environ.get("EVENKEEL_HEARTBEAT") and not ADDR:
+    HEARTBEAT = importlib.import_module("evenkeel_heartbeat")  # first: it checks the variables below
 LIMIT = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6  # seconds; 0: no WatchdogSec=, so only READY and STATUS
 GRACE = float(os.environ.get("EVENKEEL_GRACE") or max(LIMIT, 60))  # more than the 30 s between Celery's retries
 EVERY = min(LIMIT / 4 or 15, 15)
@@ -51,6 +55,9 @@ def real(module, name):
 
 
 def notify(*lines):
+    """Tells systemd, or in a container the heartbeat."""
+    if HEARTBEAT:
+        return HEARTBEAT.notify(*lines)
     try:
         sock = real("socket", "socket")(1, 2 | 2048)  # AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK
         with sock:
@@ -153,7 +160,8 @@ class Watchdog(bootsteps.StartStopStep):
             sick = LIMIT and self.sick()
             if sick:
                 # Directly to standard error, as a hung worker may hold the lock of its logging.
-                os.write(2, f"evenkeel_watchdog: asking systemd for a restart: {sick}\n".encode())
+                remedy = "ending the worker" if HEARTBEAT else "asking systemd for a restart"
+                os.write(2, f"evenkeel_watchdog: {remedy}: {sick}\n".encode())
                 # Once, as each further one would restart TimeoutAbortSec=. If it is lost, or systemd is older than 243
                 # and does not know it, the missing pings have the same effect.
                 return notify(f"STATUS=sick: {sick}", "WATCHDOG=trigger")
@@ -212,7 +220,7 @@ class Watchdog(bootsteps.StartStopStep):
             conn.transport.close_connection(link)
 
 
-if ADDR:
+if ADDR or HEARTBEAT:
 
     @signals.worker_init.connect(weak=False)
     def on_init(sender, **kwargs):

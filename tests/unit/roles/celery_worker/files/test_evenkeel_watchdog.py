@@ -384,6 +384,34 @@ def test_without_notify_socket_the_watchdog_does_nothing(load, celery, monkeypat
     assert not celery.signals.worker_shutting_down.receivers
 
 
+@pytest.fixture
+def heartbeat(monkeypatch):
+    """What evenkeel_heartbeat was told."""
+    told = []
+    loaded = module("evenkeel_heartbeat", notify=lambda *lines: told.append(lines))
+    monkeypatch.setitem(sys.modules, "evenkeel_heartbeat", loaded)
+    monkeypatch.setenv("EVENKEEL_HEARTBEAT", "/tmp/heartbeat")
+    return told
+
+
+def test_without_systemd_the_heartbeat_is_told(load, celery, heartbeat, monkeypatch, capfd):
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    monkeypatch.setenv("WATCHDOG_USEC", str(LIMIT * 1_000_000))
+    loaded = load()
+    assert celery.signals.worker_init.receivers
+    dog = loaded.Watchdog(SimpleNamespace(hub=object()))
+    monkeypatch.setattr(dog, "sick", lambda: "it hangs")
+    dog.ping()
+    assert heartbeat == [("STATUS=sick: it hangs", "WATCHDOG=trigger")]
+    assert capfd.readouterr().err == "evenkeel_watchdog: ending the worker: it hangs\n"
+
+
+def test_with_systemd_the_heartbeat_is_not_told(systemd, load, heartbeat):
+    load().notify("READY=1")
+    assert systemd.recv(1000) == b"READY=1"
+    assert not heartbeat
+
+
 def test_a_missing_socket_is_no_error(systemd, load, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", "/nonexistent/notify")
     load().notify("READY=1")
