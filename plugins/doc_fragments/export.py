@@ -194,6 +194,15 @@ options:
           - How many tasks run at once, Celery's C(worker_concurrency).
           - Only for a worker.
         type: int
+      autoscale:
+        description:
+          - 'C(celery worker --autoscale), such as C([8, 2]): the most and the least children.
+            Celery adds some while tasks wait, and removes them afterwards. It replaces O(worker_instances[].concurrency).
+            Not in the pools threads and solo.'
+          - Only for a worker.
+        type: list
+        elements: int
+        default: []
       pool:
         description:
           - Celery's pool, C(worker_pool).
@@ -583,6 +592,15 @@ options:
           - How many tasks run at once, Celery's C(worker_concurrency).
           - Only for a worker.
         type: int
+      autoscale:
+        description:
+          - 'C(celery worker --autoscale), such as C([8, 2]): the most and the least children.
+            Celery adds some while tasks wait, and removes them afterwards. It replaces O(beat_instances[].concurrency).
+            Not in the pools threads and solo.'
+          - Only for a worker.
+        type: list
+        elements: int
+        default: []
       pool:
         description:
           - Celery's pool, C(worker_pool).

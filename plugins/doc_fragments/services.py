@@ -70,8 +70,8 @@ options:
         type: int
       autoscale:
         description:
-          - 'The most and the least children, such as C([8, 2]): Celery adds some while tasks
-            wait, and removes them afterwards, C(celery worker --autoscale). It replaces O(instances[].concurrency).
+          - 'C(celery worker --autoscale), such as C([8, 2]): the most and the least children.
+            Celery adds some while tasks wait, and removes them afterwards. It replaces O(instances[].concurrency).
             Not in the pools threads and solo.'
           - Only for a worker.
         type: list

@@ -11,8 +11,8 @@ from pathlib import Path
 import for_ansible
 import for_people
 import platforms
-from role_variables import EXPORT_DOCUMENT, REPORT_VARIABLES, ROLES
 from exports import exports
+from role_variables import EXPORT_DOCUMENT, REPORT_VARIABLES, ROLES
 
 
 def generated() -> dict[Path, str]:

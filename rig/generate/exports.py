@@ -39,7 +39,7 @@ ROLES = {"worker": "__celery_worker_instances", "beat": "__celery_beat_instances
 
 def exports() -> dict[Path, str]:
     """The texts of all files."""
-    init_plugin_loader([".ansible/collections"])
+    init_plugin_loader([str(Path(".ansible/collections").absolute())])
     texts = {}
     for example, (inventory, more) in EXAMPLES.items():
         instances, given = read(inventory, more)

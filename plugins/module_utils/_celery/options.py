@@ -324,8 +324,8 @@ WORKER = (
     Option(
         "autoscale",
         "list",
-        "The most and the least children, such as C([8, 2]): Celery adds some while tasks wait, and removes them"
-        " afterwards, C(celery worker --autoscale). It replaces O(concurrency). Not in the pools threads and solo.",
+        "C(celery worker --autoscale), such as C([8, 2]): the most and the least children. Celery adds some while tasks"
+        " wait, and removes them afterwards. It replaces O(concurrency). Not in the pools threads and solo.",
         (),
         elements="int",
     ),
