@@ -11,7 +11,7 @@ from .._common.options import Option
 RATE_LIMITED = r"(?<![\w.,:-])429(?![\w-]|[.,:]\d)|Too Many Requests|RESOURCE_EXHAUSTED"
 
 QUEUES = (
-    Option("name", "str", "The queue's name, as in a worker's O(celery_worker_instances[].queues).", required=True),
+    Option("name", "str", "The queue's name, as in a worker's C(queues).", required=True),
     Option(
         "workers",
         "list",
@@ -60,7 +60,7 @@ ALERTS = (
         "longest_task",
         "duration",
         "An alert fires if a worker has been busy for longer and has begun no other task. By default only workers with"
-        " a O(celery_worker_instances[].time_limit) have this alert.",
+        " a C(time_limit) have this alert.",
     ),
     Option("stuck_for", "duration", "An alert fires if the clean-up finds a job that was stuck for longer.", "1h"),
     Option("cleanup_within", "duration", "An alert fires if cron has not run the clean-up for this long.", "1h"),
