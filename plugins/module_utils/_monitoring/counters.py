@@ -87,7 +87,7 @@ class Counters:
         allowed = stuck_jobs.owners()
         self.stuck_jobs = {name: told for name, told in self.stuck_jobs.items() if name in allowed}
         fields = [*ends.FIELDS, *stuck_jobs.FIELDS, "N_DROPPED", "_PID", "_TRANSPORT"]
-        matches = [[f"MESSAGE_ID={ends.SUPPRESSED}", "_TRANSPORT=driver"], stuck_jobs.MATCHES]
+        matches = [[f"MESSAGE_ID={ends.SUPPRESSED}", "_TRANSPORT=driver"], *stuck_jobs.matches(allowed)]
         matches += ends.matches(self.services) if self.services else []
         reading = self._reading(self.events, Question(matches, fields))
         for entry in reading:

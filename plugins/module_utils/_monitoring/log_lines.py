@@ -17,6 +17,7 @@ from .journal import Entry, Question
 from .metrics import OTHER_TASKS
 from .options import RATE_LIMITED
 
+LONGEST = 4000  # characters of a line that are looked at
 LONGEST_NAME = 200  # characters of a task's name; longer ones are cut off
 MOST_NAMES = 200  # tasks of a service
 
@@ -74,7 +75,7 @@ def reader(rate_limited: str) -> Callable[[Entry], Iterator[Line]]:
     limited = re.compile(rate_limited)
 
     def read(entry: Entry) -> Iterator[Line]:
-        message = _PREFIX.sub("", entry.message)
+        message = _PREFIX.sub("", entry.message[:LONGEST])
         for kind, pattern in _OUTCOMES.items():
             found = pattern.search(message)
             if found:

@@ -23,7 +23,6 @@ from .._common.paths import CONFIGURATION
 from .._common.texts import printable
 from .journal import Entry
 
-MATCHES = [f"MESSAGE_ID={STUCK_JOBS_MESSAGE}"]
 FIELDS = (STUCK_JOBS_FIELD, "_UID")
 MOST_SERIES = 100  # of a metric and a database
 LONGEST_LABEL = 200  # characters
@@ -44,6 +43,12 @@ def owners() -> dict[str, set[int]]:
                 name = str(database["name"])
                 found[name] = {0, *_uid(users.get(name))}
     return found
+
+
+def matches(allowed: Owners) -> list[list[str]]:
+    """The entries of those who may tell of a database; none if there is no database."""
+    users = sorted(set().union(*allowed.values()))
+    return [[f"MESSAGE_ID={STUCK_JOBS_MESSAGE}", *(f"_UID={user}" for user in users)]] if users else []
 
 
 def _uid(user: Any) -> list[int]:

@@ -9,7 +9,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.journa
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.log_lines import Line
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.metrics import OTHER_TASKS, OUTCOMES
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.options import RATE_LIMITED
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ID = "c9a02153-429a-4095-875f-a5ee3cd7720b"
@@ -80,6 +80,7 @@ def test_a_line_is_counted_for_what_it_says(message, said):
     assert kinds(message) == said
 
 
+@settings(max_examples=50)
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_whatever_an_application_writes_is_counted_once(before, after):
     for message in (
@@ -101,6 +102,12 @@ def test_of_many_names_few_are_shown():
     assert len(known) == log_lines.MOST_NAMES + 1
     assert OTHER_TASKS in known
     assert log_lines.shown_as("task-7", known) == "task-7"
+
+
+def test_a_line_takes_no_time_however_it_is_made():
+    """Of each end that a task could have, only the beginning is looked at."""
+    for part in ("Task a[b", "Task [", "[b", "429", "Task x[" + "y" * 199):
+        assert not [line for line in read(Entry(1.0, "", part * 100_000, {})) if line.task]
 
 
 def test_a_long_name_is_cut_off():
