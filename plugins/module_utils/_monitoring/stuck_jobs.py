@@ -21,9 +21,8 @@ from .._common import files
 from .._common.metrics import STUCK_JOBS, STUCK_JOBS_FIELD, STUCK_JOBS_MESSAGE, Metric, Series
 from .._common.paths import CONFIGURATION
 from .._common.texts import printable
-from .journal import Entry
+from .journal import Entry, Question
 
-FIELDS = (STUCK_JOBS_FIELD, "_UID")
 MOST_SERIES = 100  # of a metric and a database
 LONGEST_LABEL = 200  # characters
 _MOST = 2**24  # bytes of a configuration
@@ -45,10 +44,10 @@ def owners() -> dict[str, set[int]]:
     return found
 
 
-def matches(allowed: Owners) -> list[list[str]]:
-    """The entries of those who may tell of a database; none if there is no database."""
-    users = sorted(set().union(*allowed.values()))
-    return [[f"MESSAGE_ID={STUCK_JOBS_MESSAGE}", *(f"_UID={user}" for user in users)]] if users else []
+def question(allowed: Owners) -> Question:
+    """What to ask of the journal: the entries of those who may tell of a database."""
+    users = [f"_UID={user}" for user in sorted(set().union(*allowed.values()))]
+    return Question([[f"MESSAGE_ID={STUCK_JOBS_MESSAGE}", *users]] if users else [], (STUCK_JOBS_FIELD, "_UID"))
 
 
 def _uid(user: Any) -> list[int]:

@@ -5,6 +5,7 @@ import re
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import is_hidden
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring import log_lines
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.config import Service
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.journal import Entry
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.log_lines import Line
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.metrics import OTHER_TASKS, OUTCOMES
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 ID = "c9a02153-429a-4095-875f-a5ee3cd7720b"
 PREFIX = "[2026-11-27 10:30:00,429: INFO/ForkPoolWorker-2] "
 read = log_lines.reader(RATE_LIMITED)
-GREP = log_lines.question([["A=b"]], {RATE_LIMITED}).grep
+GREP = log_lines.question([Service("w", "worker")]).grep
 
 
 def kinds(message):
@@ -117,4 +118,4 @@ def test_a_long_name_is_cut_off():
 
 def test_with_a_pattern_of_an_operators_own_journalctl_leaves_nothing_out():
     """Its grammar is PCRE's."""
-    assert log_lines.question([["A=b"]], {RATE_LIMITED, "(?P<x>slow down)"}).grep == ""
+    assert log_lines.question([Service("w", "worker", rate_limited="(?P<x>slow down)")]).grep == ""
