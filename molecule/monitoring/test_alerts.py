@@ -2,7 +2,7 @@
 
 import pytest
 
-STALE_JOB = "INSERT INTO jobs VALUES ('lost', 'processing', strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-3 hours'))"
+STALE_JOB = "INSERT OR REPLACE INTO jobs VALUES ('lost', 'processing', strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-3 hours'))"
 FAULTS = {
     "CeleryServiceDown": {"service": "down"},
     "CeleryServiceGivenUp": {"service": "given-up"},
