@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,15 @@ Rule = dict[str, Any]
 
 
 def rules_of(directory: Path) -> list[Rule]:
-    """The rules in a directory, without annotations, which promtool would want each case to repeat."""
+    """The rules in a directory. Of their texts, only the labels are left that these name."""
     groups = [group for path in directory.glob("*.rules.yml") for group in yaml.safe_load(path.read_text())["groups"]]
-    return [{name: rule[name] for name in rule if name != "annotations"} for group in groups for rule in group["rules"]]
+    return [_short(rule) for group in groups for rule in group["rules"]]
+
+
+def _short(rule: Rule) -> Rule:
+    texts = rule.get("annotations", {})
+    named = sorted({label for text in texts.values() for label in re.findall(r"\$labels\.(\w+)", text)})
+    return {**rule, "annotations": {label: f"{{{{ $labels.{label} }}}}" for label in named}}
 
 
 def by_alert(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
@@ -34,13 +41,22 @@ def write(directory: Path, name: str, alert: str, rules: list[Rule], cases: Iter
     (directory / f"{name}.rules.json").write_text(json.dumps({"groups": [{"name": "all", "rules": rules}]}))
     by_interval: dict[str, list[dict[str, Any]]] = {}
     for case in cases:
-        checks = [check for check in case.checks if check["alertname"] == alert]
+        checks = [_with_texts(check, rules[-1]) for check in case.checks if check["alertname"] == alert]
         if checks:
             by_interval.setdefault(case.interval, []).append({**case.test(), "alert_rule_test": checks})
     for interval, tests in by_interval.items():
         file = {"rule_files": [f"{name}.rules.json"], "evaluation_interval": interval, "tests": tests}
         (directory / f"{name}.{interval}.json").write_text(json.dumps(file))
         yield f"{name}.{interval}.json"
+
+
+def _with_texts(check: dict[str, Any], rule: Rule) -> dict[str, Any]:
+    """The check with the labels that the alert's texts name: an alert that lacked one would say nothing in its place."""
+    expected = [
+        {**each, "exp_annotations": {label: each["exp_labels"].get(label, "") for label in rule["annotations"]}}
+        for each in check["exp_alerts"]
+    ]
+    return {**check, "exp_alerts": expected}
 
 
 def correct(directory: Path, rules: list[Rule], cases: list[Case]) -> list[str]:

@@ -50,7 +50,9 @@ def fleet(hosts: Mapping[str, Host], project: str = "") -> dict[str, Any]:
         "names": list(measured),
         "hosts": matcher,
         "broker": f"{matcher}," if with_redis else "",  # RabbitMQ is measured by itself, on hosts of its own
-        "per": "" if alerts["shared_broker"] else "instance",
+        # Whose workers and whose queue belong together: those of all hosts, or those of one.
+        "broker_of": "" if alerts["shared_broker"] else "instance",
+        "queue_of": "queue" if alerts["shared_broker"] else "instance, queue",
         "project_label": {"project": project} if project else {},
         "alerts": {
             **alerts,
