@@ -139,6 +139,8 @@ def main() -> None:
                 wrong += projects.errors(play, there)
             if wrong:
                 module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
+            for warning in check.warnings(play.wanted) if present else ():
+                module.warn(warning)
             configurations = plan.after(play.project, play.wanted if present else None, there)
             programs = plan.Programs(sampler.program(params["sampler"]), queues)
             drop_ins = look(dict.fromkeys(exporter.drop_in for exporter in EXPORTERS.values()))
