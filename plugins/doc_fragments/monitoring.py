@@ -66,7 +66,7 @@ options:
     default: []
     suboptions:
       name:
-        description: The queue's name, as in a worker's O(celery_worker_instances[].queues).
+        description: The queue's name, as in a worker's C(queues).
         type: str
         required: true
       workers:

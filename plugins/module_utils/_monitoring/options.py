@@ -11,7 +11,7 @@ from .._common.options import Option
 RATE_LIMITED = r"(?<![\w.,:-])429(?![\w-]|[.,:]\d)|Too Many Requests|RESOURCE_EXHAUSTED"
 
 QUEUES = (
-    Option("name", "str", "The queue's name, as in a worker's O(celery_worker_instances[].queues).", required=True),
+    Option("name", "str", "The queue's name, as in a worker's C(queues).", required=True),
     Option(
         "workers",
         "list",
