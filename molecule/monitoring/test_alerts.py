@@ -2,7 +2,7 @@
 
 import pytest
 
-STALE_JOB = "INSERT INTO jobs VALUES ('lost', 'processing', strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-3 hours'))"
+STUCK_JOB = "INSERT OR REPLACE INTO jobs VALUES ('lost', 'processing', datetime('now', '-3 hours'))"
 FAULTS = {
     "CeleryServiceDown": {"service": "down"},
     "CeleryServiceGivenUp": {"service": "given-up"},
@@ -29,7 +29,7 @@ def broken(server, monitor, sqlite):
     ready = {"service": "failing", "state": "ready"}
     monitor.wait_for(lambda: monitor.value("evenkeel_service_state", **ready) == 1, "the first samples")
     server.keep_out_of_swap("eater")
-    sqlite("/srv/app/jobs.db", STALE_JOB, user="app")
+    sqlite("/srv/app/jobs.db", STUCK_JOB, user="app")
     clean_up(server)
     server.check_output("/opt/shop/faults.py")
     return server

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the journal: entries that match, oldest first, with bounds on their number, their size and the time.
+"""Reads the journal: entries that match, with bounds on their number, their size and the time.
 
 Only a field whose name begins with an underscore is journald's own. Everything else, also UNIT= and MESSAGE_ID=, is the
 word of whoever wrote the entry, so each question also matches on who that was.
@@ -48,14 +48,15 @@ class Question:
     matches: alternatives, each of FIELD=VALUE that all have to match.
     grep: a regular expression, PCRE2, that the message has to match; empty: any message.
     fields: those that are wanted beside the message.
-    until, last: only what was written before this time (epoch seconds), and only so many entries of it, the newest.
+    until: only what was written before this time, in epoch seconds.
+    newest: only so many entries, the newest first; without it, all of them, the oldest first.
     """
 
     matches: Sequence[Sequence[str]]
     fields: Sequence[str] = ()
     grep: str = ""
     until: float | None = None
-    last: int | None = None
+    newest: int | None = None
 
 
 class Reading:
@@ -134,8 +135,9 @@ def _command(question: Question, cursor: str, since: float | None) -> list[str]:
         command += [f"--grep={question.grep}", "--case-sensitive=yes"]
     if question.until is not None:
         command.append(f"--until=@{question.until:.6f}")
-    if question.last:
-        command.append(f"--lines={question.last}")
+    if question.newest:
+        # Without --reverse, systemd before 254 shows the oldest ones.
+        command += [f"--lines={question.newest}", "--reverse"]
     for number, matches in enumerate(question.matches):
         command += ["+", *matches] if number else matches
     return command

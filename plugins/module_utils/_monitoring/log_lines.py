@@ -23,9 +23,10 @@ MOST_NAMES = 200  # tasks of a service
 RATE_LIMITED_LINE, LOST, ASKED, STANDBY = "rate limited", "lost", "asked", "standby"
 
 _TASK = r"(?P<task>\S+)\[[^\s\[\]]{1,200}\]"
+_SECONDS = r"(?P<seconds>[0-9]{1,15}(?:\.[0-9]{1,30})?(?:e[+-]?[0-9]{1,2})?)"
 # In Celery's words: celery/app/trace.py and celery/worker/request.py.
 _OUTCOMES = {
-    "succeeded": re.compile(rf"\bTask {_TASK} succeeded in (?P<seconds>[\d.]+(?:e[+-]?\d+)?)s: "),
+    "succeeded": re.compile(rf"\bTask {_TASK} succeeded in {_SECONDS}s: "),
     "retried": re.compile(rf"\bTask {_TASK} retry: "),
     "failed": re.compile(
         rf"\bTask {_TASK} (?:raised (?:un)?expected|INTERNAL ERROR): "
@@ -37,13 +38,15 @@ _OTHERS = {
     ASKED: re.compile(r"^evenkeel_(?:watchdog|beat): asking systemd for a restart: (?P<why>.*)"),
     STANDBY: re.compile("another beat of this application holds the lock"),
 }
-_RECEIVED = re.compile(rf"\bTask {_TASK} received")
+# The arrival of a task, and a traceback's line of source code: the error itself is in the traceback's last line.
+_NO_REFUSAL = re.compile(rf"\bTask {_TASK} received|^ {{4}}")
 # Celery's own prefix, in which a number may be part of the time.
 _PREFIX = re.compile(r"^\[[^\]]*\] ")
 # What all of these have in common, for journalctl: it is faster than we are.
 _GREP = (
     r"\] (succeeded in|retry:|raised (un)?expected|INTERNAL ERROR)|Hard time limit|WorkerLostError"
     r"|asking systemd for a restart|another beat of this application"
+    "|^oom-kill:"  # of the kernel
 )
 _GREP_RATE_LIMITED = "429|Too Many Requests|RESOURCE_EXHAUSTED"  # before RATE_LIMITED looks at it more closely
 
@@ -85,7 +88,7 @@ def reader(rate_limited: str) -> Callable[[Entry], Iterator[Line]]:
             if found:
                 yield Line(entry.time, kind, why=printable(found.groupdict().get("why", "")))
                 return
-        if not _RECEIVED.search(message) and limited.search(message):
+        if not _NO_REFUSAL.search(message) and limited.search(message):
             yield Line(entry.time, RATE_LIMITED_LINE)
 
     return read
@@ -97,7 +100,7 @@ def _outcome(time: float, kind: str, found: dict[str, str | None]) -> Line:
 
 def task_name(name: str) -> str:
     """A task's name as it is shown."""
-    return printable(name, LONGEST_NAME)
+    return printable(name, LONGEST_NAME)[:LONGEST_NAME]
 
 
 def shown_as(task: str, known: Collection[str]) -> str:

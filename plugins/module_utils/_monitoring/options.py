@@ -11,7 +11,7 @@ from .._common.options import Option
 RATE_LIMITED = r"(?<![\w.,:-])429(?![\w-]|[.,:]\d)|Too Many Requests|RESOURCE_EXHAUSTED"
 
 QUEUES = (
-    Option("name", "str", "The queue's name, as in a worker's O(celery_worker_instances[].queues).", required=True),
+    Option("name", "str", "The queue's name, as in a worker's C(queues).", required=True),
     Option(
         "workers",
         "list",
@@ -168,5 +168,23 @@ REPORT = (
         "str",
         "Count jobs as stuck after this time, such as V(1h), instead of the time that the clean-up is configured with.",
         "",
+    ),
+)
+# Of the module celery_monitoring.
+SERVICES_OF_A_HOST = Option(
+    "services",
+    "list",
+    "The services to measure.",
+    (),
+    elements="dict",
+    options=(
+        *SERVICES[:3],
+        Option(
+            "queues",
+            "list",
+            "The queues that a worker consumes from. Empty for the application's default queue.",
+            (),
+            elements="str",
+        ),
     ),
 )

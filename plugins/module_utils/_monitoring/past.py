@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -26,6 +27,9 @@ MOST_EXPLAINED = 5  # ends of a service whose last words are looked up
 ASKED_BEFORE = 60  # seconds from the watchdog's reason to the end
 LAST_LINES = 20  # in which to look for the last words
 LONGEST_WORDS = 300  # characters
+
+
+_LETTER = re.compile(r"[^\W\d_]")
 
 
 @dataclass
@@ -158,9 +162,9 @@ class Past:
 
 def _last_words(service: str, time: float) -> str:
     """The last line of the log before a run ended."""
-    question = Question([[f"_SYSTEMD_UNIT={service}.service"]], until=time + 1, last=LAST_LINES)
-    lines = [entry.message.strip() for entry in Reading(question, since=time - HOUR, seconds=10)]
-    said = next((line for line in reversed(lines) if line), "")
+    question = Question([[f"_SYSTEMD_UNIT={service}.service"]], until=time + 1, newest=LAST_LINES)
+    lines = (entry.message.strip() for entry in Reading(question, since=time - HOUR, seconds=10))
+    said = next((line for line in lines if _LETTER.search(line)), "")
     for secret in assigned_secrets(said):
         said = said.replace(secret, HIDDEN)
     return printable(said, LONGEST_WORDS)

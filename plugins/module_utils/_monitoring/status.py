@@ -17,7 +17,7 @@ _BEGINNINGS = {
     "stopping": "stopping",
     "ready": "ready",
     "disconnected for ": "disconnected",
-    "waiting, ": "ready",
+    "waiting": "ready",
     "ticking": "ready",
     "sending nothing, as another beat of this application holds the lock": "standby",
     "the broker has not answered for ": "disconnected",

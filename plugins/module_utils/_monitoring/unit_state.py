@@ -17,7 +17,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _PROPERTIES = (
     *("LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "Type", "StatusText", "NRestarts"),
     *("ActiveEnterTimestampMonotonic", "InactiveEnterTimestampMonotonic", "ControlGroup"),
-    *("MemoryMax", "MemoryHigh", "MemoryPeak", "WatchdogUSec"),
+    *("MemoryMax", "MemoryHigh", "MemoryPeak", "WatchdogUSec", "Job"),
 )
 _RUNNING = ("active", "reloading")
 _MOST = 2**63  # systemd prints 2**64-1 for a number that there is not
@@ -82,18 +82,17 @@ def _state(unit: Mapping[str, str]) -> UnitState:
 
 
 def _word(unit: Mapping[str, str], says: Status) -> str:
-    active = unit.get("ActiveState")
     if unit.get("LoadState") != "loaded":
         return "missing" if unit.get("LoadState") else "unknown"
-    if active in ("failed", "inactive"):
-        return {"failed": "failed", "inactive": "stopped"}[active]
-    if active in _RUNNING:
-        return says.state or ("ready" if unit.get("Type") == "notify" else "unknown")
-    if active == "deactivating":
-        return "hung" if says.state == "hung" else "stopping"
-    if active == "activating":
-        return says.state if says.state in ("standby", "disconnected") else "starting"
-    return "unknown"
+    return {
+        "active": says.state or ("ready" if unit.get("Type") == "notify" else "unknown"),
+        "activating": says.state if says.state in ("standby", "disconnected") else "starting",
+        "deactivating": "hung" if says.state == "hung" else "stopping",
+        "failed": "failed",
+        # Between two runs, what has to precede the next one may still be running.
+        "inactive": "starting" if unit.get("Job") else "stopped",
+        "reloading": says.state or "ready",
+    }.get(unit.get("ActiveState", ""), "unknown")
 
 
 def _number(text: str | None) -> int | None:
