@@ -60,7 +60,7 @@ ALERTS = (
         "longest_task",
         "duration",
         "An alert fires if a worker has been busy for longer and has begun no other task. By default only workers with"
-        " a O(celery_worker_instances[].time_limit) have this alert.",
+        " a C(time_limit) have this alert.",
     ),
     Option("stuck_for", "duration", "An alert fires if the clean-up finds a job that was stuck for longer.", "1h"),
     Option("cleanup_within", "duration", "An alert fires if cron has not run the clean-up for this long.", "1h"),
