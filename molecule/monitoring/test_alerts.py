@@ -45,7 +45,7 @@ def broken(server, failed_before, sqlite):
 @pytest.mark.parametrize("alert", sorted(FAULTS, key=lambda alert: alert == "CeleryQueueNotServed"))
 def test_an_alert_fires_and_arrives(broken, monitor, alert):
     if alert == "JournalDropsLines":  # journald tells of it with the next line that it takes
-        monitor.wait_for(lambda: broken.serve("chatty") or monitor.firing(alert), f"{alert} to fire")
+        monitor.wait_for(lambda: broken.serve("chatty") or monitor.fired(alert, "1h"), f"{alert} to fire")
     monitor.fires(alert, **FAULTS[alert])
 
 
