@@ -39,7 +39,7 @@ def kill(worker):
 run("systemctl", "stop", "down", "unserved")
 send("unserved", 10)
 send("failing", 6, "too", "many", "arguments")
-send("chatty", 30)
+send("chatty", 200)
 send("eater", 1, 400, task="eat")
 app.control.broadcast("block_loop", destination=[f"hung@{socket.gethostname()}"])
 for _ in range(3):
