@@ -4,9 +4,9 @@ import pytest
 
 STUCK_JOB = "INSERT OR REPLACE INTO jobs VALUES ('lost', 'processing', datetime('now', '-3 hours'))"
 FAULTS = {
-    "CeleryServiceDown": {"service": "down"},
+    "CeleryServiceDown": {"service": "unserved"},
     "CeleryServiceGivenUp": {"service": "given-up"},
-    "CeleryServiceKeepsEnding": {"service": "ending"},
+    "CeleryServiceKeepsEnding": {"service": "given-up"},
     "CeleryServiceHung": {"service": "hung"},
     "CeleryServiceOutOfMemory": {"service": "eater"},
     "CeleryTasksFail": {"service": "failing", "task": "shop.sleep"},
@@ -70,7 +70,7 @@ def test_counters_are_exact_although_the_journal_is_emptied(broken, failed_befor
 
 @pytest.fixture(scope="module")
 def mended(broken):
-    broken.check_output("systemctl reset-failed given-up; systemctl start down given-up unserved")
+    broken.check_output("systemctl reset-failed given-up; systemctl start given-up unserved")
     clean_up(broken)
     return broken
 
