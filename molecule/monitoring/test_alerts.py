@@ -107,5 +107,7 @@ def test_exporters_that_are_down(mended, monitor):
 
 def test_four_restarts_by_hand_have_caused_no_alert(mended, monitor):
     """But for the outage of the broker, in which nothing is connected."""
-    alerts = monitor.ask(f'last_over_time(ALERTS{{instance="{mended.name}",service="restarted"}}[1h])')
+    alerts = monitor.ask(
+        f'last_over_time(ALERTS{{instance="{mended.name}",service="restarted",alertstate="firing"}}[1h])'
+    )
     assert {labels["alertname"] for labels, _value in alerts} <= {"CeleryServiceDisconnected"}
