@@ -51,7 +51,7 @@ def write(directory: Path, name: str, alert: str, rules: list[Rule], cases: Iter
 
 
 def _with_texts(check: dict[str, Any], rule: Rule) -> dict[str, Any]:
-    """The check with the labels that the alert's texts name: one that is missing would leave a gap in them."""
+    """The check with the labels that the alert's texts name. An alert without one would say nothing in its place."""
     expected = [
         {**each, "exp_annotations": {label: each["exp_labels"].get(label, "") for label in rule["annotations"]}}
         for each in check["exp_alerts"]

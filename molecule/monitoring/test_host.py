@@ -34,17 +34,9 @@ def test_the_exporter_does_not_send_the_password_to_whom_it_is_told_to_ask(host)
     assert not re.search(PASSWORD, sent)
 
 
-def test_the_sampler_is_no_root_and_locked_in(host, noted):
-    show = host.check_output("systemctl show evenkeel-sample --property=User,Result,CPUUsageNSec")
+def test_the_sampler_is_no_root_and_locked_in(host):
+    show = host.check_output("systemctl show evenkeel-sample --property=User,Result")
     found = dict(line.split("=", 1) for line in show.splitlines())
     assert (found["User"], found["Result"]) == ("evenkeel-monitoring", "success")
     exposure = host.check_output("systemd-analyze security --no-pager evenkeel-sample.service").splitlines()[-1]
     assert float(re.search(r"(\d+\.\d+)", exposure)[1]) < 2, exposure
-    consumed = host.check_output(
-        "journalctl --no-pager --unit=evenkeel-sample --grep='Consumed .* CPU' --lines=1 || true"
-    )
-    noted("CPU time of a sample", consumed.rpartition("Consumed ")[2] or "unknown")
-
-
-def test_a_second_run_changes_nothing(ansible_playbook):
-    assert ansible_playbook("molecule/monitoring/converge.yml", "--check")["changed"] == 0

@@ -9,6 +9,32 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
+  services:
+    description: The services to measure.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The name of its unit, without C(.service).
+        type: str
+        required: true
+      kind:
+        description: What it is.
+        type: str
+        default: worker
+        choices: [worker, beat]
+      log_level:
+        description: Celery's log level, which decides what the log can tell.
+        type: str
+        default: info
+        choices: [debug, info, warning, error, critical]
+      queues:
+        description: The queues that a worker consumes from. Empty for the application's default
+          queue.
+        type: list
+        elements: str
+        default: []
   state:
     description: V(present) measures the services of this play, each minute. V(absent) no longer
       does.

@@ -43,20 +43,12 @@ _value:
 """
 
 
-def as_fleet(hosts, variables, project=""):
-    known = (*variables, "ansible_host")
+def as_fleet(inventory, variables, project=""):
     try:
-        return fleet.fleet(
-            {
-                name: {**variables, **{each: host[each] for each in known if each in host}}
-                for name, host in hosts.items()
-            },
-            project,
-        )
+        return fleet.fleet(fleet.completed(inventory, variables), project)
     except fleet.InventoryError as error:
-        raise AnsibleFilterError(
-            "Correct this in the inventory first:\n- " + str(error).replace("\n", "\n- ")
-        ) from None
+        errors = str(error).replace("\n", "\n- ")
+        raise AnsibleFilterError(f"Correct this in the inventory first:\n- {errors}") from None
 
 
 class FilterModule:

@@ -21,30 +21,6 @@ extends_documentation_fragment:
   - evenkeel.celery.monitoring
   - evenkeel.celery.project
 options:
-  services:
-    description: The services to measure.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: The name of the systemd unit, without C(.service).
-        type: str
-        required: true
-      kind:
-        description: What it is.
-        type: str
-        choices: [worker, beat]
-        required: true
-      log_level:
-        description: Celery's log level. It decides what the log can tell.
-        type: str
-        default: info
-      queues:
-        description: The queues that a worker consumes from. Empty for the application's default queue.
-        type: list
-        elements: str
-        default: []
   sampler:
     description: The text of the sampler.
     type: str
@@ -100,60 +76,25 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common import loc
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.files import File
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.options import argument_spec, hidden_characters
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.paths import STATE
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT, project_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.systemd import SystemdError
-from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.options import MEASURED
-from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup import check, plan, projects, sampler
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.options import MEASURED, SERVICES_OF_A_HOST
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup import (
+    check,
+    plan,
+    projects,
+    sampler,
+    wish,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup.apply import Host, look
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup.exporters import (
     EXPORTERS,
     REDIS_ENVIRONMENT,
     came_with_us,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup.redis_url import Redis, parse
 
-OPTIONS = (*MEASURED, *PROJECT)
+OPTIONS = (SERVICES_OF_A_HOST, *MEASURED, *PROJECT)
 LOCK = f"{STATE}/monitoring.lock"
-SERVICE = {
-    "name": {"type": "str", "required": True},
-    "kind": {"type": "str", "choices": ["worker", "beat"], "required": True},
-    "log_level": {"type": "str", "default": "info"},
-    "queues": {"type": "list", "elements": "str", "default": []},
-}
-DEFAULT_QUEUE = "celery"
-
-
-def redis_of(params: dict) -> Redis | None:
-    """The Redis whose queues are counted. Raises ValueError."""
-    if "redis" not in params["exporters"]:
-        return None
-    if not params["redis_url"]:
-        raise ValueError(
-            "monitoring_redis_url is empty, and no worker has CELERY_BROKER_URL in its environment. Set it, or leave"
-            " redis out of monitoring_exporters."
-        )
-    return parse(params["redis_url"])
-
-
-def wanted(params: dict, redis: Redis | None) -> projects.Configuration:
-    """What the play wants to be measured."""
-    tasks = [task["name"] for task in params["tasks"]]
-    services = [
-        {"name": each["name"], "kind": each["kind"], "log_level": each["log_level"]}
-        | ({"tasks": tasks, "rate_limited": params["rate_limited"]} if each["kind"] == "worker" else {})
-        for each in params["services"]
-    ]
-    workers = [each for each in params["services"] if each["kind"] == "worker"]
-    queues = {queue for each in workers for queue in each["queues"] or [DEFAULT_QUEUE]}
-    return projects.Configuration(
-        services=tuple(services),
-        campaigns={queue["name"]: queue["campaign"] for queue in params["queues"] if queue["campaign"]},
-        exporters=tuple(params["exporters"]),
-        listen_address=params["listen_address"],
-        server=redis.server if redis else "",
-        database=redis.database if redis else 0,
-        queues=tuple(sorted({*queues, *(queue["name"] for queue in params["queues"])})),
-    )
 
 
 def diff(before: dict[str, File | None], after: plan.Files) -> list[dict[str, str]]:
@@ -173,7 +114,6 @@ def text(file: File | None) -> str:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "services": {"type": "list", "elements": "dict", "default": [], "options": SERVICE},
             "sampler": {"type": "str", "required": True},
             "queues_script": {"type": "str", "required": True},
             **argument_spec(OPTIONS),
@@ -181,13 +121,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     params, present = module.params, module.params["state"] == "present"
-    wrong = list(hidden_characters(OPTIONS, params))
+    wrong = [*hidden_characters(OPTIONS, params), *project_errors(params["project"])]
     redis, queues = None, params["queues_script"].encode() + b"\n"
     try:
-        redis = redis_of(params) if present and not wrong else None
+        redis = wish.redis(params) if present and not wrong else None
     except ValueError as error:
         wrong.append(str(error))
-    play = projects.Play(params["project"], wanted(params, redis), params["take_over"])
+    play = projects.Play(params["project"], wish.configuration(params, redis), params["take_over"])
     try:
         with contextlib.nullcontext() if module.check_mode else locks.hold(LOCK):
             there = projects.there()
@@ -199,6 +139,8 @@ def main() -> None:
                 wrong += projects.errors(play, there)
             if wrong:
                 module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)
+            for warning in check.warnings(play.wanted) if present else ():
+                module.warn(warning)
             configurations = plan.after(play.project, play.wanted if present else None, there)
             programs = plan.Programs(sampler.program(params["sampler"]), queues)
             drop_ins = look(dict.fromkeys(exporter.drop_in for exporter in EXPORTERS.values()))

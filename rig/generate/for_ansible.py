@@ -13,7 +13,7 @@ from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
 from module_utils._export.options import EXPORT, INSTANCES
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
-from module_utils._monitoring.options import MEASURED, REPORT
+from module_utils._monitoring.options import MEASURED, REPORT, SERVICES_OF_A_HOST
 from module_utils._monitoring.summary_options import SUMMARY
 from module_utils._stuck_jobs.option_table import ASK_WORKERS, POSTGRESQL_DATABASES, SQLITE_DATABASES
 from module_utils._swap.options import SWAP
@@ -40,7 +40,7 @@ FRAGMENTS = {
         "plugins/module_utils/_job_cleanup/options.py",
         {"CRON": CRON_OPTIONS, "SCRIPT": SCRIPT_OPTIONS},
     ),
-    "monitoring": ("plugins/module_utils/_monitoring/options.py", {"DOCUMENTATION": MEASURED}),
+    "monitoring": ("plugins/module_utils/_monitoring/options.py", {"DOCUMENTATION": (SERVICES_OF_A_HOST, *MEASURED)}),
     "celery_report": ("plugins/module_utils/_monitoring/options.py", {"DOCUMENTATION": REPORT}),
     "celery_report_summary": ("plugins/module_utils/_monitoring/summary_options.py", {"DOCUMENTATION": SUMMARY}),
     "export": ("plugins/module_utils/_export/options.py", {"DOCUMENTATION": (*EXPORT, *INSTANCES)}),

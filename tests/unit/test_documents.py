@@ -10,6 +10,8 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._celery.command im
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import paths
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import store
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import plan as job_cleanup
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring import config as monitoring
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup import exporters, sampler
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import options, settings
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.stale_workers import PREFIXES, PROGRAM
 from project import PROJECT
@@ -31,6 +33,13 @@ ON_THE_HOST = {
     *(path(project) for path in (job_cleanup.config_path, job_cleanup.cron_path) for project in ("", "PROJECT")),
     job_cleanup.RECORDS,
     f"{job_cleanup.RECORDS}/USER",
+    monitoring.CONFIG,
+    *sampler.UNITS_OF_IT,
+    *(exporter.drop_in for exporter in exporters.EXPORTERS.values()),
+    exporters.REDIS_ENVIRONMENT,
+    sampler.DIRECTORY,
+    sampler.RECORDS,
+    sampler.TEXTFILE,
     settings.FSTAB,
     settings.SYSCTL,
     *(option.default for option in options.SWAP if option.name == "path"),

@@ -36,14 +36,12 @@ def kill(worker):
         time.sleep(0.1)
 
 
-run("systemctl", "stop", "down", "unserved")
+run("systemctl", "stop", "unserved")
 send("unserved", 10)
 send("failing", 6, "too", "many", "arguments")
-send("chatty", 30)
+send("chatty", 200)
 send("eater", 1, 400, task="eat")
 app.control.broadcast("block_loop", destination=[f"hung@{socket.gethostname()}"])
-for _ in range(3):
-    kill("ending")
 while kill("given-up") != "failed":
     pass
 for _ in range(4):

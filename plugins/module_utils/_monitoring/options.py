@@ -170,3 +170,21 @@ REPORT = (
         "",
     ),
 )
+# Of the module celery_monitoring.
+SERVICES_OF_A_HOST = Option(
+    "services",
+    "list",
+    "The services to measure.",
+    (),
+    elements="dict",
+    options=(
+        *SERVICES[:3],
+        Option(
+            "queues",
+            "list",
+            "The queues that a worker consumes from. Empty for the application's default queue.",
+            (),
+            elements="str",
+        ),
+    ),
+)

@@ -35,6 +35,16 @@ def errors(options: Mapping[str, Any], wanted: Configuration, redis: Redis | Non
         yield from _address_errors(wanted)
 
 
+def warnings(wanted: Configuration) -> Iterator[str]:
+    """What works, but may not be what was meant. For a configuration without errors."""
+    address = ipaddress.ip_address(wanted.listen_address) if wanted.exporters else None
+    if address and (address.is_unspecified or address.is_global):
+        yield (
+            f"monitoring_listen_address is {address}, and the exporters have no passwords: let a firewall keep out"
+            " everybody but Prometheus, or set an address of a private network."
+        )
+
+
 def _address_errors(wanted: Configuration) -> Iterator[str]:
     try:
         address = str(ipaddress.ip_address(wanted.listen_address))

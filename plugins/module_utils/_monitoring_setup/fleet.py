@@ -31,6 +31,19 @@ class InventoryError(ValueError):
     """The inventory has errors, one in each line."""
 
 
+def completed(inventory: Mapping[str, Mapping[str, Any]], variables: Host) -> dict[str, Host]:
+    """Each host with the variables that it has in the inventory, and these for the others.
+
+    If the inventory says of any host whether it is measured, those of which it says nothing are not.
+    """
+    if any("monitoring_state" in host for host in inventory.values()):
+        variables = {**variables, "monitoring_state": "absent"}
+    known = (*variables, "ansible_host")
+    return {
+        name: {**variables, **{each: host[each] for each in known if each in host}} for name, host in inventory.items()
+    }
+
+
 def fleet(hosts: Mapping[str, Host], project: str = "") -> dict[str, Any]:
     """What the templates need. The first of the hosts says when alerts fire. Raises InventoryError."""
     measured = {name: host for name, host in hosts.items() if host["monitoring_state"] == "present"}

@@ -89,7 +89,6 @@ def _read(path: Path) -> Configuration:
 
 def errors(play: Play, configurations: There) -> Iterator[str]:
     """Why the play can't share this host with the other projects, each a sentence."""
-    yield from project_errors(play.project)
     yield from left_alone(play, configurations)
     for project, other in configurations.items():
         if project != play.project and other.exporters:

@@ -30,7 +30,7 @@ User={USER}
 SupplementaryGroups=systemd-journal
 StateDirectory={RECORDS.removeprefix("/var/lib/")}
 StateDirectoryMode=0755
-UMask=0022
+UMask=0077
 # /tmp is the host's, as flag files of campaigns may lie there, and can't be written to.
 Environment=TMPDIR={RECORDS}
 TimeoutStartSec=50s

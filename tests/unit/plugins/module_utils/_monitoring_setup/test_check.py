@@ -72,3 +72,12 @@ def test_a_wrong_expression_and_a_relative_flag_file_are_refused(errors):
     found = errors(Configuration(campaigns={"mail": "campaign"}), rate_limited="(429")
     assert found[0].startswith("monitoring_rate_limited is not a regular expression: missing )")
     assert found[1] == "monitoring_queues: campaign 'campaign' of mail is not an absolute path."
+
+
+@pytest.mark.parametrize(
+    ("address", "warned"),
+    [("127.0.0.1", False), ("10.0.0.5", False), ("fd00::5", False), ("::", True), ("8.8.8.8", True)],
+)
+def test_an_address_that_all_the_world_may_reach_is_warned_of(address, warned):
+    assert bool(list(check.warnings(replace(HERE, listen_address=address)))) is warned
+    assert not list(check.warnings(Configuration()))

@@ -3,6 +3,7 @@
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup.fleet import (
     InventoryError,
+    completed,
     fleet,
     one_of,
     prometheus_duration,
@@ -99,6 +100,16 @@ def test_hosts_that_are_not_measured_are_left_out():
     found = fleet({"web1": host(state="absent"), "web2": host()})
     assert found["names"] == ["web2"]
     assert fleet({"web1": host(state="absent")}) == {"names": [], "targets": []}
+
+
+def test_a_host_has_the_variables_of_the_role_where_the_inventory_has_none():
+    hosts = completed({"a": {"monitoring_listen_address": "10.0.0.5", "secret": "x"}, "b": {}}, host())
+    assert hosts == {"a": host(listen_address="10.0.0.5"), "b": host()}
+
+
+def test_if_the_inventory_says_which_hosts_are_measured_the_others_are_not():
+    hosts = completed({"a": {"monitoring_state": "present"}, "b": {}}, host())
+    assert {name: each["monitoring_state"] for name, each in hosts.items()} == {"a": "present", "b": "absent"}
 
 
 @pytest.mark.parametrize(
