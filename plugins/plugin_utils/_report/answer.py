@@ -239,5 +239,6 @@ def _answer(result: Mapping[str, Any]) -> Answer:
             return read(Answer, result["report"])
         except ValueError as error:
             raise ValueError(f"its answer can't be read: {error}") from None
-    said = printable(str(result.get("msg") or "").strip() or "no reason is known", LONGEST_REASON)
+    said = str(result.get("msg") or "no reason is known").removeprefix("Task failed: ").strip().rstrip(".")
+    said = printable(said, LONGEST_REASON)
     raise ValueError(f"it can't be reached: {said}" if result.get("unreachable") else said)
