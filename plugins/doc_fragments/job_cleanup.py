@@ -54,8 +54,11 @@ options:
     default: present
     choices: [present, absent]
   metrics_file:
-    description: A file for node_exporter's textfile collector, in a directory where the script's
-      user may write. Empty for none.
+    description:
+      - A file for node_exporter's textfile collector, in a directory where the script's user
+        may write. Empty for none.
+      - The role P(evenkeel.celery.monitoring#role) exports the same metrics and needs no such
+        directory, in which that user could write any metric.
     type: path
     default: ""
 """

@@ -13,7 +13,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -93,7 +92,7 @@ def _staged(target: Path, file: File | None) -> Iterator[Callable[[], None]]:
         return
     make_directory(target.parent)
     with open_directory(target.parent) as directory:
-        new = f".{target.name}.{secrets.token_hex(6)}"
+        new = f".{target.name}.{os.urandom(6).hex()}"
 
         def put() -> None:
             os.rename(new, target.name, src_dir_fd=directory, dst_dir_fd=directory)

@@ -46,8 +46,12 @@ SCRIPT_OPTIONS = (
     Option(
         "metrics_file",
         "path",
-        "A file for node_exporter's textfile collector, in a directory where the script's user may write. Empty for"
-        " none.",
+        (
+            "A file for node_exporter's textfile collector, in a directory where the script's user may write. Empty for"
+            " none.",
+            "The role P(evenkeel.celery.monitoring#role) exports the same metrics and needs no such directory, in which"
+            " that user could write any metric.",
+        ),
         "",
     ),
 )

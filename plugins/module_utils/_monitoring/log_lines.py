@@ -23,9 +23,10 @@ MOST_NAMES = 200  # tasks of a service
 RATE_LIMITED_LINE, LOST, ASKED, STANDBY = "rate limited", "lost", "asked", "standby"
 
 _TASK = r"(?P<task>\S+)\[[^\s\[\]]{1,200}\]"
+_SECONDS = r"(?P<seconds>[0-9]{1,15}(?:\.[0-9]{1,30})?(?:e[+-]?[0-9]{1,2})?)"
 # In Celery's words: celery/app/trace.py and celery/worker/request.py.
 _OUTCOMES = {
-    "succeeded": re.compile(rf"\bTask {_TASK} succeeded in (?P<seconds>[\d.]+(?:e[+-]?\d+)?)s: "),
+    "succeeded": re.compile(rf"\bTask {_TASK} succeeded in {_SECONDS}s: "),
     "retried": re.compile(rf"\bTask {_TASK} retry: "),
     "failed": re.compile(
         rf"\bTask {_TASK} (?:raised (?:un)?expected|INTERNAL ERROR): "
@@ -45,6 +46,7 @@ _PREFIX = re.compile(r"^\[[^\]]*\] ")
 _GREP = (
     r"\] (succeeded in|retry:|raised (un)?expected|INTERNAL ERROR)|Hard time limit|WorkerLostError"
     r"|asking systemd for a restart|another beat of this application"
+    "|^oom-kill:"  # of the kernel
 )
 _GREP_RATE_LIMITED = "429|Too Many Requests|RESOURCE_EXHAUSTED"  # before RATE_LIMITED looks at it more closely
 

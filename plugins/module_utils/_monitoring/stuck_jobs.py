@@ -67,7 +67,7 @@ def told(entry: Entry, allowed: Owners) -> dict[str, Samples]:
 
 def _samples(database: str, samples: Mapping[str, Any]) -> Samples:
     """Raises ValueError or TypeError."""
-    return {metric.name: _rows(database, metric, samples.get(metric.name, ())) for metric in STUCK_JOBS}
+    return {metric.name: _rows(database, metric, samples.get(metric.name, [])) for metric in STUCK_JOBS}
 
 
 def _rows(database: str, metric: Metric, rows: Any) -> list[list[Any]]:
