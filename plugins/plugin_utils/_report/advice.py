@@ -92,7 +92,7 @@ def _of_state(host: str, service: Service) -> Iterator[Advice]:
     elif service.state == "disconnected":
         yield Advice(NOW, host, f"{name} has lost its broker, and continues once the broker answers", log, LOOK)
     elif service.state == "unknown":
-        yield Advice(SOON, host, f"{name} runs, but says nothing about itself", f"systemctl status {unit}", LOOK)
+        yield Advice(SOON, host, f"{name} runs, but does not tell whether it works", f"systemctl status {unit}", LOOK)
 
 
 def _of_host(host: str, answer: Answer) -> Iterator[Advice]:

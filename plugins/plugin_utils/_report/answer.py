@@ -137,7 +137,13 @@ class Service:
     kills: list[Kill]  # of its processes, by the kernel as memory had run out
     kills_since: float | None  # since when a kill would have been seen
     log_level: str = "info"
+    active: str = ""  # as systemd has it
     leftovers: list[str] | None = None  # processes of the application that no unit manages; None: not looked for
+
+    @property
+    def word(self) -> str:
+        """Its state. A service that tells nothing of itself is only known to run."""
+        return "running" if self.state == "unknown" and self.active == "active" else self.state
 
     @property
     def ends(self) -> list[Event]:
