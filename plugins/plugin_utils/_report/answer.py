@@ -245,6 +245,8 @@ def _answer(result: Mapping[str, Any]) -> Answer:
             return read(Answer, result["report"])
         except ValueError as error:
             raise ValueError(f"its answer can't be read: {error}") from None
-    said = str(result.get("msg") or "no reason is known").removeprefix("Task failed: ").strip().rstrip(".")
-    said = printable(said, LONGEST_REASON)
+    # What ended the module before it could answer is the last line of its errors.
+    written = str(result.get("module_stderr") or "").strip().splitlines()[-1:]
+    said = "".join(written) or str(result.get("msg") or "no reason is known").removeprefix("Task failed: ")
+    said = printable(said.strip().rstrip("."), LONGEST_REASON)
     raise ValueError(f"it can't be reached: {said}" if result.get("unreachable") else said)

@@ -55,7 +55,9 @@ def test_whatever_a_host_answers_is_an_answer_or_a_reason(data):
 def test_an_unreachable_host_says_so():
     result = {"unreachable": True, "msg": "Connection timed out\n"}
     assert answers_of({"vps": result}) == ({}, {"vps": "it can't be reached: Connection timed out"})
-    assert answers_of({"vps": {"failed": True, "msg": "no journal"}}) == ({}, {"vps": "no journal"})
+    assert answers_of({"vps": {"failed": True, "msg": "no journal."}}) == ({}, {"vps": "no journal"})
+    result = {"msg": "MODULE FAILURE", "module_stderr": "Traceback\nOSError: the disk is full\n"}
+    assert answers_of({"vps": result}) == ({}, {"vps": "OSError: the disk is full"})
 
 
 @pytest.mark.parametrize("path", sorted((PROJECT / "tests/unit/plugins/plugin_utils/reports").glob("*.json")), ids=str)
