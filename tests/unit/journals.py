@@ -4,9 +4,6 @@ import json
 import re
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring import journal
-from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.journal import Question
-
-__all__ = ["Journal", "Question", "recorded"]
 
 
 class Journal:

@@ -12,7 +12,8 @@ unit_state   the services as they are now     status       what they say of them
 journal      reads the journal                ends         how runs began and ended
 log_lines    what the log says                stuck_jobs   what clean-ups have told
 counters     counts each entry once           machine      memory and disks
-sample       metrics and a line of history    collect      a report's data
+sample       metrics and a line of history    collect      a report's data, with
+options      what can be set                  past, history, programs
 """
 
 from __future__ import annotations

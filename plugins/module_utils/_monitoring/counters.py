@@ -10,7 +10,7 @@ before they are read are lost: a sample each minute is early enough.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Union
@@ -86,34 +86,28 @@ class Counters:
     def _events(self) -> Iterator[Heard]:
         allowed = stuck_jobs.owners()
         self.stuck_jobs = {name: told for name, told in self.stuck_jobs.items() if name in allowed}
-        fields = [*ends.FIELDS, *stuck_jobs.FIELDS, "N_DROPPED", "_PID", "_TRANSPORT"]
-        matches = [[f"MESSAGE_ID={ends.SUPPRESSED}", "_TRANSPORT=driver"], stuck_jobs.MATCHES]
-        matches += ends.matches(self.services) if self.services else []
-        reading = self._reading(self.events, Question(matches, fields))
+        reading = self._reading(self.events, ends.question(self.services, stuck_jobs.question(allowed)))
         for entry in reading:
-            if entry.fields.get("_PID") == "1":
+            if ends.is_systemds(entry):
                 event, name = ends.event(entry), ends.service_of(entry)
                 if event and name in self.services:
                     yield event.time, name, event
-            elif entry.fields.get("_TRANSPORT") == "driver":
+            elif ends.is_journalds(entry):
                 self.suppressed += ends.suppressed(entry, self.services)
             else:
                 self.stuck_jobs.update(stuck_jobs.told(entry, allowed))
         self.events = reading.cursor
 
-    def _lines(self, services: Iterable[Service]) -> Iterator[Heard]:
+    def _lines(self, services: Collection[Service]) -> Iterator[Heard]:
         readers = {service.name: log_lines.reader(service.rate_limited) for service in services}
-        matches = [["_TRANSPORT=kernel"], [f"_SYSTEMD_UNIT={name}.service" for name in readers]]
-        patterns = {service.rate_limited for service in services}
-        question = log_lines.question(matches if readers else matches[:1], patterns, ["_SYSTEMD_UNIT", "_TRANSPORT"])
-        reading = self._reading(self.lines, question)
+        reading = self._reading(self.lines, log_lines.question(services))
         for entry in reading:
-            if entry.fields.get("_TRANSPORT") == "kernel":
+            if log_lines.is_kernels(entry):
                 name = ends.killed_service(entry)
                 if name in self.services:
                     yield entry.time, name, entry.time
                 continue
-            name = entry.fields.get("_SYSTEMD_UNIT", "").removesuffix(".service")
+            name = log_lines.service_of(entry)
             for line in readers[name](entry) if name in readers else ():
                 yield line.time, name, line
         self.lines = reading.cursor

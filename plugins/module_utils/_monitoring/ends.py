@@ -46,7 +46,11 @@ _REASONS = {
     "exec-condition": "not started",
     "start-limit-hit": "",  # given up: no run of its own
 }
-FIELDS = ("MESSAGE_ID", "UNIT", "UNIT_RESULT", "EXIT_CODE", "EXIT_STATUS", "MEMORY_PEAK")
+_FIELDS = (
+    *("MESSAGE_ID", "UNIT", "UNIT_RESULT", "EXIT_CODE", "EXIT_STATUS", "MEMORY_PEAK", "N_DROPPED"),
+    *("_PID", "_TRANSPORT"),
+)
+_NOTHING = Question(())
 
 # Of a service in the slice of the system's services; of a container's systemd, the path has more before it.
 _KILLED = re.compile(
@@ -74,14 +78,24 @@ class Event:
         return {"t": found.pop("time"), **found}
 
 
-def matches(services: Iterable[str]) -> list[list[str]]:
-    """The entries that systemd writes about services. Nobody else has its process ID."""
-    ids = [f"MESSAGE_ID={each}" for each in KINDS]
-    return [["_PID=1", *ids, *(f"UNIT={service}.service" for service in services)]]
+def question(services: Iterable[str], more: Question = _NOTHING) -> Question:
+    """What to ask of the journal: what systemd says of services, and journald of lines that it left out.
+
+    more: what else to ask.
+    """
+    units = [f"UNIT={service}.service" for service in services]
+    by_systemd = ["_PID=1", *(f"MESSAGE_ID={each}" for each in KINDS), *units]
+    by_journald = [f"MESSAGE_ID={SUPPRESSED}", "_TRANSPORT=driver"]
+    return Question([by_journald, *([by_systemd] if units else []), *more.matches], [*_FIELDS, *more.fields])
 
 
-def kernel_question() -> Question:
-    return Question([["_TRANSPORT=kernel"]], (), "oom-kill:")
+def is_systemds(entry: Entry) -> bool:
+    """Whether systemd itself has written it. Nobody else has its process ID."""
+    return entry.fields.get("_PID") == "1"
+
+
+def is_journalds(entry: Entry) -> bool:
+    return entry.fields.get("_TRANSPORT") == "driver"
 
 
 def kernel_is_heard() -> bool:

@@ -32,11 +32,9 @@ def listen(pasts: Mapping[str, Past], kernel: bool) -> tuple[int, bool]:
         return 0, True
     begin, since = min(past.begin for past in pasts.values()), min(past.since for past in pasts.values())
     suppressed = 0
-    matches = [[f"MESSAGE_ID={ends.SUPPRESSED}", "_TRANSPORT=driver"], *ends.matches(pasts)]
-    question = Question(matches, [*ends.FIELDS, "N_DROPPED", "_TRANSPORT"])
-    events = Reading(question, since=begin, most=MOST_ENTRIES, seconds=SECONDS)
+    events = Reading(ends.question(pasts), since=begin, most=MOST_ENTRIES, seconds=SECONDS)
     for entry in events:
-        if entry.fields.get("_TRANSPORT") == "driver":
+        if ends.is_journalds(entry):
             suppressed += ends.suppressed(entry, pasts) if entry.time >= since else 0
             continue
         event, past = ends.event(entry), pasts.get(ends.service_of(entry))
@@ -44,17 +42,15 @@ def listen(pasts: Mapping[str, Past], kernel: bool) -> tuple[int, bool]:
             past.add_event(event)
             if event.kind == "oom" and not kernel:
                 past.kills.append(event.time)
-    matches = [["_TRANSPORT=kernel"], [f"_SYSTEMD_UNIT={name}.service" for name in pasts]]
-    patterns = {past.service.rate_limited for past in pasts.values()}
-    question = log_lines.question(matches, patterns, ["_SYSTEMD_UNIT", "_TRANSPORT"])
+    question = log_lines.question([past.service for past in pasts.values()])
     lines = Reading(question, since=begin, most=MOST_ENTRIES, seconds=SECONDS)
     for entry in lines:
-        if entry.fields.get("_TRANSPORT") == "kernel":
+        if log_lines.is_kernels(entry):
             past = pasts.get(ends.killed_service(entry) or "")
             if past:
                 past.kills.append(entry.time)
             continue
-        past = pasts.get(entry.fields.get("_SYSTEMD_UNIT", "").removesuffix(".service"))
+        past = pasts.get(log_lines.service_of(entry))
         if past and entry.time >= past.begin:
             past.add_lines(entry)
     return suppressed, not (events.exceeded or lines.exceeded)

@@ -23,7 +23,6 @@ from .._common.programs import ENVIRONMENT
 from .._common.texts import printable
 
 LONGEST = 2**18  # bytes of an entry; longer ones are left out
-MESSAGE = 4000  # characters of a message that are looked at
 _CURSOR = b"-- cursor: "
 
 
@@ -37,7 +36,7 @@ class Entry:
 
     time: float  # epoch seconds
     cursor: str
-    message: str  # its beginning; bytes that are not UTF-8 are replaced
+    message: str  # bytes that are not UTF-8 are replaced
     fields: dict[str, str]
 
 
@@ -159,7 +158,7 @@ def _lines(stream: Any) -> Iterator[bytes]:
 def _entry(line: bytes) -> Entry | None:
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         data = json.loads(line)
-        message = _text(data.pop("MESSAGE", ""))[:MESSAGE]
+        message = _text(data.pop("MESSAGE", ""))
         at, cursor = int(data.pop("__REALTIME_TIMESTAMP")) / 1e6, data.pop("__CURSOR")
         return Entry(at, cursor, message, {name: _text(value) for name, value in data.items()})
     return None

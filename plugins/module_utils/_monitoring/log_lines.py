@@ -9,14 +9,16 @@ The application writes the log, so a line may say anything: it is only ever coun
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from .._common.texts import printable
+from .config import Service
 from .journal import Entry, Question
 from .metrics import OTHER_TASKS
 from .options import RATE_LIMITED
 
+LONGEST = 4000  # characters of a line that are looked at
 LONGEST_NAME = 200  # characters of a task's name; longer ones are cut off
 MOST_NAMES = 200  # tasks of a service
 
@@ -62,11 +64,25 @@ class Line:
     why: str = ""
 
 
-def question(matches: Sequence[Sequence[str]], patterns: Collection[str], fields: Collection[str] = ()) -> Question:
-    """What to ask of the journal. `patterns`: those of refused calls."""
-    # One that an operator wrote is Python's, and may not be the same in PCRE.
-    is_known = set(patterns) <= {RATE_LIMITED}
-    return Question(matches, tuple(fields), f"{_GREP}|{_GREP_RATE_LIMITED}" if is_known else "")
+def question(services: Collection[Service]) -> Question:
+    """What to ask of the journal: the logs of services, and the kernel's messages."""
+    units = [f"_SYSTEMD_UNIT={service.name}.service" for service in services]
+    # A pattern that an operator wrote is Python's, and may not be the same in PCRE.
+    is_known = all(service.rate_limited == RATE_LIMITED for service in services)
+    return Question(
+        [["_TRANSPORT=kernel"], *([units] if units else [])],
+        ("_SYSTEMD_UNIT", "_TRANSPORT"),
+        f"{_GREP}|{_GREP_RATE_LIMITED}" if is_known else "",
+    )
+
+
+def is_kernels(entry: Entry) -> bool:
+    return entry.fields.get("_TRANSPORT") == "kernel"
+
+
+def service_of(entry: Entry) -> str:
+    """Whose log it is."""
+    return entry.fields.get("_SYSTEMD_UNIT", "").removesuffix(".service")
 
 
 def reader(rate_limited: str) -> Callable[[Entry], Iterator[Line]]:
@@ -74,7 +90,7 @@ def reader(rate_limited: str) -> Callable[[Entry], Iterator[Line]]:
     limited = re.compile(rate_limited)
 
     def read(entry: Entry) -> Iterator[Line]:
-        message = _PREFIX.sub("", entry.message)
+        message = _PREFIX.sub("", entry.message[:LONGEST])
         for kind, pattern in _OUTCOMES.items():
             found = pattern.search(message)
             if found:

@@ -21,10 +21,8 @@ from .._common import files
 from .._common.metrics import STUCK_JOBS, STUCK_JOBS_FIELD, STUCK_JOBS_MESSAGE, Metric, Series
 from .._common.paths import CONFIGURATION
 from .._common.texts import printable
-from .journal import Entry
+from .journal import Entry, Question
 
-MATCHES = [f"MESSAGE_ID={STUCK_JOBS_MESSAGE}"]
-FIELDS = (STUCK_JOBS_FIELD, "_UID")
 MOST_SERIES = 100  # of a metric and a database
 LONGEST_LABEL = 200  # characters
 _MOST = 2**24  # bytes of a configuration
@@ -44,6 +42,12 @@ def owners() -> dict[str, set[int]]:
                 name = str(database["name"])
                 found[name] = {0, *_uid(users.get(name))}
     return found
+
+
+def question(allowed: Owners) -> Question:
+    """What to ask of the journal: the entries of those who may tell of a database."""
+    users = [f"_UID={user}" for user in sorted(set().union(*allowed.values()))]
+    return Question([[f"MESSAGE_ID={STUCK_JOBS_MESSAGE}", *users]] if users else [], (STUCK_JOBS_FIELD, "_UID"))
 
 
 def _uid(user: Any) -> list[int]:

@@ -79,7 +79,7 @@ def test_more_than_is_read_at_once_is_read_by_the_next_samples(journal, monkeypa
     assert [listen(kept).tasks["shop.order"].succeeded for _sample in range(4)] == [3, 6, 7, 7]
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from(["line", "other", "sample", "store", "rotate"]), max_size=20))
 def test_counts_are_exact_whatever_comes_in_between(tmp_path_factory, steps):
     with pytest.MonkeyPatch.context() as patch:

@@ -23,7 +23,7 @@ def entry(message="", **fields):
 @pytest.mark.parametrize("system", ["debian12", "debian13"])
 def test_events_of_both_versions_of_systemd(system):
     journal = journals.recorded(RECORDED / f"{system}.jsonl")
-    reading = journal.Reading(journals.Question(ends.matches(["w-main", "w-quiet"]), ends.FIELDS))
+    reading = journal.Reading(ends.question(["w-main", "w-quiet"]))
     found = [(ends.service_of(each), ends.event(each)) for each in reading]
     kinds = [event.kind for name, event in found if name == "w-main" and event and event.kind not in ("peak", "stop")]
     assert kinds == ["start", "exit", "end", "restart", "start"]

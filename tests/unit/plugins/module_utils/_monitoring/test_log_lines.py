@@ -5,17 +5,18 @@ import re
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import is_hidden
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring import log_lines
+from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.config import Service
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.journal import Entry
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.log_lines import Line
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.metrics import OTHER_TASKS, OUTCOMES
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.options import RATE_LIMITED
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ID = "c9a02153-429a-4095-875f-a5ee3cd7720b"
 PREFIX = "[2026-11-27 10:30:00,429: INFO/ForkPoolWorker-2] "
 read = log_lines.reader(RATE_LIMITED)
-GREP = log_lines.question([["A=b"]], {RATE_LIMITED}).grep
+GREP = log_lines.question([Service("w", "worker")]).grep
 
 
 def kinds(message):
@@ -80,6 +81,7 @@ def test_a_line_is_counted_for_what_it_says(message, said):
     assert kinds(message) == said
 
 
+@settings(max_examples=50)
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_whatever_an_application_writes_is_counted_once(before, after):
     for message in (
@@ -103,6 +105,12 @@ def test_of_many_names_few_are_shown():
     assert log_lines.shown_as("task-7", known) == "task-7"
 
 
+def test_a_line_takes_no_time_however_it_is_made():
+    """Of each end that a task could have, only the beginning is looked at."""
+    for part in ("Task a[b", "Task [", "[b", "429", "Task x[" + "y" * 199):
+        assert not [line for line in read(Entry(1.0, "", part * 100_000, {})) if line.task]
+
+
 def test_a_long_name_is_cut_off():
     (line,) = read(Entry(1.0, "", f"Task {'x' * 999}[1] succeeded in 1s: None", {}))
     assert line.task == "x" * (log_lines.LONGEST_NAME - 1) + "…"
@@ -110,4 +118,4 @@ def test_a_long_name_is_cut_off():
 
 def test_with_a_pattern_of_an_operators_own_journalctl_leaves_nothing_out():
     """Its grammar is PCRE's."""
-    assert log_lines.question([["A=b"]], {RATE_LIMITED, "(?P<x>slow down)"}).grep == ""
+    assert log_lines.question([Service("w", "worker", rate_limited="(?P<x>slow down)")]).grep == ""

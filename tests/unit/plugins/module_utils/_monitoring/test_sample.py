@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import re
 
 import journals
@@ -27,6 +28,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.metric
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.status import parse
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.unit_state import Memory, UnitState
 
+real_owners = stuck_jobs.owners
 DONE = "Task shop.order[1] succeeded in 2.5s: None"
 LINE = re.compile(r'(?P<name>[a-z_]+)(?:\{(?P<labels>(?:[a-z]+="(?:[^"\\\n]|\\.)*",?)*)\})? (?P<value>\S+)')
 
@@ -219,6 +221,26 @@ def test_metrics_of_a_database_that_is_no_longer_cleaned_up_go(host, monkeypatch
     assert with_name(host.take(), "stuck_jobs_failed")
     monkeypatch.setattr(stuck_jobs, "owners", dict)
     assert not with_name(host.take(), "stuck_jobs_failed")
+
+
+def test_only_those_who_may_tell_are_listened_to():
+    """Others can't keep us busy by writing many entries."""
+    (asked,) = stuck_jobs.question({"jobs": {0, 997}, "x": {0}}).matches
+    assert asked == [f"MESSAGE_ID={STUCK_JOBS_MESSAGE}", "_UID=0", "_UID=997"]
+    assert stuck_jobs.question({}).matches == []
+
+
+def test_the_owners_are_those_of_roots_configuration(monkeypatch, tmp_path):
+    monkeypatch.setattr(stuck_jobs, "CONFIGURATION", str(tmp_path))
+    me = pwd.getpwuid(os.getuid())
+    config = {
+        "databases": [{"name": "a"}, {"name": "b"}, {"name": "c"}],
+        "owners": {"a": me.pw_name, "b": "nobody-here"},
+    }
+    (tmp_path / "job_cleanup.json").write_text(json.dumps(config))
+    (tmp_path / "job_cleanup.old.json").write_text('{"databases": [{"name": "d"}]}')
+    (tmp_path / "job_cleanup.broken.json").write_text("{")
+    assert real_owners() == {"a": {0, me.pw_uid}, "b": {0}, "c": {0}, "d": {0}}
 
 
 def test_history_is_one_line(host):
