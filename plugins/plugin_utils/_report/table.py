@@ -67,8 +67,7 @@ def report(summary: Summary) -> Iterator[str]:
 def _to_do(summary: Summary) -> Iterator[str]:
     for number, advice in enumerate(summary.advice[:MOST_ADVICE], 1):
         yield f"{number:3}. {advice.host}: {plain(advice.what)}"
-        if advice.command:
-            yield f"     {advice.command}"
+        yield from (f"     {line}" for line in advice.command.splitlines())
     if len(summary.advice) > MOST_ADVICE:
         yield f"     and {count(len(summary.advice) - MOST_ADVICE, 'other thing')}, which the page lists"
 
