@@ -14,6 +14,7 @@ import clean
 import yaml
 
 STEPS = 5
+PAGES = Path(".cache/demo")
 NEXT = """
 The server works. What to try next:
 
@@ -49,12 +50,15 @@ def main(example: str) -> None:
     play(inventory, directory / "playbooks/broken.yml")
     work(server, demo)
     before = state(server, demo)
+    report(inventory, "before", "none")
     show(3, f"Repair it: ansible-playbook site.yml -i {inventory}")
     play(inventory, "site.yml")
     show(4, "Do the same work again")
     work(server, demo)
     show(5, "Compare before and after")
     print(table(before, state(server, demo)))
+    report(inventory, "after", "table")
+    print(f"\n  As pages: {PAGES}/before.html and {PAGES}/after.html")
     rollback = "\n".join(f"    {PLAYBOOK} -i {inventory} {each}" for each in demo.get("rollback", ROLLBACK))
     names = {"example": example, "inventory": inventory, "server": server, "unit": demo["unit"]}
     print(NEXT.format(**names, playbook=PLAYBOOK, rollback=rollback))
@@ -74,8 +78,16 @@ def show(step: int, what: str) -> None:
     print(f"\n\033[1m▶ {step} of {STEPS}  {what}\033[0m", flush=True)
 
 
-def play(inventory: str, playbook: object) -> None:
-    run("ansible-playbook", "--inventory", inventory, str(playbook))
+def play(inventory: str, playbook: object, *options: str) -> None:
+    run("ansible-playbook", "--inventory", inventory, str(playbook), *options)
+
+
+def report(inventory: str, name: str, form: str) -> None:
+    """The report on all servers, as a page and in the terminal."""
+    PAGES.mkdir(parents=True, exist_ok=True)
+    wanted = {"file": str(PAGES / f"{name}.html"), "format": form, "fail_on": "never"}
+    variables = {f"celery_report_{option}": value for option, value in wanted.items()}
+    play(inventory, "playbooks/report.yml", "--extra-vars", json.dumps(variables))
 
 
 def work(server: str, demo: dict) -> None:

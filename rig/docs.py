@@ -13,7 +13,16 @@ SITE = Path("docs/site")
 SOURCE = Path(".cache/docs/source")
 OUTPUT = Path(".cache/docs/html")
 # Pages keep their paths, so that links between them work.
-PAGES = ["*.md", "*.rst", "docs/*.md", "docs/*.svg", "roles/*/README.md", "[!.]*/README.md", "examples/*/README.md"]
+PAGES = [
+    "*.md",
+    "*.rst",
+    "docs/*.md",
+    "docs/*.svg",
+    "docs/*.png",
+    "roles/*/README.md",
+    "[!.]*/README.md",
+    "examples/*/README.md",
+]
 # A link's target, if it is a path: [text](path) or [text](path#heading)
 PATH = re.compile(r"(?<=\]\()(?!\w+:)[^)#]+")
 

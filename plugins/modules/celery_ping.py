@@ -26,6 +26,7 @@ options:
   task:
     description:
       - The full name of a task that needs no arguments, to send once to each application. It is really executed.
+      - V(celery.accumulate) is a task of Celery's own that each worker knows and that does nothing.
       - Empty for none.
     type: str
     default: ""
@@ -46,7 +47,7 @@ EXAMPLES = r"""
 - name: Ask a worker, and have a task executed
   evenkeel.celery.celery_ping:
     workers: [celery-worker]
-    task: shop.tasks.ping
+    task: celery.accumulate
 """
 
 RETURN = r"""
@@ -80,7 +81,7 @@ def main() -> None:
     )
     task = module.params["task"]
     if task.startswith("-") or not task.isprintable():
-        module.fail_json(msg=f"task: {printable(task)} is no task's name. Set one such as shop.tasks.ping.")
+        module.fail_json(msg=f"task: {printable(task)} is no task's name. Set one such as celery.accumulate.")
     try:
         found = ask(module.params["workers"], "" if module.check_mode else task, module.params["patience"])
     except (SystemdError, JournalError, OSError) as error:

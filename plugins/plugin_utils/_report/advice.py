@@ -22,7 +22,7 @@ CLEAN_UP = "/usr/local/lib/evenkeel/cleanup_stuck_jobs.py --dry-run"
 
 @dataclass(frozen=True, order=True)
 class Advice:
-    """command: for a shell on the host, or empty. anchor: of the runbook, or empty."""
+    """command: for a shell on the host, in one line or several, or empty. anchor: of the runbook, or empty."""
 
     urgency: int
     host: str
@@ -77,7 +77,7 @@ def _of_state(host: str, service: Service) -> Iterator[Advice]:
             NOW, host, f"{name} has no unit on this host: the playbook has not run, or somebody removed it", "", LOOK
         )
     elif service.state == "failed":
-        command = f"{log}   # then: systemctl reset-failed {unit} && systemctl start {unit}"
+        command = f"{log}\nsystemctl reset-failed {unit} && systemctl start {unit}   # once corrected"
         yield Advice(NOW, host, f"{name} is down: systemd has given it up. Its log says why", command, LOOK)
     elif service.state == "stopped":
         yield Advice(NOW, host, f"{name} is stopped", f"systemctl start {unit}", LOOK)
@@ -92,7 +92,7 @@ def _of_state(host: str, service: Service) -> Iterator[Advice]:
     elif service.state == "disconnected":
         yield Advice(NOW, host, f"{name} has lost its broker, and continues once the broker answers", log, LOOK)
     elif service.state == "unknown":
-        yield Advice(SOON, host, f"{name} runs, but says nothing about itself", f"systemctl status {unit}", LOOK)
+        yield Advice(SOON, host, f"{name} runs, but does not tell whether it works", f"systemctl status {unit}", LOOK)
 
 
 def _of_host(host: str, answer: Answer) -> Iterator[Advice]:

@@ -137,7 +137,13 @@ class Service:
     kills: list[Kill]  # of its processes, by the kernel as memory had run out
     kills_since: float | None  # since when a kill would have been seen
     log_level: str = "info"
+    active: str = ""  # as systemd has it
     leftovers: list[str] | None = None  # processes of the application that no unit manages; None: not looked for
+
+    @property
+    def word(self) -> str:
+        """Its state. A service that tells nothing of itself is only known to run."""
+        return "running" if self.state == "unknown" and self.active == "active" else self.state
 
     @property
     def ends(self) -> list[Event]:
@@ -239,5 +245,8 @@ def _answer(result: Mapping[str, Any]) -> Answer:
             return read(Answer, result["report"])
         except ValueError as error:
             raise ValueError(f"its answer can't be read: {error}") from None
-    said = printable(str(result.get("msg") or "").strip() or "no reason is known", LONGEST_REASON)
+    # What ended the module before it could answer is the last line of its errors.
+    written = str(result.get("module_stderr") or "").strip().splitlines()[-1:]
+    said = "".join(written) or str(result.get("msg") or "no reason is known").removeprefix("Task failed: ")
+    said = printable(said.strip().rstrip("."), LONGEST_REASON)
     raise ValueError(f"it can't be reached: {said}" if result.get("unreachable") else said)

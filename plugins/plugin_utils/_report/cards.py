@@ -50,7 +50,9 @@ def _facts(service: Service) -> Iterator[tuple[str, str]]:
     if used.swap:
         yield "in swap", size(used.swap)
     if service.kind == "worker":
-        yield "tasks", f"{grouped(service.total(SUCCEEDED))} done, {grouped(service.total(FAILED))} failed"
+        done, failed = service.total(SUCCEEDED), service.total(FAILED)
+        known = done is not None or failed is not None
+        yield "tasks", f"{grouped(done)} done, {grouped(failed)} failed" if known else "not in the log"
         for column, word in ((RETRIED, "retried"), (REFUSED, "refused (429)")):
             if service.total(column):
                 yield word, grouped(service.total(column))

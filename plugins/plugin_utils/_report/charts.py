@@ -82,17 +82,18 @@ def memory_curve(
     }
     parts: list[object] = [*_days(window, base + AXIS)]
     parts.append(element("svg", element("path", d="".join(steps), class_="curve"), **stretched))
-    if limit:
-        y = MARKS + plot * (1 - limit / top)
-        parts.append(element("line", x1=0, x2="100%", y1=f"{y:.1f}", y2=f"{y:.1f}", class_="limit"))
     at, peak = max(series, key=lambda point: point[1])
+    y, label = MARKS + plot * (1 - peak / top), -6
+    if limit:
+        limit_y = MARKS + plot * (1 - limit / top)
+        parts.append(element("line", x1=0, x2="100%", y1=f"{limit_y:.1f}", y2=f"{limit_y:.1f}", class_="limit"))
+        if 0 <= y - limit_y < MARKS:
+            label = 16  # below the curve, as the limit's line is where it would be
     side = "end" if _share(at, window) > 0.5 else "start"
-    y = MARKS + plot * (1 - peak / top)
+    place = {"x": _percent(at, window), "y": f"{max(11, y + label):.1f}", "text_anchor": side}
     parts.append(element("circle", cx=_percent(at, window), cy=f"{y:.1f}", r=3, class_="peak"))
-    text = element(
-        "text", f"{size(peak)}, {when(at, now)}", x=_percent(at, window), y=f"{max(11, y - 6):.1f}", text_anchor=side
-    )
-    parts += [text, element("line", x1=0, x2="100%", y1=base, y2=base, class_="axis")]
+    parts.append(element("text", f"{size(peak)}, {when(at, now)}", **place))
+    parts.append(element("line", x1=0, x2="100%", y1=base, y2=base, class_="axis"))
     return element(
         "svg", parts, width="100%", height=base + AXIS, role="img", aria_label=f"{spoken}: at most {size(peak)}"
     )
@@ -100,8 +101,7 @@ def memory_curve(
 
 def gauge(used: Memory, peak: int) -> Markup:
     """What a service uses now, and its peak, against its limit."""
-    whole = used.max or max(peak, used.working or 0) or 1
-    now, most = (min(100, 100 * (value or 0) / whole) for value in (used.working, peak))
+    now, most = (min(100, 100 * (value or 0) / (used.max or 1)) for value in (used.working, peak))
     parts = [
         element("rect", width="100%", height=10, y=1, class_="empty"),
         element("rect", width=f"{now:.1f}%", height=10, y=1, class_="done"),
@@ -110,7 +110,7 @@ def gauge(used: Memory, peak: int) -> Markup:
             x=f"{min(most, 98):.1f}%",
             width="2%",
             height=12,
-            class_="failed" if most > 90 and used.max else "peak",
+            class_="failed" if most > 90 else "peak",
         ),
     ]
     return element(

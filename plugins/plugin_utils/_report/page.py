@@ -118,10 +118,10 @@ def _memory(service: Service) -> object:
     used = service.memory
     if used.working is None:
         return "–"
-    limit = f" of {size(used.max)}" if used.max else ", no limit"
-    return element(
-        "div", gauge(used, service.peak), element("span", size(used.working), limit, class_="quiet small still")
-    )
+    if not used.max:
+        return [size(used.working), element("span", ", no limit", class_="quiet small")]
+    text = element("span", f"{size(used.working)} of {size(used.max)}", class_="quiet small still")
+    return element("div", gauge(used, service.peak), text)
 
 
 def _host(host: str, answer: Answer, summary: Summary, memory_goal: int) -> Iterator[Markup]:

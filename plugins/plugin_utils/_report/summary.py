@@ -20,6 +20,10 @@ EXIT_CODES = {FINE: 0, WRONG: 1, CANT_KNOW: 3}
 SIGNS = {MET: "✓", NOT_MET: "✗", UNKNOWN: "?"}
 DOWN = {"missing", "failed", "stopped", "hung", "disconnected"}
 UP = {"ready", "standby"}
+_ONE = {
+    "running": "The service runs, but does not tell whether it works",
+    "unknown": "The state of the service is not known",
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def _plain(fields: dict[str, Any]) -> dict[str, Any]:
 
 def summarize(answers: Mapping[str, Answer], silent: Mapping[str, str], wanted: Wanted, now: float) -> Summary:
     goals, advice = judge(answers, silent, wanted, now), advise(answers, silent)
-    states = [service.state for answer in answers.values() for service in answer.services]
+    states = [service.word for answer in answers.values() for service in answer.services]
     verdict, sentence = _verdict(goals, states, len(silent))
     return Summary(now, wanted.days, answers, silent, goals, advice, verdict, sentence)
 
@@ -95,8 +99,10 @@ def _running(states: list[str]) -> str:
         return {1: "The service runs", 2: "Both services run"}.get(up, f"All {up} services run")
     others = sorted(set(states) - UP)
     if len(states) == 1:
-        return f"The service is {states[0]}" if states[0] != "unknown" else "The state of the service is unknown"
-    return f"{up} of {count(len(states), 'service')} {'runs' if up == 1 else 'run'}; the others are {listed(others)}"
+        return _ONE.get(states[0], f"The service is {states[0]}")
+    return (
+        f"{up} of {count(len(states), 'service')} {'is' if up == 1 else 'are'} ready; the others are {listed(others)}"
+    )
 
 
 def _known(goals: list[Goal]) -> str:

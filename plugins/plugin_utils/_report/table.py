@@ -67,8 +67,7 @@ def report(summary: Summary) -> Iterator[str]:
 def _to_do(summary: Summary) -> Iterator[str]:
     for number, advice in enumerate(summary.advice[:MOST_ADVICE], 1):
         yield f"{number:3}. {advice.host}: {plain(advice.what)}"
-        if advice.command:
-            yield f"     {advice.command}"
+        yield from (f"     {line}" for line in advice.command.splitlines())
     if len(summary.advice) > MOST_ADVICE:
         yield f"     and {count(len(summary.advice) - MOST_ADVICE, 'other thing')}, which the page lists"
 
@@ -79,6 +78,6 @@ def _row(host: str, service: Service, summary: Summary) -> tuple[str, ...]:
     totals = [grouped(service.total(column)) for column in (SUCCEEDED, FAILED, REFUSED)]
     used = service.memory
     return (
-        host, service.name, service.state, when(service.since, summary.now),
+        host, service.name, service.word, when(service.since, summary.now),
         size(used.working), size(service.peak or None), size(used.max) if used.max else "none", *totals, why,
     )  # fmt: skip

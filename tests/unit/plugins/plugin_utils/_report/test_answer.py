@@ -7,6 +7,7 @@ from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.answer imp
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.read import read
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from project import PROJECT
 from reports import NOW, WINDOW, answer, hours, worker
 
 JSON = st.recursive(
@@ -54,7 +55,16 @@ def test_whatever_a_host_answers_is_an_answer_or_a_reason(data):
 def test_an_unreachable_host_says_so():
     result = {"unreachable": True, "msg": "Connection timed out\n"}
     assert answers_of({"vps": result}) == ({}, {"vps": "it can't be reached: Connection timed out"})
-    assert answers_of({"vps": {"failed": True, "msg": "no journal"}}) == ({}, {"vps": "no journal"})
+    assert answers_of({"vps": {"failed": True, "msg": "no journal."}}) == ({}, {"vps": "no journal"})
+    result = {"msg": "MODULE FAILURE", "module_stderr": "Traceback\nOSError: the disk is full\n"}
+    assert answers_of({"vps": result}) == ({}, {"vps": "OSError: the disk is full"})
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "tests/unit/plugins/plugin_utils/reports").glob("*.json")), ids=str)
+def test_what_real_hosts_answered_can_be_read(path):
+    answers, silent = answers_of({"vps": {"report": json.loads(path.read_text())}})
+    assert silent == {}
+    assert answers["vps"].services
 
 
 def test_fields_that_are_not_known_do_no_harm():
