@@ -15,8 +15,8 @@ from .._common.options import hidden_characters
 from .._common.quantities import parse_size
 from .._common.secrets import assigned_secrets, says_secret
 from .._common.texts import printable
-from .._targets import keda, render
-from .._targets.container import Service, broker_url, dns_name, writable_paths
+from .._targets import keda, kubernetes, render
+from .._targets.container import FOLDER, PROGRAMS, RESERVED, TEMPORARY, Service, broker_url, dns_name, writable_paths
 from .options import CONTAINER, EXPORT
 from .services import containers, merged
 
@@ -106,6 +106,9 @@ def _wrong_plain(instances: Iterable[Instance], plain: list[str]) -> Iterator[st
                 " from plain: what is not named there becomes a reference."
             )
     for instance in instances:
+        for variable in RESERVED:
+            if variable in instance["environment"]:
+                yield f"{instance['name']}: environment: {variable} is set by the export. Remove it."
         if instance["environment"].get("PYTHONPATH") and "PYTHONPATH" not in plain:
             yield (
                 f"{instance['name']}: environment: PYTHONPATH has to be in plain, as the directory of our programs is"
@@ -183,9 +186,14 @@ def _wrong_volumes(instance: Instance, volumes: Mapping[str, Any]) -> Iterator[s
             yield f"volumes: {printable(path)} is not a writable path of the service. Set it {known}."
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             yield f"volumes: '{printable(name)}' is not the name of a volume. Use lower-case letters, digits and '-'."
-    slugs = [dns_name(path) for path in paths]
-    if len(set(slugs)) < len(slugs):
-        yield f"writable_paths {', '.join(paths)}: two of these would be volumes of the same name. Rename one."
+    taken = {FOLDER: PROGRAMS, **{kubernetes.volume_name(path): path for path in TEMPORARY}}
+    for path in paths:
+        name = kubernetes.volume_name(path)
+        if ":" in path or not name or f"{path}/".startswith(f"{PROGRAMS}/"):
+            yield f"writable_paths: {printable(path)} can't be a volume. Use a path without ':', below a directory."
+        elif name in taken:
+            yield f"writable_paths: {path} and {taken[name]} would be volumes of the same name, {name}. Rename one."
+        taken[name] = path
 
 
 def _wrong_machine(machine: Mapping[str, Any] | None) -> Iterator[str]:

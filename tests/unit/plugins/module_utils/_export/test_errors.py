@@ -130,3 +130,26 @@ def test_an_export_of_nothing_is_refused():
 def test_a_text_with_a_hidden_character_is_refused():
     [error] = refused("compose", worker(), workers={"w": {"image": "shop\u202e:1"}})
     assert "U+202E" in error
+
+
+@pytest.mark.parametrize(
+    ("paths", "says"),
+    [
+        (["/a:b"], "writable_paths: /a:b can't be a volume"),
+        (["/"], "writable_paths: / can't be a volume"),
+        (["/evenkeel/x"], "writable_paths: /evenkeel/x can't be a volume"),
+        (["/a/b", "/a-b"], "/a-b and /a/b would be volumes of the same name, a-b"),
+        (["/var-tmp"], "/var-tmp and /var/tmp would be volumes of the same name, var-tmp"),
+        ([f"/{end}/{'x' * 70}" for end in "ab"], "would be volumes of the same name"),
+    ],
+)
+def test_paths_that_can_not_be_volumes_are_refused(paths, says):
+    [error] = refused("compose", worker(writable_paths=paths))
+    assert says in error
+
+
+@pytest.mark.parametrize("variable", ["EVENKEEL_HEARTBEAT", "WATCHDOG_USEC", "NOTIFY_SOCKET"])
+def test_what_the_probe_relies_on_can_not_be_set(variable):
+    assert refused("compose", worker(environment={variable: "1"})) == [
+        f"w: environment: {variable} is set by the export. Remove it."
+    ]
