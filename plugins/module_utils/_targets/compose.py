@@ -111,7 +111,7 @@ def _service(service: Service, build: str) -> dict[str, Any]:
             "read_only": service.sandbox("ProtectSystem") or None,
             "cap_drop": ["ALL"] if service.sandbox("CapabilityBoundingSet") else None,
             "security_opt": ["no-new-privileges:true"] if service.sandbox("NoNewPrivileges") else None,
-            "tmpfs": [f"{path}:mode=1777" for path in (*TEMPORARY, *_scratch(service))],
+            "tmpfs": [*(f"{path}:mode=1777" for path in TEMPORARY), *_scratch(service)],
             "volumes": [
                 f"./{FOLDER}:{PROGRAMS}:ro",
                 *(f"{name}:{path}" for name, path in _volumes(service).items()),
@@ -167,9 +167,14 @@ def _volumes(service: Service) -> dict[str, str]:
 
 
 def _scratch(service: Service) -> list[str]:
-    """What is writable, but gone with the container."""
-    kept = {*own_paths(service.instance), *service.container["volumes"]}
-    return [path for path in writable_paths(service) if path not in kept]
+    """Writable, and gone with the container.
+
+    Where the image lacks the path, its second start would give it the mode of root's mount point, but not its owner.
+    """
+    container = service.container
+    kept = {*own_paths(service.instance), *container["volumes"]}
+    owner = f"mode=0700,uid={container['uid']},gid={container['gid']}"
+    return [f"{path}:{owner}" for path in writable_paths(service) if path not in kept]
 
 
 def _variables(service: Service) -> dict[str, str]:

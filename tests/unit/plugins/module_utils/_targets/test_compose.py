@@ -80,7 +80,7 @@ def test_writable_paths_are_volumes_and_the_schedule_of_a_beat_is_kept_on_demand
     made = documents("compose", beat(writable_paths=["/srv/data"]))["compose.yaml"][0]
     assert made["volumes"] == {"srv-data": {}}
     assert "srv-data:/srv/data" in made["services"]["b"]["volumes"]
-    assert "/var/lib/evenkeel/beat/b:mode=1777" in made["services"]["b"]["tmpfs"]
+    assert "/var/lib/evenkeel/beat/b:mode=0700,uid=10001,gid=10001" in made["services"]["b"]["tmpfs"]
     kept = {"b": {"volumes": {"/var/lib/evenkeel/beat/b": "schedule"}}}
     made = documents("compose", beat(), workers=kept)["compose.yaml"][0]
     assert made["volumes"] == {"schedule": {}}
