@@ -241,7 +241,10 @@ def _of_render(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
             " allows only one instance, and no maxShutdownDelaySeconds"
         )
     yield from _schedule(service)
-    if options["render"]["runtime"] != "python":
+    if options["render"]["runtime"] == "python":
+        if "/" in instance["executable"]:
+            yield f"executable {instance['executable']} is a path of the servers. Set executable: celery"
+    else:
         yield f"the image needs our programs: add COPY {FOLDER}/ {PROGRAMS}/ to its Dockerfile"
 
 
