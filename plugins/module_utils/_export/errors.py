@@ -53,8 +53,8 @@ def errors(instances: list[Instance], options: Mapping[str, Any]) -> Iterator[st
 def _wrong_names(by_name: Mapping[str, list[Instance]], options: Mapping[str, Any]) -> Iterator[str]:
     if not _NAME.fullmatch(options["project"]):
         yield (
-            f"celery_export_project '{printable(options['project'])}' can't begin names of what the services share. Use up"
-            " to 63 lower-case letters, digits and '-', no '-' first or last."
+            f"celery_export_project '{printable(options['project'])}' can't begin names of what the services share. Use"
+            " up to 63 lower-case letters, digits and '-', no '-' first or last."
         )
     for name in options["workers"] or {}:
         if name not in by_name:
@@ -103,8 +103,8 @@ def _wrong_plain(instances: Iterable[Instance], plain: list[str]) -> Iterator[st
         values = [str(each["environment"].get(variable) or "") for each in instances]
         if says_secret(variable) or any(map(assigned_secrets, values)):
             yield (
-                f"celery_export_plain: {printable(variable)} looks like a secret, and its value would stand in the files."
-                " Remove it from there: what is not named there becomes a reference."
+                f"celery_export_plain: {printable(variable)} looks like a secret, and its value would stand in the"
+                " files. Remove it from there: what is not named there becomes a reference."
             )
     for instance in instances:
         for variable in RESERVED:

@@ -15,8 +15,8 @@ from workers import beat, worker
         ({"image": "a b"}, "w: image 'a b' is not the name of an image. Write it like registry.example.com/shop:1.4."),
         (
             {"project": "Shop_1"},
-            "celery_export_project 'Shop_1' can't begin names of what the services share. Use up to 63 lower-case letters,"
-            " digits and '-', no '-' first or last.",
+            "celery_export_project 'Shop_1' can't begin names of what the services share. Use up to 63 lower-case"
+            " letters, digits and '-', no '-' first or last.",
         ),
         ({"workers": {"v": {}}}, "celery_export_workers: no service is called 'v'. Name some of these: w."),
         ({"uid": 0}, "w: uid 0 is not an unprivileged user's. Use 1 or more, such as 10001."),
