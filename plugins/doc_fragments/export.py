@@ -31,12 +31,13 @@ options:
     type: str
   build:
     description: The directory with the Dockerfile, relative to C(compose.yaml), if compose
-      should build O(image). compose.
+      should build O(image). Only for compose.
     type: str
     default: ""
   broker:
     description: An image of Redis or RabbitMQ for development, such as V(redis:7). C(compose.yaml)
-      then has it in its profile V(development), and C(.env.example) the broker's URL. compose.
+      then has it in its profile V(development), and C(.env.example) the broker's URL. Only
+      for compose.
     type: str
     default: ""
   plain:
@@ -52,7 +53,7 @@ options:
     default: {}
     suboptions:
       image:
-        description: The image. By default O(defaults.image).
+        description: The image, if it is not the same as that of the others.
         type: str
       executable:
         description: The C(celery) command in the image, such as V(celery). By default the server's
@@ -72,17 +73,17 @@ options:
           inventory that run it.
         type: int
       cpu:
-        description: The CPU that is set aside for it, such as V(500m) or V(2). Kubernetes.
+        description: The CPU that is set aside for it, such as V(500m) or V(2). Only for Kubernetes.
         type: str
       cpu_limit:
-        description: The CPU that it may use at most, such as V(2). compose and Kubernetes.
+        description: The CPU that it may use at most, such as V(2). Only for compose and Kubernetes.
         type: str
       gpu:
-        description: How many GPUs of NVIDIA's it needs. compose and Kubernetes.
+        description: How many GPUs of NVIDIA's it needs. Only for compose and Kubernetes.
         type: int
       autoscale:
         description: Lets KEDA set the number of replicas by the length of the worker's queues.
-          Kubernetes.
+          Only for Kubernetes.
         type: dict
         suboptions:
           min:
@@ -102,7 +103,7 @@ options:
           (Kubernetes) that keeps it. What is in other paths is gone with the container.
         type: dict
       node_selector:
-        description: The labels of the nodes that it may run on. Kubernetes.
+        description: The labels of the nodes that it may run on. Only for Kubernetes.
         type: dict
       machine:
         description: What its profile chooses for. A container has no machine of its own, so
@@ -125,8 +126,13 @@ options:
       for the options.'
     type: dict
     default: {}
+  chart:
+    description: Whether the manifests are a Helm chart, in place of a kustomization. Only for
+      Kubernetes.
+    type: bool
+    default: false
   render:
-    description: How Render builds and starts the services. Render.
+    description: How Render builds and starts the services. Only for Render.
     type: dict
     default: {}
     suboptions:

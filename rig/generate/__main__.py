@@ -12,13 +12,14 @@ import for_ansible
 import for_people
 import platforms
 from exports import exports
-from role_variables import ROLES
+from role_variables import EXPORT_DOCUMENT, ROLES
 
 
 def generated() -> dict[Path, str]:
     """The texts of the generated files."""
     texts = {Path("plugins/doc_fragments") / name: text for name, text in for_ansible.fragments().items()}
     blocks = {meta: platforms.in_role() for meta in Path("roles").glob("*/meta/main.yml")}
+    blocks[Path("docs/export.md")] = EXPORT_DOCUMENT
     blocks[Path("README.md")] = platforms.in_readme()
     for role in ROLES:
         home = Path("roles", role.name)

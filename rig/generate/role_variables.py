@@ -9,6 +9,8 @@ from for_people import code, table
 from module_utils._celery.options import BEAT, BEAT_SANDBOX, MEMORY, PROFILE, SANDBOX, WORKER
 from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
+from module_utils._export.options import CONTAINER
+from module_utils._export.options import EXPORT as EXPORT_OPTIONS
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._monitoring.options import MONITORING, QUEUES, TASKS
 from module_utils._stuck_jobs.option_table import DATABASE
@@ -316,3 +318,12 @@ ROLES = (
         readme={"variables": table(SWAP_VARIABLES)},
     ),
 )
+
+# Of the playbook export, which has no role.
+EXPORT_DOCUMENT = {
+    "variables": table(
+        replace(option, options=()) if option.name == "celery_export_defaults" else option
+        for option in prefixed("celery_export_", EXPORT_OPTIONS)
+    ),
+    "services": table(CONTAINER),
+}

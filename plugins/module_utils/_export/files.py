@@ -15,7 +15,7 @@ from typing import Any
 
 from .._common import files
 from .._common.paths import MARKER
-from .._targets import compose, kubernetes, render
+from .._targets import compose, helm, kubernetes, render
 from .._targets.container import FOLDER, Service
 from .._targets.yaml_text import text
 
@@ -43,6 +43,8 @@ def wanted(services: list[Service], options: Mapping[str, Any], programs: Mappin
         name: f"# {first}\n{made}" if isinstance(made, str) else text(made, first)
         for name, made in MAKE[options["target"]](services, options).items()
     }
+    if options["target"] == "kubernetes" and options["chart"]:
+        texts = helm.chart(texts, options, f"# {first}\n")
     for name in sorted({program for service in services for program in service.programs}):
         texts[f"{FOLDER}/{name}"] = f"# {first}\n{programs[name]}"
     return texts
@@ -80,7 +82,9 @@ def write(directory: Path, changed: Mapping[str, tuple[str, str | None]]) -> Non
 
 
 def _ours(directory: Path, first: str) -> Iterator[tuple[str, str]]:
-    for path in sorted([*directory.glob("*"), *directory.glob(f"{FOLDER}/*")]):
+    for path in sorted(
+        path for pattern in ("*", f"{FOLDER}/*", f"{helm.TEMPLATES}/*") for path in directory.glob(pattern)
+    ):
         if path.is_symlink() or not path.is_file() or not _is_ours(_start(path), first):
             continue
         yield str(path.relative_to(directory)), _read(path) or ""

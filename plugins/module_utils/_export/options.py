@@ -26,7 +26,7 @@ MACHINE = (
 
 # Of a service, by its name.
 CONTAINER = (
-    Option("image", "str", "The image. By default O(image)."),
+    Option("image", "str", "The image, if it is not the same as that of the others."),
     Option(
         "executable",
         "str",
@@ -41,13 +41,13 @@ CONTAINER = (
         "int",
         "How many of this worker run. By default as many as there are hosts in the inventory that run it.",
     ),
-    Option("cpu", "str", "The CPU that is set aside for it, such as V(500m) or V(2). Kubernetes."),
-    Option("cpu_limit", "str", "The CPU that it may use at most, such as V(2). compose and Kubernetes."),
-    Option("gpu", "int", "How many GPUs of NVIDIA's it needs. compose and Kubernetes.", 0),
+    Option("cpu", "str", "The CPU that is set aside for it, such as V(500m) or V(2). Only for Kubernetes."),
+    Option("cpu_limit", "str", "The CPU that it may use at most, such as V(2). Only for compose and Kubernetes."),
+    Option("gpu", "int", "How many GPUs of NVIDIA's it needs. Only for compose and Kubernetes.", 0),
     Option(
         "autoscale",
         "dict",
-        "Lets KEDA set the number of replicas by the length of the worker's queues. Kubernetes.",
+        "Lets KEDA set the number of replicas by the length of the worker's queues. Only for Kubernetes.",
         options=AUTOSCALE,
     ),
     Option(
@@ -57,7 +57,7 @@ CONTAINER = (
         " in other paths is gone with the container.",
         {},
     ),
-    Option("node_selector", "dict", "The labels of the nodes that it may run on. Kubernetes.", {}),
+    Option("node_selector", "dict", "The labels of the nodes that it may run on. Only for Kubernetes.", {}),
     Option(
         "machine",
         "dict",
@@ -100,14 +100,15 @@ EXPORT = (
     Option(
         "build",
         "str",
-        "The directory with the Dockerfile, relative to C(compose.yaml), if compose should build O(image). compose.",
+        "The directory with the Dockerfile, relative to C(compose.yaml), if compose should build O(image). Only for"
+        " compose.",
         "",
     ),
     Option(
         "broker",
         "str",
         "An image of Redis or RabbitMQ for development, such as V(redis:7). C(compose.yaml) then has it in its profile"
-        " V(development), and C(.env.example) the broker's URL. compose.",
+        " V(development), and C(.env.example) the broker's URL. Only for compose.",
         "",
     ),
     Option(
@@ -131,7 +132,13 @@ EXPORT = (
         "What a server has no word for, by the names of workers and beats: see O(defaults) for the options.",
         {},
     ),
-    Option("render", "dict", "How Render builds and starts the services. Render.", {}, options=RENDER),
+    Option(
+        "chart",
+        "bool",
+        "Whether the manifests are a Helm chart, in place of a kustomization. Only for Kubernetes.",
+        False,
+    ),
+    Option("render", "dict", "How Render builds and starts the services. Only for Render.", {}, options=RENDER),
 )
 
 

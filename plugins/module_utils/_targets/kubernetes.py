@@ -11,20 +11,21 @@ from typing import Any
 
 from .._celery.command import command
 from .._common.quantities import parse_duration, parse_size
-from . import keda
+from . import helm, keda
 from .container import (
     ABORT_TIMEOUT,
     FOLDER,
     HEARTBEAT,
     PROBE_INTERVAL,
     PROGRAMS,
+    TEMPORARY,
     Service,
     all_or,
     description,
     dns_name,
-    own_variables,
     probe,
     secret_keys,
+    variables,
     writable_paths,
 )
 from .yaml_text import Note, given
@@ -39,7 +40,8 @@ def files(services: list[Service], options: Mapping[str, Any]) -> dict[str, Any]
     project = options["project"]
     secret, login = f"{project}-env", f"{project}-broker"
     scaled = [service for service in services if service.container["autoscale"]]
-    documents = {f"{service.name}.yaml": _objects(service, project, secret, login) for service in services}
+    annotations = {"evenkeel.celery/programs": helm.CHECKSUM} if options["chart"] else {}
+    documents = {f"{service.name}.yaml": _objects(service, project, secret, login, annotations) for service in services}
     authentication = keda.authentication(scaled, login, secret, {"app.kubernetes.io/part-of": project})
     if authentication:
         documents["keda-authentication.yaml"] = [authentication]
@@ -48,9 +50,11 @@ def files(services: list[Service], options: Mapping[str, Any]) -> dict[str, Any]
     return {"kustomization.yaml": [kustomization], **documents, SECRET: [_secret(services, scaled, secret)]}
 
 
-def _objects(service: Service, project: str, secret: str, login: str) -> list[dict[str, Any]]:
+def _objects(
+    service: Service, project: str, secret: str, login: str, annotations: dict[str, str]
+) -> list[dict[str, Any]]:
     labels = _labels(service, project)
-    objects = [_deployment(service, project, secret)]
+    objects = [_deployment(service, project, secret, annotations)]
     if _several(service):
         metadata = {"name": service.name, "labels": labels}
         spec = {"maxUnavailable": 1, "selector": {"matchLabels": _selector(service, project)}}
@@ -74,9 +78,10 @@ def _labels(service: Service, project: str) -> dict[str, str]:
     return {**_selector(service, project), **own}
 
 
-def _deployment(service: Service, project: str, secret: str) -> dict[str, Any]:
+def _deployment(service: Service, project: str, secret: str, annotations: dict[str, str]) -> dict[str, Any]:
     labels, strategy = _labels(service, project), _strategy(service)
     revision = service.instance["revision"]
+    annotations = {**annotations, **({"evenkeel.celery/revision": revision} if revision else {})}
     ready = math.ceil(parse_duration(service.instance["stay_up"]))
     # With Recreate, a rollout also waits until the old pod has finished its tasks.
     rollout = service.start + ready + 60 + (service.stop if isinstance(strategy, Note) else 0)
@@ -89,9 +94,7 @@ def _deployment(service: Service, project: str, secret: str) -> dict[str, Any]:
         "strategy": strategy,
         "selector": {"matchLabels": _selector(service, project)},
         "template": {
-            "metadata": given(
-                {"labels": labels, "annotations": {"evenkeel.celery/revision": revision} if revision else None}
-            ),
+            "metadata": given({"labels": labels, "annotations": annotations}),
             "spec": _pod(service, project, secret),
         },
     }
@@ -126,21 +129,24 @@ def _pod(service: Service, project: str, secret: str) -> dict[str, Any]:
             "terminationGracePeriodSeconds": service.stop,
             "automountServiceAccountToken": False,
             "enableServiceLinks": Note("A Service named redis would set REDIS_PORT, which applications read.", False),
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": container["uid"],
-                "runAsGroup": container["gid"],
-                "fsGroup": container["gid"],
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": given(
+                {
+                    "runAsNonRoot": True,
+                    "runAsUser": container["uid"],
+                    "runAsGroup": container["gid"],
+                    "fsGroup": container["gid"],
+                    # Not for each file of a claim at each start.
+                    "fsGroupChangePolicy": "OnRootMismatch" if container["volumes"] else None,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                }
+            ),
             "nodeSelector": container["node_selector"],
             "tolerations": [gpu] if container["gpu"] else None,
             "topologySpreadConstraints": [spread] if _several(service) else None,
             "containers": [_container(service, secret)],
             "volumes": [
-                {"name": "evenkeel", "configMap": {"name": _config_map(project)}},
-                {"name": "tmp", "emptyDir": {}},
-                {"name": "var-tmp", "emptyDir": {}},
+                {"name": FOLDER, "configMap": {"name": _config_map(project)}},
+                *({"name": volume_name(path), "emptyDir": {}} for path in TEMPORARY),
                 *(_volume(service, path) for path in writable_paths(service)),
             ],
         }
@@ -148,7 +154,7 @@ def _pod(service: Service, project: str, secret: str) -> dict[str, Any]:
 
 
 def _container(service: Service, secret: str) -> dict[str, Any]:
-    paths = {"tmp": "/tmp", "var-tmp": "/var/tmp", **{_slug(path): path for path in writable_paths(service)}}  # noqa: S108
+    paths = [*TEMPORARY, *writable_paths(service)]
     drop = {"capabilities": {"drop": ["ALL"]}} if service.sandbox("CapabilityBoundingSet") else {}
     return given(
         {
@@ -164,8 +170,8 @@ def _container(service: Service, secret: str) -> dict[str, Any]:
                 **drop,
             },
             "volumeMounts": [
-                {"name": "evenkeel", "mountPath": PROGRAMS, "readOnly": True},
-                *({"name": name, "mountPath": path} for name, path in paths.items()),
+                {"name": FOLDER, "mountPath": PROGRAMS, "readOnly": True},
+                *({"name": volume_name(path), "mountPath": path} for path in paths),
             ],
             **_probes(service),
         }
@@ -213,8 +219,7 @@ def _resources(service: Service) -> dict[str, Any]:
 
 
 def _variables(service: Service, secret: str) -> list[dict[str, Any]]:
-    plain = {**service.plain, **own_variables(service)}
-    values = [{"name": name, "value": _literal(value)} for name, value in sorted(plain.items())]
+    values = [{"name": name, "value": _literal(value)} for name, value in sorted(variables(service).items())]
     references = [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
         for name, key in service.secrets.items()
@@ -224,10 +229,13 @@ def _variables(service: Service, secret: str) -> list[dict[str, Any]]:
 
 def _volume(service: Service, path: str) -> dict[str, Any]:
     claim = service.container["volumes"].get(path)
-    return {"name": _slug(path), **({"persistentVolumeClaim": {"claimName": claim}} if claim else {"emptyDir": {}})}
+    return {
+        "name": volume_name(path),
+        **({"persistentVolumeClaim": {"claimName": claim}} if claim else {"emptyDir": {}}),
+    }
 
 
-def _slug(path: str) -> str:
+def volume_name(path: str) -> str:
     """Its end tells the most about a path that is too long for a name."""
     return dns_name(path)[-63:].strip("-")
 

@@ -98,7 +98,7 @@ def _sequence(values: list[Any] | tuple[Any, ...], indent: int) -> Iterator[str]
             value = value.value  # noqa: PLW2901
         if isinstance(value, Mapping) and value:
             lines = list(_mapping(value, indent + 2))
-            first = next(number for number, line in enumerate(lines) if not line.lstrip().startswith("#"))
+            first = next((number for number, line in enumerate(lines) if not line.lstrip().startswith("#")), 0)
             yield from (line[2:] for line in lines[:first])
             yield f"{' ' * indent}- {lines[first].lstrip()}"
             yield from lines[first + 1 :]

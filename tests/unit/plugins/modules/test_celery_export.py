@@ -108,10 +108,10 @@ def test_all_errors_are_shown_at_once_and_nothing_is_written(export, tmp_path):
 @pytest.mark.parametrize(
     ("workers", "says"),
     [
-        ({"w": {"replica": 2}}, "workers: w: replica. Supported parameters include"),
-        ({"w": {"replicas": "many"}}, "workers: w:"),
-        ({"w": {"autoscale": {}}}, "workers: w: missing required arguments: max"),
-        ({"w": "2"}, "workers: w is not a dictionary of options."),
+        ({"w": {"replica": 2}}, "celery_export_workers: w: replica. Supported parameters include"),
+        ({"w": {"replicas": "many"}}, "celery_export_workers: w:"),
+        ({"w": {"autoscale": {}}}, "celery_export_workers: w: missing required arguments: max"),
+        ({"w": "2"}, "celery_export_workers: w is not a dictionary of options."),
     ],
 )
 def test_options_of_a_service_are_checked(export, workers, says):

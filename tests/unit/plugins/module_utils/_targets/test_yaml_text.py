@@ -34,7 +34,7 @@ DATA = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.dictionaries(TEXT, DATA, min_size=1, max_size=4))
 def test_data_reads_back(data):
     data.pop("<<", None)
