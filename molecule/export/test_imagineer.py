@@ -77,7 +77,7 @@ def test_the_log_says_why_it_ended(system, injected):
 
 
 def test_a_stop_hands_an_unfinished_task_back_and_the_next_start_does_it(imagineer, system, noted):
-    imagineer.train("stopped", "--steps 200 --pause 0.1")
+    imagineer.train("stopped", "--steps 60 --pause 0.3")
     imagineer.wait_until("running", "stopped")
     begun = time.monotonic()
     system.compose(f"stop {TRAINING}")
