@@ -33,7 +33,7 @@ _RUNTIME = {"compose": "Docker", "kubernetes": "Kubernetes", "render": "Render"}
 # Seconds after which the cluster autoscaler kills the pods of a node that it drains, unless it is told otherwise.
 _DRAIN = 600
 # What a container has in place of these directives, see docs/export.md.
-_MAPPED_DIRECTIVES = {"ProtectSystem", "CapabilityBoundingSet", "NoNewPrivileges", "PrivateTmp"}
+_MAPPED_DIRECTIVES = {"ProtectSystem", "CapabilityBoundingSet", "NoNewPrivileges"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Options without a counterpart on any of these platforms, and what to know or to do instead.
@@ -135,15 +135,16 @@ def _common(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"PYTHONPATH is set to {PROGRAMS}. If the image sets one, add it to environment and to celery_export_plain"
         )
-    yield from _sandbox(service)
+    yield from _sandbox(service, options["target"])
 
 
-def _sandbox(service: Service) -> Iterator[str]:
+def _sandbox(service: Service, target: str) -> Iterator[str]:
     default = {"worker": SANDBOX, "beat": BEAT_SANDBOX}[service.kind]
+    mapped = set() if target == "render" else _MAPPED_DIRECTIVES
     changed = {
         directive
         for directive, value in service.instance["sandbox"].items()
-        if value != default.get(directive) and directive not in _MAPPED_DIRECTIVES
+        if value != default.get(directive) and directive not in mapped
     }
     if service.container["gpu"]:
         changed.discard("PrivateDevices")

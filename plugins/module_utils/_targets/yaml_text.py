@@ -40,7 +40,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Merge:
-    """The value of the key ``<<``: the names of the anchors whose keys the mapping includes."""
+    """The value of the key ``<<``: the name of the anchor whose keys the mapping includes."""
 
     name: str
 
@@ -53,18 +53,10 @@ def text(documents: list[Mapping[str, Any]], header: str) -> str:
 
 def given(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """The mapping without what is None or empty."""
-    return {key: value for key, value in mapping.items() if _bare(value) not in (None, {}, [], ())}
+    return {key: value for key, value in mapping.items() if _without_note(value) not in (None, {}, [], ())}
 
 
-def bare(data: Any) -> Any:
-    """The data alone, without comments; what is included from an anchor is not in it."""
-    data = _bare(data)
-    if isinstance(data, Mapping):
-        return {key: bare(value) for key, value in data.items() if key != "<<"}
-    return [bare(each) for each in data] if isinstance(data, (list, tuple)) else data
-
-
-def _bare(value: Any) -> Any:
+def _without_note(value: Any) -> Any:
     return value.value if isinstance(value, (Note, Anchor)) else value
 
 
