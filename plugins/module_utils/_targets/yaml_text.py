@@ -45,10 +45,9 @@ class Merge:
     name: str
 
 
-def text(documents: list[Mapping[str, Any]], header: str) -> str:
-    """A file with these documents. header: the comment at its top, in lines without "#"."""
-    comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
-    return comment + "".join("---\n" + "".join(f"{line}\n" for line in _mapping(each, 0)) for each in documents)
+def text(documents: list[Mapping[str, Any]]) -> str:
+    """A file with these documents."""
+    return "".join("---\n" + "".join(f"{line}\n" for line in _mapping(each, 0)) for each in documents)
 
 
 def given(mapping: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,19 +39,19 @@ DATA = st.recursive(
 def test_data_reads_back(data):
     data.pop("<<", None)
     if data:
-        assert list(yaml.safe_load_all(text([data, data], "header"))) == [data, data]
+        assert list(yaml.safe_load_all(text([data, data]))) == [data, data]
 
 
 @settings(max_examples=20)
 @given(st.lists(st.text(st.characters(whitelist_categories=("Ll", "Nd", "Po", "Sm")), min_size=1), min_size=20))
 def test_a_long_text_reads_back_from_several_lines(words):
     data = {"command": " ".join(words)}
-    assert yaml.safe_load(text([data], "")) == data
+    assert yaml.safe_load(text([data])) == data
 
 
 def test_a_list_within_a_list_reads_back():
     data = {"a": [["b", ["c"]], {"d": []}, {}, [{"e": "f", "g": [1]}]]}
-    assert yaml.safe_load(text([data], "")) == data
+    assert yaml.safe_load(text([data])) == data
 
 
 def test_it_looks_as_people_write_it():
@@ -64,8 +64,7 @@ def test_it_looks_as_people_write_it():
         "empty": {},
         "x": Note("With a line above.", [Note("First.", {"a": "b"}), {"c": 1}], apart=True),
     }
-    assert text([data], "Header.") == (
-        "# Header.\n"
+    assert text([data]) == (
         "---\n"
         "kind: Deployment\n"
         "# Two would send each task twice.\n"
@@ -90,4 +89,4 @@ def test_it_looks_as_people_write_it():
 
 def test_an_anchor_is_included():
     data = {"x-common": Anchor("common", {"a": "b"}), "c": {"<<": Merge("common"), "d": "e"}}
-    assert yaml.safe_load(text([data], ""))["c"] == {"a": "b", "d": "e"}
+    assert yaml.safe_load(text([data]))["c"] == {"a": "b", "d": "e"}
