@@ -1,4 +1,5 @@
-"""Removes what the demo, the benchmark and the tests created: containers with their swap, images and caches, not .venv.
+"""Removes what the demo, the benchmark and the tests created, but not .venv: containers with their swap, networks,
+volumes, images and caches.
 
 clean.py keep-swappiness: only saves vm.swappiness. It is the whole machine's, and the hosts in containers change it.
 """
@@ -13,6 +14,7 @@ from docker.errors import DockerException
 SWAPPINESS = Path("/proc/sys/vm/swappiness")
 KEPT = Path(".cache/rig/swappiness")
 IMAGE = "evenkeel/server:debian12"
+IMAGES = ("evenkeel/export", "evenkeel/server", "evenkeel/tools")
 HOSTS = ("evenkeel", "owner=molecule")  # labels: the demo's and the benchmark's, and the scenarios'
 CACHES = (".cache", ".pytest_cache", ".hypothesis", ".ruff_cache")
 
@@ -24,6 +26,13 @@ def remove_containers(label: str) -> None:
             container.exec_run(["sh", "-c", "swapoff /mnt/swap/* 2>/dev/null || true"])
         print(f"Removing the container {container.name}", flush=True)
         container.remove(force=True, v=True)
+
+
+def remove_networks_and_volumes(label: str) -> None:
+    """What compose has made for the scenario `export`."""
+    engine, of_ours = docker.from_env(), {"label": label}
+    for left in [*engine.networks.list(filters=of_ours), *engine.volumes.list(filters=of_ours)]:
+        left.remove()
 
 
 def keep_swappiness() -> None:
@@ -56,8 +65,9 @@ def clean() -> None:
     else:
         for label in HOSTS:
             remove_containers(label)
+            remove_networks_and_volumes(label)
         restore_swappiness()
-        for image in engine.images.list("evenkeel/server"):
+        for image in [image for name in IMAGES for image in engine.images.list(name)]:
             engine.images.remove(image.id, force=True)
     for cache in [*CACHES, *bytecode()]:
         shutil.rmtree(cache, ignore_errors=True)

@@ -49,17 +49,18 @@ def test_a_stop_waits_for_the_video(uploads, system, wait_for):
     def held():
         upload = uploads.add(LONG)
         wait_for(lambda: uploads.status(upload) != "PENDING", "the video to be taken")
-        system.execute(WORKER, f"pkill -STOP --parent {system.main(WORKER)}")
-        return upload if uploads.status(upload) == "PROCESSING" else release()
+        to_the_child("STOP")
+        return upload if uploads.status(upload) == "PROCESSING" else to_the_child("CONT")
 
-    def release():
-        system.execute(WORKER, f"pkill -CONT --parent {system.main(WORKER)}")
+    def to_the_child(name):
+        """After a large video there is none for a moment: it is replaced."""
+        system.execute(WORKER, f"pkill -{name} --parent {system.main(WORKER)} || true")
 
     upload = wait_for(held, "a video that is being processed")
     stop = threading.Thread(target=system.compose, args=[f"stop {WORKER}"])
     stop.start()
     wait_for(lambda: "Warm shutdown" in system.log(WORKER), "the worker to stop")
-    release()
+    to_the_child("CONT")
     stop.join()
     assert system.run_of(WORKER).exit_code == 0
     assert uploads.status(upload) == "COMPLETED"

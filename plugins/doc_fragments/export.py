@@ -53,7 +53,7 @@ options:
     default: {}
     suboptions:
       image:
-        description: The image. By default O(defaults.image).
+        description: The image, if it is not the same as that of the others.
         type: str
       executable:
         description: The C(celery) command in the image, such as V(celery). By default the server's

@@ -132,9 +132,11 @@ def container_options(module: AnsibleModule, workers: dict[str, Any]) -> dict[st
     for name, entry in workers.items():
         result = ArgumentSpecValidator(optional).validate(entry or {}) if isinstance(entry or {}, dict) else None
         if result is None:
-            wrong.append(f"workers: {printable(name)} is not a dictionary of options.")
+            wrong.append(f"celery_export_workers: {printable(name)} is not a dictionary of options.")
             continue
-        wrong += [f"workers: {printable(name)}: {printable(message)}" for message in result.error_messages]
+        wrong += [
+            f"celery_export_workers: {printable(name)}: {printable(message)}" for message in result.error_messages
+        ]
         checked[name] = {key: value for key, value in result.validated_parameters.items() if value is not None}
     if wrong:
         module.fail_json(msg="\n".join(wrong))

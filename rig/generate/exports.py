@@ -41,24 +41,22 @@ def exports() -> dict[Path, str]:
     """The texts of all files."""
     init_plugin_loader([str(Path(".ansible/collections").absolute())])
     texts = {}
-    for example, (inventory, more) in EXAMPLES.items():
-        instances, given = read(inventory, more)
+    for example, (inventory, variables) in EXAMPLES.items():
         for target in TARGETS:
-            options = complete_export({**given, "target": target})
+            instances, options = read(inventory, {**variables, "celery_export_target": target})
             wrong = list(errors(instances, options))
             if wrong:
                 raise SystemExit(f"{inventory}: {wrong}")
             exported = services(instances, options)
-            made = files.wanted(
-                exported, options, {program: "" for service in exported for program in service.programs}
-            )
+            programs = {program: "" for service in exported for program in service.programs}
+            made = files.wanted(exported, options, programs)
             home = Path("examples", example, "export", target)
             texts |= {home / name: text for name, text in made.items() if not name.endswith(".py")}
             texts[home / "warnings.txt"] = "".join(f"{line}\n" for line in warnings(exported, options))
     return texts
 
 
-def read(inventory: str, more: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def read(inventory: str, extra: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The instances of all hosts, and the options of the export."""
     loader = DataLoader()
     hosts = InventoryManager(loader, sources=[inventory])
@@ -66,7 +64,7 @@ def read(inventory: str, more: dict[str, Any]) -> tuple[list[dict[str, Any]], di
     found: list[tuple[str, dict[str, Any]]] = []
     given: dict[str, Any] = {}
     for host in hosts.get_hosts("celery_workers"):
-        variables = {**manager.get_vars(host=host), **more}
+        variables = {**manager.get_vars(host=host), **extra}
         for kind, expression in ROLES.items():
             role = Path("roles", f"celery_{kind}")
             defaults, own = (
@@ -78,4 +76,5 @@ def read(inventory: str, more: dict[str, Any]) -> tuple[list[dict[str, Any]], di
         given = {
             name.removeprefix(prefix): template(value) for name, value in variables.items() if name.startswith(prefix)
         }
-    return [complete(each, kind) for kind in ROLES for found_kind, each in found if kind == found_kind], given
+    instances = [complete(each, kind) for kind in ROLES for found_kind, each in found if kind == found_kind]
+    return instances, complete_export(given)

@@ -7,6 +7,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._export.errors imp
 from ansible_collections.evenkeel.celery.plugins.module_utils._export.services import services
 from ansible_collections.evenkeel.celery.plugins.module_utils._export.warnings import warnings
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, ten times as fast
 PROGRAMS = dict.fromkeys(("evenkeel_watchdog.py", "evenkeel_beat.py", "evenkeel_heartbeat.py"), "")
 
 
@@ -24,7 +25,7 @@ def exported(target, *instances, **given):
 def documents(target, *instances, **given):
     """The documents of all YAML files, by the files' names."""
     texts = exported(target, *instances, **given)
-    return {name: list(yaml.safe_load_all(text)) for name, text in texts.items() if name.endswith(".yaml")}
+    return {name: list(yaml.load_all(text, LOADER)) for name, text in texts.items() if name.endswith(".yaml")}
 
 
 def warned(target, *instances, **given):

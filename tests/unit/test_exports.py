@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+from exports import LOADER
 from manifests import mistakes
 from project import PROJECT
 
@@ -11,7 +12,9 @@ EXPORTS = sorted(PROJECT.glob("examples/*/export/kubernetes"))
 
 
 def read(directory):
-    return [document for path in sorted(directory.glob("*.yaml")) for document in yaml.safe_load_all(path.read_text())]
+    return [
+        document for path in sorted(directory.glob("*.yaml")) for document in yaml.load_all(path.read_text(), LOADER)
+    ]
 
 
 @pytest.fixture(scope="module")

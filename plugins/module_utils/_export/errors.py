@@ -15,8 +15,8 @@ from .._common.options import hidden_characters
 from .._common.quantities import parse_size
 from .._common.secrets import assigned_secrets, says_secret
 from .._common.texts import printable
-from .._targets import keda, render
-from .._targets.container import Service, broker_url, dns_name, writable_paths
+from .._targets import keda, kubernetes, render
+from .._targets.container import FOLDER, PROGRAMS, RESERVED, TEMPORARY, Service, broker_url, dns_name, writable_paths
 from .options import CONTAINER, EXPORT
 from .services import containers, merged
 
@@ -32,7 +32,7 @@ def errors(instances: list[Instance], options: Mapping[str, Any]) -> Iterator[st
     """All errors. If there is none, the services can be exported."""
     hidden = list(hidden_characters(EXPORT, {**options, "workers": None}))
     for name, entry in (options["workers"] or {}).items():
-        hidden += hidden_characters(CONTAINER, entry or {}, f"workers: {printable(name)}: ")
+        hidden += hidden_characters(CONTAINER, entry or {}, f"celery_export_workers: {printable(name)}: ")
     if hidden:
         yield from hidden
         return
@@ -53,12 +53,13 @@ def errors(instances: list[Instance], options: Mapping[str, Any]) -> Iterator[st
 def _wrong_names(by_name: Mapping[str, list[Instance]], options: Mapping[str, Any]) -> Iterator[str]:
     if not _NAME.fullmatch(options["project"]):
         yield (
-            f"project '{printable(options['project'])}' can't begin names of what the services share. Use up to 63"
-            " lower-case letters, digits and '-', no '-' first or last."
+            f"celery_export_project '{printable(options['project'])}' can't begin names of what the services share. Use"
+            " up to 63 lower-case letters, digits and '-', no '-' first or last."
         )
     for name in options["workers"] or {}:
         if name not in by_name:
-            yield f"workers: no service is called {printable(name)!r}. Name some of these: {', '.join(by_name)}."
+            known = ", ".join(by_name)
+            yield f"celery_export_workers: no service is called {printable(name)!r}. Name some of these: {known}."
     taken: dict[str, str] = {}
     for name in by_name:
         short = dns_name(name)
@@ -102,14 +103,17 @@ def _wrong_plain(instances: Iterable[Instance], plain: list[str]) -> Iterator[st
         values = [str(each["environment"].get(variable) or "") for each in instances]
         if says_secret(variable) or any(map(assigned_secrets, values)):
             yield (
-                f"plain: {printable(variable)} looks like a secret, and its value would stand in the files. Remove it"
-                " from plain: what is not named there becomes a reference."
+                f"celery_export_plain: {printable(variable)} looks like a secret, and its value would stand in the"
+                " files. Remove it from there: what is not named there becomes a reference."
             )
     for instance in instances:
+        for variable in RESERVED:
+            if variable in instance["environment"]:
+                yield f"{instance['name']}: environment: {variable} is set by the export. Remove it."
         if instance["environment"].get("PYTHONPATH") and "PYTHONPATH" not in plain:
             yield (
-                f"{instance['name']}: environment: PYTHONPATH has to be in plain, as the directory of our programs is"
-                " added to it."
+                f"{instance['name']}: environment: PYTHONPATH has to be in celery_export_plain, as the directory of"
+                " our programs is added to it."
             )
 
 
@@ -117,7 +121,7 @@ def _wrong_service(hosts: list[Instance], container: Mapping[str, Any], options:
     instance, target = hosts[0], options["target"]
     image = container["image"] or ""
     if not image and (target != "render" or options["render"]["runtime"] == "image"):
-        yield "image is required. Set it for all services, or for this one in workers."
+        yield "image is required. Set celery_export_image, or image of this service in celery_export_workers."
     elif image and not _IMAGE.fullmatch(image):
         yield f"image '{printable(image)}' is not the name of an image. Write it like registry.example.com/shop:1.4."
     for option in ("uid", "gid"):
@@ -183,9 +187,14 @@ def _wrong_volumes(instance: Instance, volumes: Mapping[str, Any]) -> Iterator[s
             yield f"volumes: {printable(path)} is not a writable path of the service. Set it {known}."
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             yield f"volumes: '{printable(name)}' is not the name of a volume. Use lower-case letters, digits and '-'."
-    slugs = [dns_name(path) for path in paths]
-    if len(set(slugs)) < len(slugs):
-        yield f"writable_paths {', '.join(paths)}: two of these would be volumes of the same name. Rename one."
+    taken = {FOLDER: PROGRAMS, **{kubernetes.volume_name(path): path for path in TEMPORARY}}
+    for path in paths:
+        name = kubernetes.volume_name(path)
+        if ":" in path or not name or f"{path}/".startswith(f"{PROGRAMS}/"):
+            yield f"writable_paths: {printable(path)} can't be a volume. Use a path without ':', below a directory."
+        elif name in taken:
+            yield f"writable_paths: {path} and {taken[name]} would be volumes of the same name, {name}. Rename one."
+        taken[name] = path
 
 
 def _wrong_machine(machine: Mapping[str, Any] | None) -> Iterator[str]:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The files of an export: which there should be, which are there, and what has to be written and removed.
 
-Each file begins with a line that tells which export it is from, so that the next one replaces it, or removes it if it
-is not needed any more. Files without that line are never touched.
+Each file begins with a line that tells its name and which export it is from, so that the next one replaces it, or
+removes it if it is not needed any more. Files without that line are never touched, and neither are copies under other
+names, such as the .env that somebody has made of .env.example.
 """
 
 from __future__ import annotations
@@ -27,10 +28,9 @@ class ForeignFileError(Exception):
     """A file that is not ours is where one of ours should be."""
 
 
-def mark(options: Mapping[str, Any]) -> str:
-    """The first line of each file, without its "#"."""
-    made = f"export of {options['project']} to {options['target']}"
-    return f"{MARKER[2:]}: {made}. The next export overwrites changes made here."
+def mark(name: str, options: Mapping[str, Any]) -> str:
+    """The first line of the file with this name."""
+    return f"{MARKER}: {name} of {options['project']} for {options['target']}. The next export overwrites changes.\n"
 
 
 def wanted(services: list[Service], options: Mapping[str, Any], programs: Mapping[str, str]) -> dict[str, str]:
@@ -38,16 +38,15 @@ def wanted(services: list[Service], options: Mapping[str, Any], programs: Mappin
 
     programs: the texts of our programs by their names.
     """
-    first = mark(options)
     texts = {
-        name: f"# {first}\n{made}" if isinstance(made, str) else text(made, first)
+        name: made if isinstance(made, str) else text(made)
         for name, made in MAKE[options["target"]](services, options).items()
     }
     if options["target"] == "kubernetes" and options["chart"]:
-        texts = helm.chart(texts, options, f"# {first}\n")
+        texts = helm.chart(texts, options)
     for name in sorted({program for service in services for program in service.programs}):
-        texts[f"{FOLDER}/{name}"] = f"# {first}\n{programs[name]}"
-    return texts
+        texts[f"{FOLDER}/{name}"] = programs[name]
+    return {name: mark(name, options) + made for name, made in texts.items()}
 
 
 def changes(directory: Path, texts: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, tuple[str, str | None]]:
@@ -55,16 +54,15 @@ def changes(directory: Path, texts: Mapping[str, str], options: Mapping[str, Any
 
     Raises ForeignFileError, and OSError if a file can't be read.
     """
-    first = mark(options)
     found = {name: _read(directory / name) for name in texts}
-    foreign = [name for name, before in found.items() if before and not _is_ours(before, first)]
+    foreign = [name for name, before in found.items() if before and not _is_ours(name, before, options)]
     foreign += [name for name in texts if (directory / name).is_symlink()]
     if foreign:
         raise ForeignFileError(
             f"directory {directory}: {', '.join(dict.fromkeys(foreign))} is not from an export of"
             f" {options['project']} to {options['target']}. Move it away, or set another directory."
         )
-    stale = {name: before for name, before in _ours(directory, first) if name not in texts}
+    stale = {name: before for name, before in _ours(directory, options) if name not in texts}
     return {
         **{name: (found[name] or "", after) for name, after in texts.items() if found[name] != after},
         **{name: (before, None) for name, before in stale.items()},
@@ -81,13 +79,13 @@ def write(directory: Path, changed: Mapping[str, tuple[str, str | None]]) -> Non
         put()
 
 
-def _ours(directory: Path, first: str) -> Iterator[tuple[str, str]]:
+def _ours(directory: Path, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for path in sorted(
         path for pattern in ("*", f"{FOLDER}/*", f"{helm.TEMPLATES}/*") for path in directory.glob(pattern)
     ):
-        if path.is_symlink() or not path.is_file() or not _is_ours(_start(path), first):
-            continue
-        yield str(path.relative_to(directory)), _read(path) or ""
+        name = str(path.relative_to(directory))
+        if not path.is_symlink() and path.is_file() and _is_ours(name, _start(path), options):
+            yield name, _read(path) or ""
 
 
 def _start(path: Path) -> str:
@@ -102,5 +100,5 @@ def _read(path: Path) -> str | None:
     return found.content.decode(errors="replace") if found else None
 
 
-def _is_ours(text: str, first: str) -> bool:
-    return text.partition("\n")[0] == f"# {first}"
+def _is_ours(name: str, text: str, options: Mapping[str, Any]) -> bool:
+    return text.startswith(mark(name, options))

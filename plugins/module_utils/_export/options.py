@@ -26,7 +26,7 @@ MACHINE = (
 
 # Of a service, by its name.
 CONTAINER = (
-    Option("image", "str", "The image. By default O(image)."),
+    Option("image", "str", "The image, if it is not the same as that of the others."),
     Option(
         "executable",
         "str",

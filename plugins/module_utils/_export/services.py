@@ -84,4 +84,4 @@ def _key(service: str, variable: str, variables: Mapping[str, Mapping[str, str]]
     values = {each[variable] for each in variables.values() if variable in each}
     if len(values) == 1:
         return variable
-    return "".join(letter if letter.isalnum() else "_" for letter in f"{service}_{variable}").upper()
+    return "".join(letter if letter.isalnum() else "_" for letter in f"{service}__{variable}").upper()

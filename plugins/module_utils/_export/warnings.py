@@ -18,13 +18,22 @@ from .._celery.options import BEAT_SANDBOX, KINDS, SANDBOX, Instance, time_limit
 from .._common.quantities import parse_size
 from .._common.texts import printable
 from .._targets import compose, keda, render
-from .._targets.container import FOLDER, PROGRAMS, Service, all_or, broker_url, writable_paths
+from .._targets.container import (
+    FOLDER,
+    PROGRAMS,
+    Service,
+    all_or,
+    broker_url,
+    own_paths,
+    schedule_directory,
+    writable_paths,
+)
 
 _RUNTIME = {"compose": "Docker", "kubernetes": "Kubernetes", "render": "Render"}
 # Seconds after which the cluster autoscaler kills the pods of a node that it drains, unless it is told otherwise.
 _DRAIN = 600
 # What a container has in place of these directives, see docs/export.md.
-_MAPPED_DIRECTIVES = {"ProtectSystem", "CapabilityBoundingSet", "NoNewPrivileges", "PrivateTmp"}
+_MAPPED_DIRECTIVES = {"ProtectSystem", "CapabilityBoundingSet", "NoNewPrivileges"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Options without a counterpart on any of these platforms, and what to know or to do instead.
@@ -126,15 +135,16 @@ def _common(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"PYTHONPATH is set to {PROGRAMS}. If the image sets one, add it to environment and to celery_export_plain"
         )
-    yield from _sandbox(service)
+    yield from _sandbox(service, options["target"])
 
 
-def _sandbox(service: Service) -> Iterator[str]:
+def _sandbox(service: Service, target: str) -> Iterator[str]:
     default = {"worker": SANDBOX, "beat": BEAT_SANDBOX}[service.kind]
+    mapped = set() if target == "render" else _MAPPED_DIRECTIVES
     changed = {
         directive
         for directive, value in service.instance["sandbox"].items()
-        if value != default.get(directive) and directive not in _MAPPED_DIRECTIVES
+        if value != default.get(directive) and directive not in mapped
     }
     if service.container["gpu"]:
         changed.discard("PrivateDevices")
@@ -153,9 +163,7 @@ def _of_compose(service: Service, _options: Mapping[str, Any]) -> Iterator[str]:
         yield "memory_swap_max can't be set without memory_max: Docker limits both together"
     if instance["oom_policy"] != "continue":
         yield f"oom_policy {instance['oom_policy']} can't be set: Docker goes on after the kernel has killed a child"
-    kept = [
-        path for path in writable_paths(service) if path in {*instance["writable_paths"], *service.container["volumes"]}
-    ]
+    kept = [path for path in writable_paths(service) if path in {*own_paths(instance), *service.container["volumes"]}]
     if kept:
         yield (
             f"writable_paths: the image needs {', '.join(kept)}, owned by UID {service.container['uid']}, as a new"
@@ -177,7 +185,7 @@ def _of_kubernetes(service: Service, _options: Mapping[str, Any]) -> Iterator[st
         yield "oom_policy stop can't be had: Kubernetes kills the container, and restarts it"
     if not container["cpu"]:
         yield "cpu is not set in celery_export_workers, so the scheduler reserves none"
-    for path in instance["writable_paths"]:
+    for path in own_paths(instance):
         if path not in container["volumes"]:
             yield (
                 f"writable_paths {path}: what is written there is gone with the pod. Name a claim in volumes of"
@@ -227,24 +235,29 @@ def _of_render(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
         memory = render.plan_memory(chosen)
         if parse_size(memory) != parse_size(instance["memory_max"]):
             yield f"memory_max {instance['memory_max']} becomes {memory}, the memory of the plan {chosen}"
-    if instance["writable_paths"]:
-        paths = ", ".join(instance["writable_paths"])
+    if own_paths(instance):
+        paths = ", ".join(own_paths(instance))
         yield (
             f"writable_paths {paths}: what is written there is gone with the instance. A disk is not exported: it"
             " allows only one instance, and no maxShutdownDelaySeconds"
         )
     yield from _schedule(service)
-    if options["render"]["runtime"] != "python":
+    if options["render"]["runtime"] == "python":
+        if "/" in instance["executable"]:
+            yield f"executable {instance['executable']} is a path of the servers. Set executable: celery"
+    else:
         yield f"the image needs our programs: add COPY {FOLDER}/ {PROGRAMS}/ to its Dockerfile"
 
 
 def _schedule(service: Service) -> Iterator[str]:
     """Of a beat, whose file says when it sent what."""
-    paths = set(writable_paths(service)) - set(service.instance["writable_paths"])
-    if paths - set(service.container["volumes"]) and "django_celery_beat" not in (service.instance["scheduler"] or ""):
+    if service.kind != "beat" or "django_celery_beat" in (service.instance["scheduler"] or ""):
+        return
+    path = schedule_directory(service.instance)
+    if path not in {*service.container["volumes"], *service.instance["writable_paths"]}:
         yield (
             "the schedule file is gone with the container, so intervals of hours begin anew. Use crontab times, a"
-            f" scheduler with a database, or a volume for {paths.pop()}"
+            f" scheduler with a database, or a volume for {path}"
         )
 
 

@@ -18,14 +18,16 @@ from .container import (
     FOLDER,
     PROBE_INTERVAL,
     PROGRAMS,
+    TEMPORARY,
     Service,
     all_or,
     broker_url,
     description,
     dns_name,
-    own_variables,
+    own_paths,
     probe,
     secret_keys,
+    variables,
     writable_paths,
 )
 from .keda import BROKERS
@@ -100,7 +102,7 @@ def _service(service: Service, build: str) -> dict[str, Any]:
             "user": f"{container['uid']}:{container['gid']}",
             # Reaps what tasks leave behind, and passes SIGTERM on to the main process alone.
             "init": True,
-            "environment": {**_variables(service), **own_variables(service)},
+            "environment": _variables(service),
             "labels": {"evenkeel.celery.revision": _literal(revision)} if revision else None,
             "stop_grace_period": f"{service.stop}s",
             "restart": RESTART[instance["restart"]],
@@ -109,7 +111,7 @@ def _service(service: Service, build: str) -> dict[str, Any]:
             "read_only": service.sandbox("ProtectSystem") or None,
             "cap_drop": ["ALL"] if service.sandbox("CapabilityBoundingSet") else None,
             "security_opt": ["no-new-privileges:true"] if service.sandbox("NoNewPrivileges") else None,
-            "tmpfs": [f"{path}:mode=1777" for path in ("/tmp", "/var/tmp", *_scratch(service))],  # noqa: S108
+            "tmpfs": [*(f"{path}:mode=1777" for path in TEMPORARY), *_scratch(service)],
             "volumes": [
                 f"./{FOLDER}:{PROGRAMS}:ro",
                 *(f"{name}:{path}" for name, path in _volumes(service).items()),
@@ -160,18 +162,27 @@ def _logging(service: Service) -> dict[str, Any] | None:
 def _volumes(service: Service) -> dict[str, str]:
     """The names and paths of the service's volumes. The schedule of a beat is only kept where that is asked for."""
     chosen = service.container["volumes"]
-    own = {dns_name(path): path for path in service.instance["writable_paths"] if path not in chosen}
+    own = {dns_name(path): path for path in own_paths(service.instance) if path not in chosen}
     return {**own, **{name: path for path, name in chosen.items()}}
 
 
 def _scratch(service: Service) -> list[str]:
-    kept = {*service.instance["writable_paths"], *service.container["volumes"]}
-    return [path for path in writable_paths(service) if path not in kept]
+    """Writable, and gone with the container.
+
+    Where the image lacks the path, its second start would give it the mode of root's mount point, but not its owner.
+    """
+    container = service.container
+    kept = {*own_paths(service.instance), *container["volumes"]}
+    owner = f"mode=0700,uid={container['uid']},gid={container['gid']}"
+    return [f"{path}:{owner}" for path in writable_paths(service) if path not in kept]
 
 
 def _variables(service: Service) -> dict[str, str]:
-    plain = {name: _literal(value) for name, value in service.plain.items() if name != "PYTHONPATH"}
-    return {**plain, **{name: f"${{{key}:?{_SET_IT}}}" for name, key in service.secrets.items()}}
+    values = {name: _literal(value) for name, value in variables(service).items()}
+    # Unset is an error; so is empty, unless it is so on the servers.
+    empty = [name for name in service.secrets if str(service.instance["environment"][name]) == ""]
+    references = {name: f"${{{key}{'' if name in empty else ':'}?{_SET_IT}}}" for name, key in service.secrets.items()}
+    return {**dict(sorted(values.items())), **references}
 
 
 def _broker(image: str) -> dict[str, Any]:

@@ -22,6 +22,10 @@ from .._common.quantities import parse_duration
 FOLDER = "evenkeel"  # of our programs, among the exported files
 PROGRAMS = f"/{FOLDER}"  # where they are in a container
 HEARTBEAT = "/tmp/evenkeel.heartbeat"  # noqa: S108 -- in the container's own /tmp
+# Variables that a service can't have of its own: the probe relies on them, and NOTIFY_SOCKET would be systemd's.
+RESERVED = ("EVENKEEL_HEARTBEAT", "WATCHDOG_USEC", "NOTIFY_SOCKET")
+# Where a container may write anyway.
+TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
 PROBE_INTERVAL = 15  # seconds between two looks at the heartbeat
 # Seconds that a service gets to end after its heartbeat has stopped: it can't finish its tasks any more.
 ABORT_TIMEOUT = 10
@@ -78,11 +82,18 @@ def seconds(duration: Any) -> int:
     return math.ceil(parse_duration(duration))
 
 
-def own_variables(service: Service, programs: str = PROGRAMS) -> dict[str, str]:
-    """What the unit sets on a server, and what takes systemd's place.
+def variables(service: Service, programs: str = PROGRAMS) -> dict[str, str]:
+    """The variables whose values are in the files: the plain ones, and what the unit sets on a server.
 
+    As on a server, the service's own variables come first; to its PYTHONPATH, our directory is added.
     programs: where our programs are in the container.
     """
+    own = _own_variables(service, programs)
+    others = {name: value for name, value in own.items() if name not in service.secrets}
+    return {**others, **service.plain, "PYTHONPATH": own["PYTHONPATH"]}
+
+
+def _own_variables(service: Service, programs: str) -> dict[str, str]:
     instance, path = service.instance, service.plain.get("PYTHONPATH")
     watchdog = parse_duration(instance["watchdog"])
     own = {
@@ -108,9 +119,17 @@ def probe(service: Service) -> list[str] | None:
 
 
 def writable_paths(service: Service) -> list[str]:
-    """Besides /tmp and /var/tmp. A beat keeps its schedule in the same place as on a server."""
-    schedule = [f"/var/lib/{state_directory(service.instance)}"] if service.kind == "beat" else []
-    return [*service.instance["writable_paths"], *schedule]
+    """Besides TEMPORARY. A beat keeps its schedule in the same place as on a server."""
+    return [*own_paths(service.instance), *([schedule_directory(service.instance)] if service.kind == "beat" else [])]
+
+
+def own_paths(instance: Instance) -> list[str]:
+    """The option writable_paths, without what any container may write to."""
+    return [path for path in instance["writable_paths"] if path.rstrip("/") not in TEMPORARY]
+
+
+def schedule_directory(instance: Instance) -> str:
+    return f"/var/lib/{state_directory(instance)}"
 
 
 def broker_url(instance: Instance) -> str:

@@ -34,15 +34,15 @@ version: 1.0.0
 _OUTSIDE = ("kustomization.yaml", "secret.example.yaml")
 
 
-def chart(texts: Mapping[str, str], options: Mapping[str, Any], header: str) -> dict[str, str]:
-    """The files of the chart. texts: those of the manifests, by their names. header: each file's first line."""
+def chart(texts: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, str]:
+    """The files of the chart. texts: those of the manifests, by their names."""
     project = options["project"]
     manifests = {name: text for name, text in texts.items() if name not in _OUTSIDE}
     return {
-        "Chart.yaml": header + _CHART.format(project=project),
+        "Chart.yaml": _CHART.format(project=project),
         **{name: text for name, text in texts.items() if name in _OUTSIDE[1:]},
         **{f"{TEMPLATES}/{name}": _escaped(text) for name, text in manifests.items()},
-        f"{TEMPLATES}/programs.yaml": header + _CONFIG_MAP.format(name=f"{project}-programs", programs=_PROGRAMS),
+        f"{TEMPLATES}/programs.yaml": _CONFIG_MAP.format(name=f"{project}-programs", programs=_PROGRAMS),
     }
 
 

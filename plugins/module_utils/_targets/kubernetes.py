@@ -18,13 +18,14 @@ from .container import (
     HEARTBEAT,
     PROBE_INTERVAL,
     PROGRAMS,
+    TEMPORARY,
     Service,
     all_or,
     description,
     dns_name,
-    own_variables,
     probe,
     secret_keys,
+    variables,
     writable_paths,
 )
 from .yaml_text import Note, given
@@ -128,21 +129,24 @@ def _pod(service: Service, project: str, secret: str) -> dict[str, Any]:
             "terminationGracePeriodSeconds": service.stop,
             "automountServiceAccountToken": False,
             "enableServiceLinks": Note("A Service named redis would set REDIS_PORT, which applications read.", False),
-            "securityContext": {
-                "runAsNonRoot": True,
-                "runAsUser": container["uid"],
-                "runAsGroup": container["gid"],
-                "fsGroup": container["gid"],
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": given(
+                {
+                    "runAsNonRoot": True,
+                    "runAsUser": container["uid"],
+                    "runAsGroup": container["gid"],
+                    "fsGroup": container["gid"],
+                    # Not for each file of a claim at each start.
+                    "fsGroupChangePolicy": "OnRootMismatch" if container["volumes"] else None,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                }
+            ),
             "nodeSelector": container["node_selector"],
             "tolerations": [gpu] if container["gpu"] else None,
             "topologySpreadConstraints": [spread] if _several(service) else None,
             "containers": [_container(service, secret)],
             "volumes": [
-                {"name": "evenkeel", "configMap": {"name": _config_map(project)}},
-                {"name": "tmp", "emptyDir": {}},
-                {"name": "var-tmp", "emptyDir": {}},
+                {"name": FOLDER, "configMap": {"name": _config_map(project)}},
+                *({"name": volume_name(path), "emptyDir": {}} for path in TEMPORARY),
                 *(_volume(service, path) for path in writable_paths(service)),
             ],
         }
@@ -150,7 +154,7 @@ def _pod(service: Service, project: str, secret: str) -> dict[str, Any]:
 
 
 def _container(service: Service, secret: str) -> dict[str, Any]:
-    paths = {"tmp": "/tmp", "var-tmp": "/var/tmp", **{_slug(path): path for path in writable_paths(service)}}  # noqa: S108
+    paths = [*TEMPORARY, *writable_paths(service)]
     drop = {"capabilities": {"drop": ["ALL"]}} if service.sandbox("CapabilityBoundingSet") else {}
     return given(
         {
@@ -166,8 +170,8 @@ def _container(service: Service, secret: str) -> dict[str, Any]:
                 **drop,
             },
             "volumeMounts": [
-                {"name": "evenkeel", "mountPath": PROGRAMS, "readOnly": True},
-                *({"name": name, "mountPath": path} for name, path in paths.items()),
+                {"name": FOLDER, "mountPath": PROGRAMS, "readOnly": True},
+                *({"name": volume_name(path), "mountPath": path} for path in paths),
             ],
             **_probes(service),
         }
@@ -215,8 +219,7 @@ def _resources(service: Service) -> dict[str, Any]:
 
 
 def _variables(service: Service, secret: str) -> list[dict[str, Any]]:
-    plain = {**service.plain, **own_variables(service)}
-    values = [{"name": name, "value": _literal(value)} for name, value in sorted(plain.items())]
+    values = [{"name": name, "value": _literal(value)} for name, value in sorted(variables(service).items())]
     references = [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
         for name, key in service.secrets.items()
@@ -226,10 +229,13 @@ def _variables(service: Service, secret: str) -> list[dict[str, Any]]:
 
 def _volume(service: Service, path: str) -> dict[str, Any]:
     claim = service.container["volumes"].get(path)
-    return {"name": _slug(path), **({"persistentVolumeClaim": {"claimName": claim}} if claim else {"emptyDir": {}})}
+    return {
+        "name": volume_name(path),
+        **({"persistentVolumeClaim": {"claimName": claim}} if claim else {"emptyDir": {}}),
+    }
 
 
-def _slug(path: str) -> str:
+def volume_name(path: str) -> str:
     """Its end tells the most about a path that is too long for a name."""
     return dns_name(path)[-63:].strip("-")
 

@@ -14,7 +14,7 @@ from .._celery.command import command
 from .._celery.options import Instance
 from .._common.quantities import format_size, parse_size
 from .._common.texts import printable
-from .container import FOLDER, PROGRAMS, Service, description, own_variables
+from .container import FOLDER, PROGRAMS, Service, description, variables
 from .yaml_text import Note, given
 
 FILE = "render.yaml"
@@ -65,8 +65,7 @@ def _service(service: Service, how: Mapping[str, Any]) -> dict[str, Any]:
     native = how["runtime"] == "python"
     # No other directory is sure to be there, and writable.
     words = [_SCHEDULE if word.startswith("--schedule=") else word for word in command(service.instance)]
-    plain = {name: value for name, value in service.plain.items() if name != "PYTHONPATH"}
-    plain |= own_variables(within, FOLDER if native else PROGRAMS)
+    plain = variables(within, FOLDER if native else PROGRAMS)
     return given(
         {
             "type": "worker",

@@ -40,31 +40,22 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Merge:
-    """The value of the key ``<<``: the names of the anchors whose keys the mapping includes."""
+    """The value of the key ``<<``: the name of the anchor whose keys the mapping includes."""
 
     name: str
 
 
-def text(documents: list[Mapping[str, Any]], header: str) -> str:
-    """A file with these documents. header: the comment at its top, in lines without "#"."""
-    comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
-    return comment + "".join("---\n" + "".join(f"{line}\n" for line in _mapping(each, 0)) for each in documents)
+def text(documents: list[Mapping[str, Any]]) -> str:
+    """A file with these documents."""
+    return "".join("---\n" + "".join(f"{line}\n" for line in _mapping(each, 0)) for each in documents)
 
 
 def given(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """The mapping without what is None or empty."""
-    return {key: value for key, value in mapping.items() if _bare(value) not in (None, {}, [], ())}
+    return {key: value for key, value in mapping.items() if _without_note(value) not in (None, {}, [], ())}
 
 
-def bare(data: Any) -> Any:
-    """The data alone, without comments; what is included from an anchor is not in it."""
-    data = _bare(data)
-    if isinstance(data, Mapping):
-        return {key: bare(value) for key, value in data.items() if key != "<<"}
-    return [bare(each) for each in data] if isinstance(data, (list, tuple)) else data
-
-
-def _bare(value: Any) -> Any:
+def _without_note(value: Any) -> Any:
     return value.value if isinstance(value, (Note, Anchor)) else value
 
 
@@ -98,7 +89,7 @@ def _sequence(values: list[Any] | tuple[Any, ...], indent: int) -> Iterator[str]
             value = value.value  # noqa: PLW2901
         if isinstance(value, Mapping) and value:
             lines = list(_mapping(value, indent + 2))
-            first = next(number for number, line in enumerate(lines) if not line.lstrip().startswith("#"))
+            first = next((number for number, line in enumerate(lines) if not line.lstrip().startswith("#")), 0)
             yield from (line[2:] for line in lines[:first])
             yield f"{' ' * indent}- {lines[first].lstrip()}"
             yield from lines[first + 1 :]

@@ -94,7 +94,8 @@ def set_timer():
     if Service.stopping:
         faulthandler.cancel_dump_traceback_later()  # the platform limits how long a shutdown takes
     elif LIMIT and not Service.forking:
-        faulthandler.dump_traceback_later(LIMIT, exit=True, file=STANDARD_ERROR)
+        with suppress(RuntimeError):  # the container has as many threads as it may: the next notification tries again
+            faulthandler.dump_traceback_later(LIMIT, exit=True, file=STANDARD_ERROR)
 
 
 # The timer is a thread. A child does not have it, and would for ever wait for its end. So no timer runs during a fork.

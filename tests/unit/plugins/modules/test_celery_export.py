@@ -61,6 +61,19 @@ def test_what_is_not_needed_any_more_is_removed_and_other_files_stay(export, tmp
     assert {"a.yaml", "ingress.yaml", "link"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
+@pytest.mark.parametrize(
+    ("target", "example", "copy"),
+    [("compose", ".env.example", ".env"), ("kubernetes", "secret.example.yaml", "secret.yaml")],
+)
+def test_what_somebody_has_made_of_an_example_stays(export, tmp_path, target, example, copy):
+    """It has all lines of the example, and secrets."""
+    export(target=target)
+    (tmp_path / "out" / copy).write_text((tmp_path / "out" / example).read_text() + "secret")
+    result = export(target=target)
+    assert not result["changed"]
+    assert (tmp_path / "out" / copy).read_text().endswith("secret")
+
+
 @pytest.mark.parametrize("other", [{"project": "other"}, {"target": "compose"}])
 def test_files_of_another_export_stay(export, tmp_path, other):
     export()
@@ -108,10 +121,10 @@ def test_all_errors_are_shown_at_once_and_nothing_is_written(export, tmp_path):
 @pytest.mark.parametrize(
     ("workers", "says"),
     [
-        ({"w": {"replica": 2}}, "workers: w: replica. Supported parameters include"),
-        ({"w": {"replicas": "many"}}, "workers: w:"),
-        ({"w": {"autoscale": {}}}, "workers: w: missing required arguments: max"),
-        ({"w": "2"}, "workers: w is not a dictionary of options."),
+        ({"w": {"replica": 2}}, "celery_export_workers: w: replica. Supported parameters include"),
+        ({"w": {"replicas": "many"}}, "celery_export_workers: w:"),
+        ({"w": {"autoscale": {}}}, "celery_export_workers: w: missing required arguments: max"),
+        ({"w": "2"}, "celery_export_workers: w is not a dictionary of options."),
     ],
 )
 def test_options_of_a_service_are_checked(export, workers, says):

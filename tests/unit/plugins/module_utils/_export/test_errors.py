@@ -8,14 +8,17 @@ from workers import beat, worker
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"image": ""}, "w: image is required. Set it for all services, or for this one in workers."),
+        (
+            {"image": ""},
+            "w: image is required. Set celery_export_image, or image of this service in celery_export_workers.",
+        ),
         ({"image": "a b"}, "w: image 'a b' is not the name of an image. Write it like registry.example.com/shop:1.4."),
         (
             {"project": "Shop_1"},
-            "project 'Shop_1' can't begin names of what the services share. Use up to 63 lower-case letters, digits and"
-            " '-', no '-' first or last.",
+            "celery_export_project 'Shop_1' can't begin names of what the services share. Use up to 63 lower-case"
+            " letters, digits and '-', no '-' first or last.",
         ),
-        ({"workers": {"v": {}}}, "workers: no service is called 'v'. Name some of these: w."),
+        ({"workers": {"v": {}}}, "celery_export_workers: no service is called 'v'. Name some of these: w."),
         ({"uid": 0}, "w: uid 0 is not an unprivileged user's. Use 1 or more, such as 10001."),
         ({"gid": -1}, "w: gid -1 is not an unprivileged user's. Use 1 or more, such as 10001."),
         ({"gpu": -1}, "w: gpu -1 is too small. Use 0 or more."),
@@ -80,13 +83,13 @@ def test_a_beat_runs_once(options):
 )
 def test_a_secret_is_never_plain(environment):
     [error] = refused("compose", worker(environment=environment), plain=list(environment))
-    assert error.startswith(f"plain: {next(iter(environment))} looks like a secret")
+    assert error.startswith(f"celery_export_plain: {next(iter(environment))} looks like a secret")
     assert "geheim" not in error
 
 
 def test_the_python_path_has_to_be_plain():
     [error] = refused("compose", worker(environment={"PYTHONPATH": "/srv/lib"}))
-    assert error.startswith("w: environment: PYTHONPATH has to be in plain")
+    assert error.startswith("w: environment: PYTHONPATH has to be in celery_export_plain")
 
 
 def test_names_that_become_the_same_are_refused():
@@ -130,3 +133,26 @@ def test_an_export_of_nothing_is_refused():
 def test_a_text_with_a_hidden_character_is_refused():
     [error] = refused("compose", worker(), workers={"w": {"image": "shop\u202e:1"}})
     assert "U+202E" in error
+
+
+@pytest.mark.parametrize(
+    ("paths", "says"),
+    [
+        (["/a:b"], "writable_paths: /a:b can't be a volume"),
+        (["/"], "writable_paths: / can't be a volume"),
+        (["/evenkeel/x"], "writable_paths: /evenkeel/x can't be a volume"),
+        (["/a/b", "/a-b"], "/a-b and /a/b would be volumes of the same name, a-b"),
+        (["/var-tmp"], "/var-tmp and /var/tmp would be volumes of the same name, var-tmp"),
+        ([f"/{end}/{'x' * 70}" for end in "ab"], "would be volumes of the same name"),
+    ],
+)
+def test_paths_that_can_not_be_volumes_are_refused(paths, says):
+    [error] = refused("compose", worker(writable_paths=paths))
+    assert says in error
+
+
+@pytest.mark.parametrize("variable", ["EVENKEEL_HEARTBEAT", "WATCHDOG_USEC", "NOTIFY_SOCKET"])
+def test_what_the_probe_relies_on_can_not_be_set(variable):
+    assert refused("compose", worker(environment={variable: "1"})) == [
+        f"w: environment: {variable} is set by the export. Remove it."
+    ]

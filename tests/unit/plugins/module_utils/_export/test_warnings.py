@@ -143,6 +143,15 @@ def test_a_gpu_is_what_private_devices_is_off_for():
     assert "PrivateDevices" not in one("kubernetes", instance, workers={"w": {"gpu": 1}})
 
 
+@pytest.mark.parametrize(
+    ("directive", "on"),
+    [("PrivateTmp", TARGETS), ("ProtectSystem", ("render",)), ("RestrictRealtime", TARGETS)],
+)
+def test_a_part_of_the_sandbox_that_a_container_does_not_have_is_named(directive, on):
+    instance = worker(sandbox={directive: False})
+    assert tuple(target for target in TARGETS if f"sandbox: {directive} can't be set" in one(target, instance)) == on
+
+
 def test_variables_that_no_service_has_are_named():
     assert "celery_export_plain: no service has the variables B." in warned(
         "compose", worker(environment={"A": "1"}), plain=["A", "B"]

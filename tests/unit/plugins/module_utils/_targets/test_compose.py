@@ -39,9 +39,9 @@ def test_values_that_are_not_plain_are_references():
 def test_a_variable_with_two_values_has_two_references():
     texts = exported("compose", worker(name="w-1", environment={"A": "1"}), worker(name="w-2", environment={"A": "2"}))
     made = yaml.safe_load(texts["compose.yaml"])["services"]
-    assert made["w-1"]["environment"]["A"] == "${W_1_A:?set it in .env}"
-    assert made["w-2"]["environment"]["A"] == "${W_2_A:?set it in .env}"
-    assert "\nW_1_A=\n" in texts[".env.example"]
+    assert made["w-1"]["environment"]["A"] == "${W_1__A:?set it in .env}"
+    assert made["w-2"]["environment"]["A"] == "${W_2__A:?set it in .env}"
+    assert "\nW_1__A=\n" in texts[".env.example"]
 
 
 def test_limits_are_those_of_the_unit():
@@ -80,7 +80,7 @@ def test_writable_paths_are_volumes_and_the_schedule_of_a_beat_is_kept_on_demand
     made = documents("compose", beat(writable_paths=["/srv/data"]))["compose.yaml"][0]
     assert made["volumes"] == {"srv-data": {}}
     assert "srv-data:/srv/data" in made["services"]["b"]["volumes"]
-    assert "/var/lib/evenkeel/beat/b:mode=1777" in made["services"]["b"]["tmpfs"]
+    assert "/var/lib/evenkeel/beat/b:mode=0700,uid=10001,gid=10001" in made["services"]["b"]["tmpfs"]
     kept = {"b": {"volumes": {"/var/lib/evenkeel/beat/b": "schedule"}}}
     made = documents("compose", beat(), workers=kept)["compose.yaml"][0]
     assert made["volumes"] == {"schedule": {}}
@@ -120,3 +120,15 @@ def test_old_versions_of_compose_can_read_it():
     made = documents("compose", worker(), beat(), broker="redis:7")["compose.yaml"][0]
     assert set(made) <= {"x-celery", "x-environment", "services", "volumes"}
     assert not any("depends_on" in each for each in made["services"].values())
+
+
+def test_a_variable_that_is_empty_on_the_servers_may_be_empty():
+    assert service(worker(environment={"A": ""}))["environment"]["A"] == "${A?set it in .env}"
+
+
+def test_a_service_s_own_variables_come_first_as_on_a_server():
+    instance = worker(environment={"PYTHONUNBUFFERED": "0", "PYTHONFAULTHANDLER": "geheim", "PYTHONPATH": "/srv/$x"})
+    made = service(instance, plain=["PYTHONUNBUFFERED", "PYTHONPATH"])["environment"]
+    assert made["PYTHONUNBUFFERED"] == "0"
+    assert made["PYTHONFAULTHANDLER"].startswith("${PYTHONFAULTHANDLER")
+    assert made["PYTHONPATH"] == "/srv/$$x:/evenkeel"

@@ -151,3 +151,13 @@ def test_a_new_revision_rolls_out():
 def test_names_are_what_kubernetes_accepts():
     made = documents("kubernetes", worker(name="Shop_mails@1"))
     assert made["shop-mails-1.yaml"][0]["metadata"]["name"] == "shop-mails-1"
+
+
+def test_a_variable_is_there_once_even_if_it_is_one_of_ours():
+    names = [each["name"] for each in container(worker(environment={"PYTHONFAULTHANDLER": "0"}))["env"]]
+    assert len(set(names)) == len(names)
+
+
+def test_temporary_directories_are_writable_once():
+    mounts = [each["mountPath"] for each in container(worker(writable_paths=["/tmp", "/var/tmp/"]))["volumeMounts"]]
+    assert mounts == ["/evenkeel", "/tmp", "/var/tmp"]

@@ -129,6 +129,16 @@ def test_no_timer_runs_while_the_process_forks(file, load, timer, at_fork, monke
     monkeypatch.setenv("EVENKEEL_HEARTBEAT", str(file))  # as it was
 
 
+def test_a_limit_on_threads_does_not_end_the_service(file, load, monkeypatch):
+    def start(*_, **__):
+        raise RuntimeError("unable to start watchdog thread")
+
+    heartbeat = load()
+    monkeypatch.setattr("faulthandler.dump_traceback_later", start)
+    heartbeat.notify("READY=1")
+    assert file.exists()
+
+
 def test_a_forked_child_ends(file):
     """It would wait for the timer, a thread that it does not have."""
     program = "import evenkeel_heartbeat, os; evenkeel_heartbeat.notify('READY=1'); os.fork() and os.wait()"
