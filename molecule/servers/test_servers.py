@@ -14,7 +14,7 @@ def test_root_asks_each_application_as_its_owner_and_its_workers_do_the_lost_job
 def test_a_worker_of_an_earlier_release_has_ended_before_the_start(server):
     main = server.show("released", "MainPID")["MainPID"]
     assert server.check_output(f"readlink /proc/{main}/cwd") == "/srv/shop/releases/2"
-    assert server.check_output("pgrep --full -- '-A shop worker .*released@'") == main
+    assert server.check_output("pgrep --full '[-]A shop worker .*released@'") == main
     server.serve("released")
 
 
