@@ -263,7 +263,7 @@ options:
           settings:
             description: 'Settings of Celery that the application needs to reach its broker,
               and that its workers have on their command line, such as C({broker_transport_options:
-              {master_name: mymaster}}). Secrets belong into O(celery.environment_file).'
+              {master_name: mymaster}}). Secrets belong into O(databases[].celery.environment_file).'
             type: dict
             default: {}
           workers:
@@ -703,7 +703,7 @@ options:
           settings:
             description: 'Settings of Celery that the application needs to reach its broker,
               and that its workers have on their command line, such as C({broker_transport_options:
-              {master_name: mymaster}}). Secrets belong into O(celery.environment_file).'
+              {master_name: mymaster}}). Secrets belong into O(databases[].celery.environment_file).'
             type: dict
             default: {}
           workers:

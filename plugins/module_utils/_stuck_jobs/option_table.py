@@ -90,7 +90,7 @@ CELERY = (
         "dict",
         "Settings of Celery that the application needs to reach its broker, and that its workers have on their command"
         " line, such as C({broker_transport_options: {master_name: mymaster}}). Secrets belong into"
-        " O(celery.environment_file).",
+        " O(environment_file).",
         {},
         free_text=True,
     ),
