@@ -117,6 +117,10 @@ def _is_footprint(value: Any, _instance: Instance) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(_is_number(size, _MOST_MEMORY) for size in value)
 
 
+def _is_version(value: Any, _instance: Instance) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(_is_number(number, 2**16) for number in value)
+
+
 def _is_time_limits(value: Any, _instance: Instance) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(_is_number(limit, 2**32) for limit in value)
 
@@ -156,6 +160,7 @@ _FORMS = {
     "directory": _is_text,
     "executable": _is_text,
     "failed": _is_text,
+    "version": _is_version,
     "child": _is_switch,
     "unprotected": _is_switch,
     "unknown_settings": _is_settings,

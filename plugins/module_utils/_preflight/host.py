@@ -134,7 +134,7 @@ def _cgroup_warnings(instance: Instance) -> Iterator[str]:
     try:
         has_memory = "memory" in (_CGROUP / "cgroup.controllers").read_text(encoding="ascii").split()
     except FileNotFoundError:  # cgroup v1
-        has_memory = (_CGROUP / "memory").is_dir()
+        has_memory = (_CGROUP / "memory/memory.limit_in_bytes").exists()
         only_v2 = [option for option in limits if option != "memory_max"]
         if has_memory and only_v2:
             yield (

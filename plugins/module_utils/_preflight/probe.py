@@ -35,6 +35,7 @@ from . import answer, probe_program, start_program
 from .answer import MARK, Answer
 
 TIMEOUT = 5  # seconds for the broker to answer, and for all databases
+OLDEST = (5, 3)  # version of Celery that we test with
 UNIT = "evenkeel-probe"
 _DIRECTORY = "/run"  # where only root can make files, and none survives a reboot
 _LEFT_AFTER = 86400  # seconds
@@ -307,6 +308,12 @@ def warnings(instance: Instance, found: Answer) -> Iterator[str]:
         yield (
             f"executable {instance['executable']!r}: the application, the broker and the memory limits could not be"
             f" checked: {why}."
+        )
+    if tuple(found.get("version", OLDEST)) < OLDEST:
+        version, oldest = (".".join(map(str, each)) for each in (found["version"], OLDEST))
+        yield (
+            f"executable {instance['executable']!r} is of Celery {version}, which evenkeel.celery is not tested with."
+            f" Install Celery {oldest} or later."
         )
     if "unprotected" in found:
         yield (

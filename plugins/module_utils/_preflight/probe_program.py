@@ -125,9 +125,12 @@ def unknown_settings(names):
 
 
 def look(request, app):
+    import celery
+
     # systemd takes messages only from the process that it started.
     started = os.environ.get("SYSTEMD_EXEC_PID")
     return {
+        "version": [int(number) for number in celery.__version__.split(".")[:2]],
         "child": started is not None and started != str(os.getpid()),
         "unknown_settings": unknown_settings(request["settings"]),
         "databases": databases(request["timeout"]) if request["check_databases"] else [],

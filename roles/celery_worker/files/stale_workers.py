@@ -253,7 +253,7 @@ def look(pid: int, uids: Iterable[int]) -> Process | None:
             forked=bool(int(stat[6]) & FORKED_ONLY),
             started=stat[19],
             unit=unit_of(read(entry / "cgroup"), units_root()) if namespace == our_namespace() else CONTAINER,
-            called=variable("PWD", read(entry / "environ")),
+            called=called(entry),
         )
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
@@ -265,9 +265,12 @@ def read(path: Path) -> str:
         return file.read(LONGEST).decode(errors="replace")
 
 
-def variable(name: str, environ: str) -> str:
-    """The value of a variable in a /proc/PID/environ; empty if it is not set."""
-    found = re.search(rf"(?:^|\0){name}=([^\0]*)", environ)
+def called(entry: Path) -> str:
+    """The process's variable PWD; empty if it has none, or if we may not read it, as in a container."""
+    try:
+        found = re.search(r"(?:^|\0)PWD=([^\0]*)", read(entry / "environ"))
+    except PermissionError:
+        return ""
     return found[1] if found else ""
 
 

@@ -17,7 +17,18 @@ JSON = st.recursive(
 )
 NAMES = st.sampled_from(
     [
-        *("absent", "closed", "roots", "directory", "executable", "failed", "child", "unknown_settings", "uri"),
+        *(
+            "absent",
+            "closed",
+            "roots",
+            "directory",
+            "executable",
+            "failed",
+            "version",
+            "child",
+            "unknown_settings",
+            "uri",
+        ),
         *("broker", "transport", "requeues", "footprint", "time_limits", "databases", "another"),
     ]
 )
@@ -54,6 +65,8 @@ def test_texts_are_printable_short_and_without_secrets():
         '{"footprint": [1, 2, true]}',
         '{"footprint": [1, 2, 1e999]}',
         '{"footprint": [1, 2, -1]}',
+        '{"version": [5]}',
+        '{"version": ["5", 2]}',
         '{"time_limits": [1800]}',
         '{"time_limits": [0, -1]}',
         '{"time_limits": [0, 1e999]}',

@@ -8,8 +8,8 @@ LIMITS = {"memory_max": "800M", "memory_high": "600M"}
 V2, V2_WITHOUT, V1, V1_WITHOUT = (
     {"cgroup.controllers": "cpu memory pids"},
     {"cgroup.controllers": "cpu pids"},
+    {"memory/memory.limit_in_bytes": ""},
     {"memory/x": ""},
-    {"cpu/x": ""},
 )
 
 

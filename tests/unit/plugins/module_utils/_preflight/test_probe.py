@@ -101,6 +101,10 @@ def test_the_reason_is_the_last_exception_or_the_last_line(text, line):
             {"output": f'{MARK}{{"child": false, "unprotected": true}}'},
             "the sandbox has no effect, as systemd can't set it up on this host: tasks can write wherever user shop",
         ),
+        (
+            {"output": f'{MARK}{{"child": false, "version": [5, 2]}}'},
+            "executable '/srv/venv/bin/celery' is of Celery 5.2, which evenkeel.celery is not tested with. Install",
+        ),
         ({"output": f'{MARK}{{"child": true}}'}, "executable '/srv/venv/bin/celery' runs Celery in a child process"),
         (
             {"output": f'{MARK}{{"child": false, "broker": "no kazoo", "transport": "zookeeper"}}'},
@@ -125,7 +129,7 @@ def test_an_ending_becomes_a_sentence(ended, ending, sentence):
 
 
 def test_a_good_answer_is_no_error(ended):
-    assert ended(output=f'{MARK}{{"child": false, "requeues": false, "footprint": [1, 1, 1]}}') == []
+    assert ended(output=f'{MARK}{{"version": [5, 3], "child": false, "requeues": false, "footprint": [1, 1, 1]}}') == []
 
 
 def test_a_socket_that_the_sandbox_hides_is_explained(ended):

@@ -159,15 +159,25 @@ def test_a_worker_of_another_directory_is_of_no_earlier_release(releases, there,
     assert not stale.matches(replace(MAIN, **there), replace(WANTED, directory=f"{releases}/{wanted}"))
 
 
-def test_what_a_process_calls_its_directory_is_in_its_environment(tmp_path):
-    with subprocess.Popen(
-        ["/bin/sleep", "60"], cwd=tmp_path, env={"OLDPWD": "/x", "PWD": "/srv/shop/current"}
-    ) as process:
-        try:
-            assert stale.look(process.pid, [os.getuid()]).called == "/srv/shop/current"
-        finally:
-            process.kill()
-    assert stale.variable("PWD", "OLDPWD=/x\0HOME=/y\0") == ""
+@pytest.mark.parametrize(
+    ("environ", "called"),
+    [("OLDPWD=/x\0PWD=/srv/shop/current\0", "/srv/shop/current"), ("PWD=/y", "/y"), ("OLDPWD=/x\0", ""), ("", "")],
+)
+def test_what_a_process_calls_its_directory_is_in_its_environment(tmp_path, environ, called):
+    (tmp_path / "environ").write_text(environ)
+    assert stale.called(tmp_path) == called
+
+
+def test_a_process_whose_environment_can_not_be_read_is_looked_at_all_the_same(monkeypatch):
+    def read(path):
+        if path.name == "environ":
+            raise PermissionError
+        return usual(path)
+
+    usual = stale.read
+    monkeypatch.setattr(stale, "read", read)
+    ours = stale.look(os.getpid(), [os.getuid()])
+    assert (ours.directory, ours.called) == (str(Path.cwd()), "")
 
 
 def test_an_application_can_be_called_worker():

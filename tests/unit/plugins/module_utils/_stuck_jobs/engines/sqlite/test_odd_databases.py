@@ -66,7 +66,7 @@ def test_a_constraint_with_json_as_django_has_it_keeps_no_job_from_being_reset(p
 
 def test_a_trigger_that_would_load_an_extension_never_does(path):
     sql(path, "CREATE TRIGGER evil AFTER UPDATE ON jobs BEGIN SELECT load_extension('/tmp/evil'); END")
-    assert "not authorized" in str(run(path))
+    assert "unsafe use of load_extension" in run(path).error
     assert sql(path, "SELECT count(*) FROM jobs WHERE status = 'processing'") == [(2,)]
 
 
