@@ -24,14 +24,14 @@ PONG = '{"shop@vps.example.com": {"ok": "pong"}}'
 def ask(monkeypatch):
     """Asks one worker with this unit; `ask.ran` has the commands and properties of what was run."""
 
-    def act(output="", error="", unit=UNIT, logged=(), **options):
+    def act(output="", error="", unit=None, logged=(), **options):
         act.ran = []
 
         def run(prefix, command, properties, seconds):
             act.ran.append((" ".join(command), tuple(properties)))
             return Result("u", "success", 0, TASK_ID if "call" in command else output, error)
 
-        monkeypatch.setattr(ping.systemd, "show", lambda names, properties: dict.fromkeys(names, unit))
+        monkeypatch.setattr(ping.systemd, "show", lambda names, properties: dict.fromkeys(names, unit or UNIT))
         monkeypatch.setattr(ping.transient, "run", run)
         monkeypatch.setattr(ping, "Reading", lambda question, **bounds: iter(logged))
         monkeypatch.setattr(ping.socket, "gethostname", lambda: "vps.example.com")

@@ -26,8 +26,8 @@ class Elements(HTMLParser):
         self.found, self.open, self.text = [], [], ""
         self.feed(text)
 
-    def handle_starttag(self, tag, attributes):
-        self.found.append((tag, dict(attributes)))
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
         if tag not in EMPTY:
             self.open.append(tag)
 

@@ -16,9 +16,9 @@ from reports import GONE, HOUR, MIB, NOW, answer, hours, worker
 PONG = {"answers": True, "why": "", "children": 2, "concurrency": 2, "task_done": True}
 
 
-def checked(host, ping=PONG, task="shop.ping", **goals):
+def checked(host, ping=None, task="shop.ping", **goals):
     answers, silent = answers_of({"vps": {"report": host}})
-    pings = pings_of({"vps": {"pings": {"shop-worker": ping}}})
+    pings = pings_of({"vps": {"pings": {"shop-worker": ping or PONG}}})
     return verify(answers, silent, pings, wanted(7, goals), task)
 
 
