@@ -20,6 +20,7 @@ VALUES = {
     "log_file": True,
     "log_max_size": "7M",
     "environment": {"A": "1"},
+    "autoscale": [8, 2],
     "settings": {"task_acks_late": True},
     "profile": {"task_memory": "300M"},
     "after": ["redis.service"],

@@ -36,14 +36,15 @@ def said(program):
         each.removeprefix("STATUS=") for each in direct if each.startswith("STATUS=") and "self.status" not in each
     )
     does = [each for call in calls if ast.unparse(call.func).endswith("does") for each in text(call.args[0])]
-    status = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "status")
+    (status,) = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "status"]
     does += [
         each
         for node in ast.walk(status)
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "doing"
         for each in text(node.value)
     ]
-    (whole,) = text(next(node.value for node in ast.walk(status) if isinstance(node, ast.Return)))
+    (returned,) = [node.value for node in ast.walk(status) if isinstance(node, ast.Return)]
+    (whole,) = text(returned)
     yield from (whole.replace("{doing}", each) for each in does)
 
 
