@@ -135,7 +135,7 @@ def main() -> None:
                 module.warn(*projects.left_alone(play, there))
                 module.exit_json(changed=False, changes=[], install=[], remove=[])
             if present and not wrong:
-                wrong += check.errors(params, play.wanted, redis, queues)
+                wrong += dict.fromkeys(check.errors(params, play.wanted, redis, queues))  # both exporters may have one
                 wrong += projects.errors(play, there)
             if wrong:
                 module.fail_json(msg="Nothing was changed. Correct this first:\n- " + "\n- ".join(wrong), errors=wrong)

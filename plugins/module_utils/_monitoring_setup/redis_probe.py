@@ -26,8 +26,9 @@ def errors(redis: Redis, script: bytes) -> list[str]:
                 connection.sendall(_encoded(command))
                 answer = _line(connection)
                 if answer.startswith("-"):
+                    why = printable(answer[1:].rstrip("."))
                     return [
-                        f"Redis at {redis.server} does not let the exporter count its queues: {printable(answer[1:])}."
+                        f"Redis at {redis.server} does not let the exporter count its queues: {why}."
                         " Correct monitoring_redis_url, or the user's rights."
                     ]
     except (OSError, ValueError) as error:

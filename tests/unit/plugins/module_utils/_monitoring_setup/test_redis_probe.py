@@ -49,7 +49,10 @@ def test_it_logs_in_and_runs_the_script(server):
 @pytest.mark.parametrize(
     ("answers", "words"),
     [
-        ([b"-WRONGPASS invalid username-password pair\r\n"], "does not let the exporter count its queues: WRONGPASS"),
+        (
+            [b"-WRONGPASS invalid pair or user is disabled.\r\n"],
+            "count its queues: WRONGPASS invalid pair or user is disabled. ",
+        ),
         ([b"+OK\r\n", b"-NOPERM no permissions to run the 'eval' command\r\n"], "NOPERM"),
         ([b"-\x1b[2J" + b"x" * 9999], "\\x1b[2Jxxx"),
         ([b""], "has closed the connection"),
