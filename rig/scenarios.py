@@ -28,8 +28,8 @@ RECORDERS = Path(__file__).parent / "recorders"
 AT_A_TIME = 3  # keep two cores busy: a scenario waits for a third of its time, or more
 # These take longest, so they are started first.
 SLOWEST = (
-    *("attacks", "restart", "beat", "default", "deploy", "photo_album", "watchdog", "celery_worker", "job_cleanup"),
-    *("monitoring", "export", "imagineer"),
+    *("attacks", "restart", "monitoring", "beat", "default", "deploy", "export", "photo_album", "watchdog"),
+    *("celery_worker", "job_cleanup", "imagineer", "report"),
 )
 
 
