@@ -45,6 +45,7 @@ class ActionModule(ActionBase):
                 "answers": {"type": "dict", "required": True},
                 "pings": {"type": "dict"},
                 "ping_task": {"type": "str", "default": ""},
+                "without_swap": {"type": "list", "elements": "str", "default": []},
                 **argument_spec(SUMMARY),
             }
         )
@@ -56,9 +57,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from None
         answers, silent = answers_of(options["answers"])
         if options["pings"] is not None:
-            return _verified(
-                verify.verify(answers, silent, verify.pings_of(options["pings"]), goals, options["ping_task"])
-            )
+            pings, task = verify.pings_of(options["pings"]), options["ping_task"]
+            return _verified(verify.verify(answers, silent, pings, goals, task, without_swap=options["without_swap"]))
         summary = summaries.summarize(answers, silent, goals, time.time())
         texts = _texts(summary, options, goals)
         if not self._task.check_mode:

@@ -23,7 +23,7 @@ class Wanted:
     days: float
     out_of_memory: bool
     memory: int  # bytes of the whole machine in use
-    stuck_after: float  # seconds
+    stuck_for: float  # seconds
     throughput: bool
     busiest_hour_before: float | None
     refusals_down: float  # percent
@@ -41,7 +41,7 @@ def wanted(days: float, goals: Mapping[str, Any] | None) -> Wanted:
         if goals[name] is not None and not 0 <= goals[name] < 1e9:
             raise ValueError(f"goals.{name}: {goals[name]:g} is out of range. Set a number from 0.")
     memory = _parsed(goals, "memory", parse_size)
-    return Wanted(days, **{**goals, "memory": memory, "stuck_after": _parsed(goals, "stuck_after", parse_duration)})
+    return Wanted(days, **{**goals, "memory": memory, "stuck_for": _parsed(goals, "stuck_for", parse_duration)})
 
 
 def _parsed(goals: Mapping[str, Any], name: str, parse: Callable[[object], Any]) -> Any:

@@ -106,6 +106,6 @@ def test_json_has_all_of_it_and_no_invisible_characters():
 
 def test_without_goals_only_the_services_count():
     answers, silent = answers_of({"vps": {"report": answer()}})
-    none = {"out_of_memory": False, "stuck_after": "", "throughput": False, "refusals_down": 0}
+    none = {"out_of_memory": False, "stuck_for": "", "throughput": False, "refusals_down": 0}
     found = summarize(answers, silent, wanted(7, none), NOW)
     assert (found.goals, found.sentence) == ([], "All is well: the service runs.")
