@@ -52,13 +52,13 @@ class ActionModule(ActionBase):
         paths = [Path(path).absolute() for path in options["file"]]
         try:
             _check(paths)
-            goals = wanted(options["days"], options["goals"])
+            goals = wanted(options["days"], options["goals"], options["without_swap"])
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from None
         answers, silent = answers_of(options["answers"])
         if options["pings"] is not None:
-            pings, task = verify.pings_of(options["pings"]), options["ping_task"]
-            return _verified(verify.verify(answers, silent, pings, goals, task, without_swap=options["without_swap"]))
+            pings = verify.pings_of(options["pings"])
+            return _verified(verify.verify(answers, silent, pings, goals, options["ping_task"]))
         summary = summaries.summarize(answers, silent, goals, time.time())
         texts = _texts(summary, options, goals)
         if not self._task.check_mode:

@@ -181,7 +181,7 @@ class Service:
         return total if total or self._logs(column) else None
 
     def refused_since_ours(self, begin: float) -> int | None:
-        """The refused calls since `begin`, that of the window, or since its first deployment by us if that was later."""
+        """The refused calls since `begin`, the window's, or since its first deployment by us if that is later."""
         if (self.ours_since or 0) <= begin:
             return self.total(REFUSED)
         return self.after.refused or (0 if self._logs(REFUSED) else None)

@@ -147,9 +147,9 @@ def _sources(summary: Summary) -> Iterator[Markup]:
     for host, answer in summary.answers.items():
         yield quiet(element("strong", name(host)), ": ", isolated("; ".join(_source(answer))), ".")
     yield quiet(
-        "Ends and restarts are systemd's messages in the journal; tasks and refused calls are lines of the workers' logs;"
-        " memory is the kernel's count for the unit; stuck jobs are a dry run of cleanup_stuck_jobs.py. Nothing was"
-        " changed."
+        "Ends and restarts are systemd's messages in the journal; tasks and refused calls are lines of the workers'"
+        " logs; memory is the kernel's count for the unit; stuck jobs are a dry run of cleanup_stuck_jobs.py. Nothing"
+        " was changed."
     )
 
 

@@ -8,7 +8,7 @@ What happened before a service was first deployed by us does not count.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,16 +49,14 @@ def verify(
     pings: Mapping[str, Mapping[str, Ping]],
     wanted: Wanted,
     task: str = "",
-    *,
-    without_swap: Collection[str] = (),
 ) -> list[Check]:
-    """pings: by host and service. task: the one that was sent, or empty. without_swap: hosts that need none."""
+    """pings: by host and service. task: the one that was sent, or empty."""
     found = [Check(host, "it answers", why, UNKNOWN) for host, why in silent.items()]
     for host, answer in answers.items():
         for service in answer.services:
             where = f"{host}: {service.name}"
             found += [Check(where, *each) for each in _service(service, answer, pings.get(host, {}), task)]
-        found += [Check(host, *each) for each in _host(answer, wanted, host not in without_swap)]
+        found += [Check(host, *each) for each in _host(answer, wanted, host not in wanted.without_swap)]
     return found
 
 
