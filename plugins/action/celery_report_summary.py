@@ -45,20 +45,20 @@ class ActionModule(ActionBase):
                 "answers": {"type": "dict", "required": True},
                 "pings": {"type": "dict"},
                 "ping_task": {"type": "str", "default": ""},
+                "without_swap": {"type": "list", "elements": "str", "default": []},
                 **argument_spec(SUMMARY),
             }
         )
         paths = [Path(path).absolute() for path in options["file"]]
         try:
             _check(paths)
-            goals = wanted(options["days"], options["goals"])
+            goals = wanted(options["days"], options["goals"], options["without_swap"])
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from None
         answers, silent = answers_of(options["answers"])
         if options["pings"] is not None:
-            return _verified(
-                verify.verify(answers, silent, verify.pings_of(options["pings"]), goals, options["ping_task"])
-            )
+            pings = verify.pings_of(options["pings"])
+            return _verified(verify.verify(answers, silent, pings, goals, options["ping_task"]))
         summary = summaries.summarize(answers, silent, goals, time.time())
         texts = _texts(summary, options, goals)
         if not self._task.check_mode:

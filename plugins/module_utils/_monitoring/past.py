@@ -52,7 +52,7 @@ class Period:
     until: float
     succeeded: int = 0
     failed: int = 0
-    limited: int = 0  # lines in which an API refuses a call
+    refused: int = 0  # lines in which an API refuses a call
     lost: int = 0  # tasks whose process was killed
     busiest_hour: int = 0  # tasks that succeeded in it
 
@@ -115,7 +115,7 @@ class Past:
             until,
             succeeded=counts["succeeded"],
             failed=counts["failed"],
-            limited=counts[log_lines.RATE_LIMITED_LINE],
+            refused=counts[log_lines.RATE_LIMITED_LINE],
             lost=counts[log_lines.LOST],
             busiest_hour=max(self._busy[ours].values(), default=0),
         )

@@ -110,7 +110,7 @@ class Period:
     since: float
     succeeded: int
     failed: int
-    limited: int
+    refused: int
     lost: int  # tasks whose process was killed
     busiest_hour: int
 
@@ -166,6 +166,11 @@ class Service:
         return seen + [begun] * min(max(0, untold), MOST_KILLS)
 
     @property
+    def kills_since_ours(self) -> list[float]:
+        """Those since its first deployment by us."""
+        return [at for at in self.all_kills if at >= (self.ours_since or 0)]
+
+    @property
     def peak(self) -> int:
         """The most memory that any run of the window took; of past runs, systemd 255 and later knows it."""
         return max([self.memory.peak or 0, *(event.bytes for event in self.events if event.kind == "peak")])
@@ -174,6 +179,12 @@ class Service:
         """Of a column of `hours`; None if the log can't tell."""
         total = sum(hour[column] for hour in self.hours)
         return total if total or self._logs(column) else None
+
+    def refused_since_ours(self, begin: float) -> int | None:
+        """The refused calls since `begin`, the window's, or since its first deployment by us if that is later."""
+        if (self.ours_since or 0) <= begin:
+            return self.total(REFUSED)
+        return self.after.refused or (0 if self._logs(REFUSED) else None)
 
     def _logs(self, column: int) -> bool:
         """Whether each of these would be in the log."""

@@ -58,7 +58,7 @@ def report(summary: Summary) -> Iterator[str]:
             "limit",
             "done",
             "failed",
-            "refused",
+            "refused calls",
             "ended unexpectedly",
         )
         yield table([head, *rows])
