@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-STATES = ("ready", "standby", "starting", "stopping", "disconnected", "hung", "failed", "stopped", "missing", "unknown")
+STATES = (
+    *("ready", "running", "standby", "starting", "stopping"),
+    *("disconnected", "hung", "failed", "stopped", "missing", "unknown"),
+)
 API = 'instance="api1"'
 SCRAPING = f'{API},service="imagineer-scraping"'
 THE_SCRAPER = {"instance": "api1", "service": "imagineer-scraping"}
@@ -109,6 +112,7 @@ def services() -> list[Case]:
             silent(down, "30m", "90m"),
         ),
         case("a beat that waits for the lock of another is up", states(standby="1x60"), silent(down, "30m")),
+        case("a unit that says nothing of itself runs", states(running="1x60"), silent(down, "30m")),
         case("monitoring is new: nothing is known of the service", {"up": "1x60"}, silent(down, "30m")),
         case(
             "systemd has given it up",
