@@ -36,8 +36,8 @@ options:
         elements: str
         default: []
       settings:
-        description: The Celery settings of a worker, of which C(broker_transport_options) tells
-          whether queues can be counted.
+        description: 'A worker''s Celery settings: C(broker_transport_options) tells whether
+          its queues can be counted.'
         type: dict
         default: {}
   state:

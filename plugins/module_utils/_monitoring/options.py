@@ -195,7 +195,7 @@ SERVICES_OF_A_HOST = Option(
         Option(
             "settings",
             "dict",
-            "The Celery settings of a worker, of which C(broker_transport_options) tells whether queues can be counted.",
+            "A worker's Celery settings: C(broker_transport_options) tells whether its queues can be counted.",
             {},
             free_text=True,
         ),
