@@ -84,14 +84,15 @@ def _state(unit: Mapping[str, str]) -> UnitState:
 def _word(unit: Mapping[str, str], says: Status) -> str:
     if unit.get("LoadState") != "loaded":
         return "missing" if unit.get("LoadState") else "unknown"
+    up = says.state or ("ready" if unit.get("Type") == "notify" else "running")
     return {
-        "active": says.state or ("ready" if unit.get("Type") == "notify" else "unknown"),
+        "active": up,
         "activating": says.state if says.state in ("standby", "disconnected") else "starting",
         "deactivating": "hung" if says.state == "hung" else "stopping",
         "failed": "failed",
         # Between two runs, what has to precede the next one may still be running.
         "inactive": "starting" if unit.get("Job") else "stopped",
-        "reloading": says.state or "ready",
+        "reloading": up,
     }.get(unit.get("ActiveState", ""), "unknown")
 
 

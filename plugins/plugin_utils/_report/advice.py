@@ -97,8 +97,10 @@ def _of_state(host: str, service: Service) -> Iterator[Advice]:
         )
     elif service.state == "disconnected":
         yield Advice(NOW, host, f"{name} has lost its broker, and continues once the broker answers", log, LOOK)
-    elif service.state == "unknown":
+    elif service.state == "running":
         yield Advice(SOON, host, f"{name} runs, but does not tell whether it works", f"systemctl status {unit}", LOOK)
+    elif service.state == "unknown":
+        yield Advice(SOON, host, f"systemd does not tell how {name} is", f"systemctl status {unit}", LOOK)
 
 
 def _of_host(host: str, answer: Answer) -> Iterator[Advice]:

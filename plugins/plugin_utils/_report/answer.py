@@ -141,11 +141,6 @@ class Service:
     leftovers: list[str] | None = None  # processes of the application that no unit manages; None: not looked for
 
     @property
-    def word(self) -> str:
-        """Its state. A service that tells nothing of itself is only known to run."""
-        return "running" if self.state == "unknown" and self.active == "active" else self.state
-
-    @property
     def ends(self) -> list[Event]:
         """Each time that a run ended without having been asked to."""
         return [event for event in self.events if event.kind == "end"]

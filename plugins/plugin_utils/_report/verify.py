@@ -92,8 +92,8 @@ def rows(checks: list[Check]) -> list[tuple[str, ...]]:
 
 
 def _service(service: Service, answer: Answer, pings: Mapping[str, Ping], task: str) -> Iterator[tuple[str, str, str]]:
-    verdict = OK if service.word in {*UP, "running"} else NOT_OK if service.state in DOWN else UNKNOWN
-    yield "it runs", f"{service.word}, since {when(service.since, answer.time)}", verdict
+    verdict = OK if service.state in {*UP, "running"} else NOT_OK if service.state in DOWN else UNKNOWN
+    yield "it runs", f"{service.state}, since {when(service.since, answer.time)}", verdict
     if service.kind == "worker":
         yield from _pinged(pings.get(service.name, Ping(why="it was not asked")), task)
         yield _log(service, answer)

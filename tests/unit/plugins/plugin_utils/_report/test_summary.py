@@ -25,7 +25,7 @@ from reports import DAY, GONE, HOUR, NOW, answer, end, worker
          "2 hosts did not answer, 1 service is down and 1 goal is not met."),
         ([answer(samples=[])], 3, "The service runs. 4 of 5 goals are met; of the others, it can't be known yet."),
         ([answer(worker(), worker(state="starting"))], 3, "1 of 2 services is ready; the others are starting."),
-        ([answer(worker(state="unknown", active="active"))], 3,
+        ([answer(worker(state="running"))], 3,
          "The service runs, but does not tell whether it works."),
         ([answer(worker(state="starting"))], 3, "The service is starting."),
         ([answer(services=[])], 3, "No host has a service."),

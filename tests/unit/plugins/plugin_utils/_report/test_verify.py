@@ -33,7 +33,7 @@ def test_all_is_ok_where_all_is_well():
     [
         (answer(worker(state="failed")), PONG, "it runs", NOT_OK),
         (answer(worker(state="starting")), PONG, "it runs", UNKNOWN),
-        (answer(worker(state="unknown", active="active")), PONG, "it runs", OK),
+        (answer(worker(state="running")), PONG, "it runs", OK),
         (answer(), {"answers": False, "why": "no answer"}, "it answers (inspect ping)", NOT_OK),
         (answer(), {"answers": None, "why": "no celery"}, "it answers (inspect ping)", UNKNOWN),
         (answer(), {**PONG, "children": 3}, "its number of processes", NOT_OK),
