@@ -77,7 +77,12 @@ METRICS = (
     ),
     Metric("evenkeel_beat_sent_tasks_total", COUNTER, ("service",), "Tasks that the beat sent in this run."),
     Metric("evenkeel_campaign", GAUGE, ("queue",), "Whether a campaign fills the queue: its flag file exists."),
-    Metric("evenkeel_journal_suppressed_total", COUNTER, (), "Lines of our services that journald left out."),
+    Metric(
+        "evenkeel_journal_suppressed_total",
+        COUNTER,
+        (),
+        "Lines of our services that journald left out, and times that the journal could not be read in time.",
+    ),
     Metric("evenkeel_sample_timestamp_seconds", GAUGE, (), "When these metrics were taken."),
     *STUCK_JOBS,
 )
