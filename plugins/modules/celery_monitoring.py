@@ -14,7 +14,8 @@ author:
 description:
   - Installs a sampler, which a timer runs each minute as a user of its own, and settings for the exporters of
     Prometheus from Debian's packages, so that they listen on one address from their first start on.
-  - The packages themselves are not installed. RV(install) and RV(remove) tell which have to be.
+  - The packages themselves are neither installed nor removed. RV(install) and RV(remove) tell which have to be. Run
+    the module once more after that, as settings stay until their package is gone.
   - Each project has a configuration of its own. The sampler and the exporters are shared, and go with the last project.
   - Everything is checked before anything is changed, also in check mode.
 extends_documentation_fragment:
@@ -62,7 +63,9 @@ install:
   elements: str
   sample: [prometheus-node-exporter]
 remove:
-  description: The packages that were installed for this module, and that nothing needs any more.
+  description:
+    - The packages that were installed for this module, and that nothing needs any more. They are stopped.
+    - One whose configuration was changed, or on which another package depends, is not among them.
   returned: success
   type: list
   elements: str
@@ -81,6 +84,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common.systemd im
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring.options import MEASURED, SERVICES_OF_A_HOST
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup import (
     check,
+    leaving,
     plan,
     projects,
     sampler,
@@ -90,7 +94,6 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup.
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup.exporters import (
     EXPORTERS,
     REDIS_ENVIRONMENT,
-    came_with_us,
 )
 
 OPTIONS = (SERVICES_OF_A_HOST, *MEASURED, *PROJECT)
@@ -144,22 +147,27 @@ def main() -> None:
             configurations = plan.after(play.project, play.wanted if present else None, there)
             programs = plan.Programs(sampler.program(params["sampler"]), queues)
             drop_ins = look(dict.fromkeys(exporter.drop_in for exporter in EXPORTERS.values()))
-            after = plan.files(play.project, configurations, programs, redis, drop_ins)
             exporters = plan.exporters(configurations)
-            ours = [name for name, each in EXPORTERS.items() if came_with_us(drop_ins[each.drop_in])]
-            leaving = [name for name in ours if name not in exporters]
+            unneeded = leaving.unneeded(drop_ins, exporters)
+            removed = [name for name, reason in unneeded.items() if not reason]
+            after = plan.files(play.project, configurations, programs, redis, drop_ins)
+            # The record that a package is ours, and what has it listen on one address, go after the package.
+            after |= {path: drop_ins[path] for path in (EXPORTERS[name].drop_in for name in removed)}
             before = look(after)
-            host = Host(after, before, exporters, leaving)
+            host = Host(after, before, exporters, removed)
             changes = host.differences()
+            warnings = list(leaving.warnings(unneeded, play.project, there, configurations))
             if changes and not module.check_mode:
                 host.apply()
     except (locks.Busy, SystemdError, OSError) as error:
         module.fail_json(msg=str(error), errors=[])
+    for warning in warnings:
+        module.warn(warning)
     module.exit_json(
         changed=bool(changes),
         changes=changes,
         install=[EXPORTERS[name].package for name in exporters if not EXPORTERS[name].installed],
-        remove=[EXPORTERS[name].package for name in leaving],
+        remove=[EXPORTERS[name].package for name in removed],
         diff=diff(before, after),
     )
 

@@ -8,17 +8,19 @@ A drop-in does it, which leaves the package's own files, and what an administrat
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .._common import files, programs
+from .._common import files, programs, systemd
 from .._common.environment_files import variables
 from .._common.files import File
 from .._common.paths import CONFIGURATION, MARKER, UNITS
 from .._common.texts import printable
 
-# The package, if we have installed it, goes with the last project. The line is the only record of that.
+# The package, if we have installed it, goes with the last project. The line is the only record of that, so the drop-in
+# goes after the package.
 OURS = "# The package was installed for it, and is removed with it."
 REDIS_ENVIRONMENT = f"{CONFIGURATION}/_redis_exporter.env"  # no service's name begins with '_'
 _MOST = 2**16  # bytes
@@ -68,6 +70,19 @@ class Exporter:
                 f"{self.arguments_file} sets --{printable(flag)}, which the role has to set. Remove it there, or leave"
                 f" out this exporter in monitoring_exporters."
             )
+
+    def needed_otherwise(self) -> str:
+        """Why the package, although we have installed it, must not be removed; empty if it may be. It is installed."""
+        for line in systemd.run("dpkg-query", "--show", "--showformat=${Conffiles}", self.package).splitlines():
+            path, digest = line.split()[:2]
+            file = files.read(path)
+            if file and hashlib.md5(file.content, usedforsecurity=False).hexdigest() != digest:  # as dpkg has it
+                return f"{path} was changed"
+        try:
+            systemd.run("dpkg", "--simulate", "--remove", self.package)
+        except systemd.SystemdError:
+            return "other packages depend on it"
+        return ""
 
 
 def came_with_us(drop_in: File | None) -> bool:
