@@ -124,7 +124,7 @@ class Counters:
         return Reading(question, cursor=cursor, since=self.since, most=MOST_ENTRIES, seconds=SECONDS)
 
     def _next(self, reading: Reading, before: str) -> str:
-        """Where the next reading goes on. If this one got nowhere in its time, the next would neither: with the present."""
+        """Where the next reading goes on. If this one got nowhere in its time, the next would neither."""
         if not reading.exceeded or reading.cursor != before:
             return reading.cursor
         self.suppressed += 1
