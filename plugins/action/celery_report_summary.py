@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -63,7 +62,7 @@ class ActionModule(ActionBase):
         texts = _texts(summary, options, goals)
         if not self._task.check_mode:
             for path in paths:
-                files.write(path, files.File(texts[path.suffix].encode(), _mode()))
+                files.write(path, files.File(texts[path.suffix].encode(), 0o600))
         if options["format"] == "json":
             Display().display(texts[".json"])
         elif options["format"] == "table":
@@ -76,13 +75,6 @@ class ActionModule(ActionBase):
             "exit_code": summary.exit_code,
             "files": [str(path) for path in paths],
         }
-
-
-def _mode() -> int:
-    """Of new files, as the umask has it."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return 0o666 & ~umask
 
 
 def _check(paths: list[Path]) -> None:
