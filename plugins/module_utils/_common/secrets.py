@@ -47,6 +47,29 @@ def assigned_secrets(text: str) -> list[str]:
     return PASSWORD_IN_URL.findall(text) + assigned
 
 
+# In a line of a log: a header, a dictionary as Python or JSON writes it, a URL whose password is not encoded.
+_BEARER = re.compile(r"\b(Bearer|Basic)\s+\S+", re.IGNORECASE)
+_ITEM = re.compile(r"""(["'])([\w-]{1,100})\1(\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\s,}]+)""")
+_URL = re.compile(r"://[^\s:]*:\S*@")
+
+
+def line_without_secrets(text: str) -> str:
+    """A line that an application wrote, without what looks like a secret in it."""
+    text = _URL.sub(lambda found: _login(found[0]), text)
+    text = _BEARER.sub(rf"\1 {HIDDEN}", text)
+    text = _ITEM.sub(
+        lambda found: f"{found[1]}{found[2]}{found[1]}{found[3]}{HIDDEN}" if says_secret(found[2]) else found[0], text
+    )
+    for secret in assigned_secrets(text):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _login(url: str) -> str:
+    user = url[len("://") :].partition(":")[0]
+    return f"://{user}:{HIDDEN}@"
+
+
 def unit_without_secrets(text: str) -> str:
     """A unit that we did not write, without the values of its environment and of what else is named as a secret."""
     text = _ENVIRONMENT.sub(lambda found: found[1] + _names_only(re.sub(_NEXT_LINE, " ", found[2])), text)

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from .._common.secrets import HIDDEN, assigned_secrets
+from .._common.secrets import line_without_secrets
 from .._common.texts import printable
 from . import ends, log_lines
 from .config import Service
@@ -169,6 +169,4 @@ def _last_words(service: str, time: float) -> str:
     question = Question([[f"_SYSTEMD_UNIT={service}.service"]], until=time + 1, newest=LAST_LINES)
     lines = (entry.message.strip() for entry in Reading(question, since=time - HOUR, seconds=10))
     said = next((line for line in lines if _LETTER.search(line)), "")
-    for secret in assigned_secrets(said):
-        said = said.replace(secret, HIDDEN)
-    return printable(said, LONGEST_WORDS)
+    return printable(line_without_secrets(said[: log_lines.LONGEST]), LONGEST_WORDS)

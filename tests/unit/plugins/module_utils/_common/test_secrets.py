@@ -4,6 +4,7 @@ import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.secrets import (
     HIDDEN,
     assigned_secrets,
+    line_without_secrets,
     says_secret,
     unit_without_secrets,
 )
@@ -54,6 +55,28 @@ def test_a_name_that_does_not(name):
 )
 def test_secrets_that_are_assigned_within_a_text(text, secrets):
     assert assigned_secrets(text) == secrets
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "401 for Authorization: Bearer geheim",
+        "KeyError: {'api_key': 'geheim', 'name': 'shop'}",
+        '{"password": "geheim"}',
+        "can't reach redis://me:geh@eim/geheim@host:6379",
+        "redis://:geheim@host",
+        "DB_PASSWORD=geheim",
+    ],
+)
+def test_a_line_without_its_secrets(line):
+    shown = line_without_secrets(line)
+    assert HIDDEN in shown
+    assert "geheim" not in shown and "eim/" not in shown
+
+
+def test_a_line_without_secrets_is_as_it_was():
+    line = "ValueError: {'queue': 'a', 'routing_key': 'b'} at https://example.com:443/x"
+    assert line_without_secrets(line) == line
 
 
 UNIT = r"""[Service]
