@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-STATES = ("ready", "standby", "starting", "stopping", "disconnected", "hung", "failed", "stopped", "missing", "unknown")
+STATES = (
+    *("ready", "running", "standby", "starting", "stopping"),
+    *("disconnected", "hung", "failed", "stopped", "missing", "unknown"),
+)
 API = 'instance="api1"'
 SCRAPING = f'{API},service="imagineer-scraping"'
 THE_SCRAPER = {"instance": "api1", "service": "imagineer-scraping"}
@@ -109,6 +112,7 @@ def services() -> list[Case]:
             silent(down, "30m", "90m"),
         ),
         case("a beat that waits for the lock of another is up", states(standby="1x60"), silent(down, "30m")),
+        case("a unit that says nothing of itself runs", states(running="1x60"), silent(down, "30m")),
         case("monitoring is new: nothing is known of the service", {"up": "1x60"}, silent(down, "30m")),
         case(
             "systemd has given it up",
@@ -414,7 +418,8 @@ def queues(shared: bool) -> list[Case]:
 
 def jobs() -> list[Case]:
     long, keep, fails = "JobsStuckForLong", "JobsKeepGettingStuck", "JobCleanupFails"
-    does_not_run, skipped = "JobCleanupDoesNotRun", "JobsSkipped"
+    does_not_run, never, skipped = "JobCleanupDoesNotRun", "JobCleanupNeverSeen", "JobsSkipped"
+    sampled = {f"evenkeel_sample_timestamp_seconds{{{API}}}": "0+60x120"}
     database = {"instance": "api1", "database": "images"}
 
     def of_database(name: str, values: str) -> dict[str, str]:
@@ -461,6 +466,17 @@ def jobs() -> list[Case]:
             of_database("last_run_timestamp_seconds", "0x10 600x200"),
             silent(does_not_run, "60m", "70m", "74m"),
             fires(does_not_run, "77m", **database, **TICKET),
+        ),
+        case(
+            "a host is measured, and its clean-up has never run",
+            sampled,
+            silent(never, "59m"),
+            fires(never, "61m", instance="api1", **TICKET),
+        ),
+        case(
+            "the clean-up of a new host runs after ten minutes",
+            {**sampled, **of_database("last_run_timestamp_seconds", "_x10 600x110")},
+            silent(never, "30m", "90m"),
         ),
         case(
             "it runs each ten minutes",

@@ -38,7 +38,8 @@ def by_alert(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
 
 def write(directory: Path, name: str, alert: str, rules: list[Rule], cases: Iterable[Case]) -> Iterator[str]:
     """Writes the rules and the cases of an alert; yields the names of the tests' files."""
-    (directory / f"{name}.rules.json").write_text(json.dumps({"groups": [{"name": "all", "rules": rules}]}))
+    needed = [rule for rule in rules if "alert" in rule or any(rule["record"] in other["expr"] for other in rules)]
+    (directory / f"{name}.rules.json").write_text(json.dumps({"groups": [{"name": "all", "rules": needed}]}))
     by_interval: dict[str, list[dict[str, Any]]] = {}
     for case in cases:
         checks = [_with_texts(check, rules[-1]) for check in case.checks if check["alertname"] == alert]

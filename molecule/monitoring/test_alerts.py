@@ -25,11 +25,12 @@ def clean_up(server):
 
 
 @pytest.fixture(scope="module")
-def failed_before(monitor):
+def failed_before(server, monitor):
     """How many tasks had failed before, by what Prometheus knows."""
-    ready = {"service": "failing", "state": "ready"}
-    monitor.wait_for(lambda: monitor.value("evenkeel_service_state", **ready) == 1, "the first samples")
-    return monitor.value("evenkeel_tasks_total", **FAILED) or 0
+    # Until the log has told of a task, it is not known that it tells of tasks.
+    server.serve("failing")
+    monitor.wait_for(lambda: monitor.value("evenkeel_tasks_total", **FAILED) is not None, "the first samples")
+    return monitor.value("evenkeel_tasks_total", **FAILED)
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def sick():
     ends += [end(NOW - n * 11 * HOUR, "out of memory", "the kernel killed a process of it") for n in (4, 3, 2)]
     ends += [end(NOW - 9 * HOUR, "hung", "the consumer's loop has not turned for 31 s")]
     services = [
-        busy(events=ends, hours=week(300, 9, 700), after=period(succeeded=9000, limited=20000, busiest_hour=300)),
+        busy(events=ends, hours=week(300, 9, 700), after=period(succeeded=9000, refused=20000, busiest_hour=300)),
         busy("mail", state="failed", status="", running=None, memory={"max": 300 * MIB}),
         busy("videos", state="disconnected", status="disconnected for 95 s; 1 running, 1 taken, 9 started in all"),
         worker("beat", kind="beat", hours=hours(), tasks={}, started=None, running=None, watchdog=None),

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,25 +44,25 @@ class ActionModule(ActionBase):
                 "answers": {"type": "dict", "required": True},
                 "pings": {"type": "dict"},
                 "ping_task": {"type": "str", "default": ""},
+                "without_swap": {"type": "list", "elements": "str", "default": []},
                 **argument_spec(SUMMARY),
             }
         )
         paths = [Path(path).absolute() for path in options["file"]]
         try:
             _check(paths)
-            goals = wanted(options["days"], options["goals"])
+            goals = wanted(options["days"], options["goals"], options["without_swap"])
         except ValueError as error:
             raise AnsibleActionFail(str(error)) from None
         answers, silent = answers_of(options["answers"])
         if options["pings"] is not None:
-            return _verified(
-                verify.verify(answers, silent, verify.pings_of(options["pings"]), goals, options["ping_task"])
-            )
+            pings = verify.pings_of(options["pings"])
+            return _verified(verify.verify(answers, silent, pings, goals, options["ping_task"]))
         summary = summaries.summarize(answers, silent, goals, time.time())
         texts = _texts(summary, options, goals)
         if not self._task.check_mode:
             for path in paths:
-                files.write(path, files.File(texts[path.suffix].encode(), _mode()))
+                files.write(path, files.File(texts[path.suffix].encode(), 0o600))
         if options["format"] == "json":
             Display().display(texts[".json"])
         elif options["format"] == "table":
@@ -76,13 +75,6 @@ class ActionModule(ActionBase):
             "exit_code": summary.exit_code,
             "files": [str(path) for path in paths],
         }
-
-
-def _mode() -> int:
-    """Of new files, as the umask has it."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return 0o666 & ~umask
 
 
 def _check(paths: list[Path]) -> None:

@@ -29,7 +29,7 @@ options:
           - Empty for no such goal. A size such as V(500M) or V(2G).
         type: str
         default: ""
-      stuck_after:
+      stuck_for:
         description: No job is stuck for longer than this. Empty for no such goal. A duration
           such as V(30s), V(5min) or V(1h 30min). A bare number is seconds.
         type: str

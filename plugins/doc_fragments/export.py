@@ -122,8 +122,8 @@ options:
         description: Render's plan. By default the smallest one that holds C(memory_max).
         type: str
   workers:
-    description: 'What a server has no word for, by the names of workers and beats: see O(defaults)
-      for the options.'
+    description: 'What a server has no word for, by the names of the services, beats as well
+      as workers: see O(defaults) for the options.'
     type: dict
     default: {}
   chart:

@@ -35,6 +35,11 @@ options:
         type: list
         elements: str
         default: []
+      settings:
+        description: 'A worker''s Celery settings: C(broker_transport_options) tells whether
+          its queues can be counted.'
+        type: dict
+        default: {}
   state:
     description: V(present) measures the services of this play, each minute. V(absent) no longer
       does.

@@ -38,6 +38,11 @@ options:
     description: The task that M(evenkeel.celery.celery_ping) has sent.
     type: str
     default: ""
+  without_swap:
+    description: Hosts that need no swap. If they have none, the checks do not mention it.
+    type: list
+    elements: str
+    default: []
 attributes: {}
 seealso:
   - module: evenkeel.celery.celery_report

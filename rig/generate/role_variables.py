@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import markup
 from for_people import code, table
@@ -323,11 +324,15 @@ ROLES = (
     ),
 )
 
-# Of the playbook export, which has no role.
+# Of the playbook export, which has no role: what is not as in the module's options.
+IN_EXPORT: dict[str, dict[str, Any]] = {
+    "celery_export_directory": {"required": False, "default": "$PWD/export/TARGET"},
+    "celery_export_project": {"default": "{{ evenkeel_project | default('celery') }}"},
+    "celery_export_defaults": {"options": ()},
+}
 EXPORT_DOCUMENT = {
     "variables": table(
-        replace(option, options=()) if option.name == "celery_export_defaults" else option
-        for option in prefixed("celery_export_", EXPORT_OPTIONS)
+        replace(option, **IN_EXPORT.get(option.name, {})) for option in prefixed("celery_export_", EXPORT_OPTIONS)
     ),
     "services": table(CONTAINER),
 }

@@ -16,6 +16,7 @@ NOTHING = {
     "celery_worker_defaults": {},
     "celery_worker_instances": [],
     "job_cleanup_cron_state": "absent",
+    "job_cleanup_cron_schedule": {},
 }
 _JINJA = jinja2.Environment(  # noqa: S701 - not HTML
     loader=jinja2.FileSystemLoader(TEMPLATES),

@@ -16,7 +16,7 @@ def hours(succeeded=0, failed=0, retried=0, refused=0):
 
 def period(**changes):
     since = NOW - 7 * DAY
-    return {"since": since, "succeeded": 0, "failed": 0, "limited": 0, "lost": 0, "busiest_hour": 0, **changes}
+    return {"since": since, "succeeded": 0, "failed": 0, "refused": 0, "lost": 0, "busiest_hour": 0, **changes}
 
 
 def end(t, reason="crashed", said=""):
@@ -44,7 +44,7 @@ def worker(name="shop-worker", **changes):
         "tasks": {
             "shop.pay": {"succeeded": 100, "failed": 0, "retried": 0, "seconds": 50.0, "longest": 3.0, "last": NOW}
         },
-        "before": period(succeeded=500, limited=500, busiest_hour=90),
+        "before": period(succeeded=500, refused=500, busiest_hour=90),
         "after": period(succeeded=100, busiest_hour=100),
         "kills": [],
         "kills_since": NOW - 7 * DAY,

@@ -16,7 +16,7 @@ USES = {
     "_stuck_jobs": {"_common"},
     "_swap": {"_common"},
     "_monitoring": {"_common"},
-    "_monitoring_setup": {"_monitoring", "_common"},
+    "_monitoring_setup": {"_monitoring", "_celery", "_common"},
     "_job_cleanup": {"_stuck_jobs", "_common"},
 }
 

@@ -98,7 +98,7 @@ def show(names: Iterable[str], properties: Iterable[str]) -> dict[str, dict[str,
         return {}
     command = ["systemctl", "show", f"--property={','.join(properties)}", "--"]
     blocks = run(*command, *(f"{name}.service" for name in names)).split("\n\n")
-    found = ((line.split("=", 1) for line in block.splitlines() if "=" in line) for block in blocks)
+    found = ((line.split("=", 1) for line in block.split("\n") if "=" in line) for block in blocks)
     return {name: dict(pairs) for name, pairs in zip(names, found)}
 
 

@@ -121,7 +121,10 @@ def _wrong_service(hosts: list[Instance], container: Mapping[str, Any], options:
     instance, target = hosts[0], options["target"]
     image = container["image"] or ""
     if not image and (target != "render" or options["render"]["runtime"] == "image"):
-        yield "image is required. Set celery_export_image, or image of this service in celery_export_workers."
+        yield (
+            "image is required. Set celery_export_image to the one with the application, like"
+            " registry.example.com/shop:1.4, or image of this service in celery_export_workers."
+        )
     elif image and not _IMAGE.fullmatch(image):
         yield f"image '{printable(image)}' is not the name of an image. Write it like registry.example.com/shop:1.4."
     for option in ("uid", "gid"):

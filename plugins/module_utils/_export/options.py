@@ -129,7 +129,8 @@ EXPORT = (
     Option(
         "workers",
         "dict",
-        "What a server has no word for, by the names of workers and beats: see O(defaults) for the options.",
+        "What a server has no word for, by the names of the services, beats as well as workers: see O(defaults) for the"
+        " options.",
         {},
     ),
     Option(

@@ -17,7 +17,7 @@ from .._celery.command import stop_timeout
 from .._celery.options import BEAT_SANDBOX, KINDS, SANDBOX, Instance, time_limit
 from .._common.quantities import parse_size
 from .._common.texts import printable
-from .._targets import compose, keda, render
+from .._targets import compose, keda, kubernetes, render
 from .._targets.container import (
     FOLDER,
     PROGRAMS,
@@ -36,10 +36,13 @@ _DRAIN = 600
 _MAPPED_DIRECTIVES = {"ProtectSystem", "CapabilityBoundingSet", "NoNewPrivileges"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
+# Where the options of a container may come from.
+_SET_IN = "celery_export_defaults or celery_export_workers"
+
 # Options without a counterpart on any of these platforms, and what to know or to do instead.
 _NO_COUNTERPART = {
-    "user": "is a user of the servers. The container runs as the UID and GID of celery_export_workers",
-    "group": "is a group of the servers. The container runs as the UID and GID of celery_export_workers",
+    "user": "is a user of the servers. The container runs as UID {uid}, GID {gid}",
+    "group": "is a group of the servers. The container runs as UID {uid}, GID {gid}",
     "log_rate_limit": "limits what the journal takes. {runtime} takes all of the output",
     "restart_sec": "can't be set: {runtime} itself chooses how long it waits before a restart",
     "start_limit_burst": "can't be set: {runtime} never gives up",
@@ -69,6 +72,8 @@ _NOT_ON = {
         "oom_score_adj": "can't be set: the kubelet derives it from requests and limits",
     },
     "render": {
+        "user": "is a user of the servers. Render runs it as the image's, or as its own",
+        "group": "is a group of the servers. Render runs it as the image's, or as its own",
         "directory": "is not used. The command runs in the image's WORKDIR or, with Render's Python, in the repository",
         "log_file": "is not written. Render keeps the output",
         "log_max_size": "is not used. Render keeps the output",
@@ -80,7 +85,7 @@ _NOT_ON = {
         "revision": "is not used. Render deploys each commit or image by itself",
     },
 }
-# Options of celery_export_workers that only other platforms have.
+# Options of a container that only other platforms have.
 _CONTAINER_NOT_ON = {
     "compose": ("cpu", "autoscale", "node_selector", "plan"),
     "kubernetes": ("plan",),
@@ -104,10 +109,13 @@ def _of(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
     for option in KINDS[service.kind]:
         default = list(option.default or ()) if option.type == "list" else option.default
         if option.name in sentences and instance[option.name] != default:
-            yield f"{option.name} {sentences[option.name].format(runtime=_RUNTIME[target])}"
+            sentence = sentences[option.name].format(
+                runtime=_RUNTIME[target], uid=container["uid"], gid=container["gid"]
+            )
+            yield f"{option.name} {sentence}"
     for name in _CONTAINER_NOT_ON[target]:
         if container[name]:
-            yield f"{name} of celery_export_workers has no counterpart on {_RUNTIME[target]}"
+            yield f"{name} of {_SET_IN} has no counterpart on {_RUNTIME[target]}"
     yield from _common(service, options)
     yield from _ON[target](service, options)
 
@@ -118,8 +126,8 @@ def _common(service: Service, options: Mapping[str, Any]) -> Iterator[str]:
     chooses = any(profile.get(option) for option in ("task_memory", "max_concurrency", "machines"))
     if chooses and not service.container["machine"]:
         yield (
-            "profile chooses nothing, as a container has no machine of its own. Set machine in celery_export_workers,"
-            " or concurrency and memory_max"
+            f"profile chooses nothing, as a container has no machine of its own. Set machine in {_SET_IN}, or"
+            " concurrency and memory_max"
         )
     if instance["memory_max"] is None:
         yield "memory_max is not set. Without it a task may use up all of the machine's memory"
@@ -184,16 +192,14 @@ def _of_kubernetes(service: Service, _options: Mapping[str, Any]) -> Iterator[st
     elif instance["oom_policy"] == "stop":
         yield "oom_policy stop can't be had: Kubernetes kills the container, and restarts it"
     if not container["cpu"]:
-        yield "cpu is not set in celery_export_workers, so the scheduler reserves none"
+        yield f"cpu is not set in {_SET_IN}, so the scheduler reserves none"
     for path in own_paths(instance):
         if path not in container["volumes"]:
             yield (
                 f"writable_paths {path}: what is written there is gone with the pod. Name a claim in volumes of"
-                " celery_export_workers"
+                f" {_SET_IN}"
             )
     yield from _schedule(service)
-    if container["volumes"] and (container["replicas"] > 1 or container["autoscale"]):
-        yield f"the claims {', '.join(container['volumes'].values())} have to be ReadWriteMany: several pods use them"
     if stop_timeout(instance) > _DRAIN:
         yield (
             f"a stop may take {stop_timeout(instance):g} s. The cluster autoscaler kills a drained node's pods after"
@@ -266,6 +272,8 @@ def _of_all(services: list[Service], options: Mapping[str, Any]) -> Iterator[str
     unknown = [name for name in options["plain"] if name not in known]
     if unknown:
         yield f"celery_export_plain: no service has the variables {', '.join(map(printable, unknown))}."
+    if options["target"] == "kubernetes":
+        yield from _shared_claims(services)
     shared: dict[str, list[str]] = {}
     for service in services:
         key = (service.instance["settings"].get("broker_transport_options") or {}).get("unacked_key")
@@ -274,6 +282,18 @@ def _of_all(services: list[Service], options: Mapping[str, Any]) -> Iterator[str
     for key, names in shared.items():
         if len(names) > 1:
             yield f"{', '.join(names)}: they share the unacked_key {printable(key)}, so each counts the tasks of all."
+
+
+def _shared_claims(services: list[Service]) -> Iterator[str]:
+    users: dict[str, list[Service]] = {}
+    for service in services:
+        for claim in dict.fromkeys(service.container["volumes"].values()):
+            users.setdefault(claim, []).append(service)
+    for claim, found in users.items():
+        number = sum(kubernetes.pods(service) for service in found)
+        if number > 1:
+            names = all_or([service.name for service in found], services)
+            yield f"{names}: the claim {claim} has to be ReadWriteMany: up to {number} pods use it."
 
 
 def _host(url: str) -> str | None:

@@ -166,9 +166,9 @@ def _service(unit: UnitState, past: Past, kernel: bool, samples: Samples) -> Ser
 def _kills(unit: UnitState, past: Past, kernel: bool, samples: Samples) -> tuple[list[float], float | None]:
     """When the kernel killed processes of it, and since when that would have been seen."""
     if kernel:
-        return past.kills, max(past.since, first_time("_TRANSPORT=kernel") or past.now)
+        return list(past.kills), max(past.since, first_time("_TRANSPORT=kernel") or past.now)
     if unit.memory.cgroup == 2 or past.kills:  # systemd tells of each
-        return past.kills, past.since
+        return list(past.kills), past.since
     return history.kills(samples, past.service.name), history.first(samples, past.service.name) or unit.since
 
 

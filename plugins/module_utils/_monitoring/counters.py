@@ -19,7 +19,7 @@ from .._common import files
 from . import ends, log_lines, stuck_jobs
 from .config import Config, Service
 from .ends import Event
-from .journal import Question, Reading
+from .journal import Entry, Question, Reading, newest_cursor, understood
 from .log_lines import Line
 from .metrics import OUTCOMES
 from .unit_state import Memory, UnitState
@@ -68,7 +68,7 @@ class Counters:
     events: str = ""  # the cursor of what systemd, journald and clean-ups have told
     lines: str = ""  # the cursor of logs and of the kernel
     kernel: bool = False  # whether the journal has ever had the kernel's messages
-    suppressed: int = 0
+    suppressed: int = 0  # lines that were left out; a part of the journal that could not be read in time counts as one
     services: dict[str, ServiceCounts] = field(default_factory=dict)
     stuck_jobs: dict[str, Any] = field(default_factory=dict)  # by database and metric
 
@@ -87,7 +87,8 @@ class Counters:
         allowed = stuck_jobs.owners()
         self.stuck_jobs = {name: told for name, told in self.stuck_jobs.items() if name in allowed}
         reading = self._reading(self.events, ends.question(self.services, stuck_jobs.question(allowed)))
-        for entry in reading:
+
+        def read(entry: Entry) -> Iterator[Heard]:
             if ends.is_systemds(entry):
                 event, name = ends.event(entry), ends.service_of(entry)
                 if event and name in self.services:
@@ -96,24 +97,38 @@ class Counters:
                 self.suppressed += ends.suppressed(entry, self.services)
             else:
                 self.stuck_jobs.update(stuck_jobs.told(entry, allowed))
-        self.events = reading.cursor
+
+        for entry in reading:
+            yield from understood(read, entry)
+        self.events = self._next(reading, self.events)
 
     def _lines(self, services: Collection[Service]) -> Iterator[Heard]:
         readers = {service.name: log_lines.reader(service.rate_limited) for service in services}
         reading = self._reading(self.lines, log_lines.question(services))
-        for entry in reading:
+
+        def read(entry: Entry) -> Iterator[Heard]:
             if log_lines.is_kernels(entry):
                 name = ends.killed_service(entry)
                 if name in self.services:
                     yield entry.time, name, entry.time
-                continue
+                return
             name = log_lines.service_of(entry)
             for line in readers[name](entry) if name in readers else ():
                 yield line.time, name, line
-        self.lines = reading.cursor
+
+        for entry in reading:
+            yield from understood(read, entry)
+        self.lines = self._next(reading, self.lines)
 
     def _reading(self, cursor: str, question: Question) -> Reading:
         return Reading(question, cursor=cursor, since=self.since, most=MOST_ENTRIES, seconds=SECONDS)
+
+    def _next(self, reading: Reading, before: str) -> str:
+        """Where the next reading goes on: with the present if this one got nowhere, as the next would not either."""
+        if not reading.exceeded or reading.cursor != before:
+            return reading.cursor
+        self.suppressed += 1
+        return newest_cursor()
 
     def _count(self, counts: ServiceCounts, what: Event | Line | float) -> None:
         if isinstance(what, Event):

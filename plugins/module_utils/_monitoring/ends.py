@@ -9,7 +9,8 @@ systemd's messages are known by their IDs, which are the same in each version: s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -56,6 +57,7 @@ _NOTHING = Question(())
 _KILLED = re.compile(
     r"^oom-kill:constraint=\w+,.*\btask_memcg=/system\.slice/(?:[^/,]+\.slice/)*(?P<service>[^/,]+)\.service[/,]"
 )
+_CUT_OFF = 900  # characters of the kernel's line; it writes about 1000 bytes
 _SUPPRESSED = re.compile(r"^Suppressed \d+ messages from (?P<service>.+)\.service$")
 
 
@@ -119,13 +121,15 @@ def event(entry: Entry) -> Event | None:
         return Event(entry.time, kind, code=fields.get("EXIT_CODE"), status=fields.get("EXIT_STATUS"))
     if kind == "peak":
         peak = fields.get("MEMORY_PEAK", "")
-        return Event(entry.time, kind, bytes=int(peak)) if peak.isdecimal() else None
+        return Event(entry.time, kind, bytes=int(peak)) if peak.isdecimal() and len(peak) < 19 else None
     return Event(entry.time, kind) if kind else None
 
 
 def killed_service(entry: Entry) -> str | None:
     """Of which service the kernel has killed a process as memory had run out; None if the entry says nothing of it."""
-    found = _KILLED.search(entry.message)
+    # A user may name control groups of his own like this part of the line, or so long that the rest of it is cut off.
+    is_clear = len(entry.message) < _CUT_OFF and entry.message.count("task_memcg=") == 1
+    found = _KILLED.search(entry.message) if is_clear else None
     return found["service"] if found else None
 
 
@@ -138,10 +142,13 @@ def suppressed(entry: Entry, services: Iterable[str]) -> int:
     return int(dropped) if dropped.isdecimal() else 1
 
 
-def with_kills(end: Event, kills: Iterable[float]) -> Event:
-    """The end with its true reason, if the kernel killed a process at that time: `kills`, epoch seconds.
+def with_kills(end: Event, kills: Sequence[float]) -> Event:
+    """The end with its true reason, if the kernel killed a process at that time: `kills`, epoch seconds, sorted.
 
     With control groups v1, systemd knows only that a signal ended it.
     """
-    is_oom = end.reason in ("killed", "crashed") and any(abs(kill - end.time) < NEAR for kill in kills)
+    if end.reason not in ("killed", "crashed"):
+        return end
+    after = bisect_right(kills, end.time - NEAR)
+    is_oom = after < len(kills) and kills[after] < end.time + NEAR
     return replace(end, reason="out of memory") if is_oom else end

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import ends, log_lines
-from .journal import Question, Reading
-from .past import Past
+from .journal import Entry, Question, Reading, understood
+from .past import MOST_EVENTS, Past
 from .sample import UNIT
 
 POINTS = 336  # half hours of a week
@@ -33,26 +34,34 @@ def listen(pasts: Mapping[str, Past], kernel: bool) -> tuple[int, bool]:
     begin, since = min(past.begin for past in pasts.values()), min(past.since for past in pasts.values())
     suppressed = 0
     events = Reading(ends.question(pasts), since=begin, most=MOST_ENTRIES, seconds=SECONDS)
-    for entry in events:
+
+    def read_event(entry: Entry) -> None:
+        nonlocal suppressed
         if ends.is_journalds(entry):
             suppressed += ends.suppressed(entry, pasts) if entry.time >= since else 0
-            continue
+            return
         event, past = ends.event(entry), pasts.get(ends.service_of(entry))
         if event and past:
             past.add_event(event)
             if event.kind == "oom" and not kernel:
                 past.kills.append(event.time)
-    question = log_lines.question([past.service for past in pasts.values()])
-    lines = Reading(question, since=begin, most=MOST_ENTRIES, seconds=SECONDS)
-    for entry in lines:
+
+    def read_line(entry: Entry) -> None:
         if log_lines.is_kernels(entry):
             past = pasts.get(ends.killed_service(entry) or "")
             if past:
                 past.kills.append(entry.time)
-            continue
+            return
         past = pasts.get(log_lines.service_of(entry))
         if past and entry.time >= past.begin:
             past.add_lines(entry)
+
+    for entry in events:
+        understood(read_event, entry)
+    question = log_lines.question([past.service for past in pasts.values()])
+    lines = Reading(question, since=begin, most=MOST_ENTRIES, seconds=SECONDS)
+    for entry in lines:
+        understood(read_line, entry)
     return suppressed, not (events.exceeded or lines.exceeded)
 
 
@@ -72,13 +81,14 @@ def samples(since: float) -> list[dict[str, Any]]:
 
 def kills(history: Samples, service: str) -> list[float]:
     """When processes of a service were killed as memory had run out, as the samples have counted them."""
-    found, before = [], None
+    found: deque[float] = deque(maxlen=MOST_EVENTS)
+    before = None
     for sample in history:
         count = (sample["services"].get(service) or [None] * 4)[3]
         if count is not None and before is not None:
-            found += [sample["t"]] * max(0, count - before)
+            found += [sample["t"]] * min(max(0, count - before), MOST_EVENTS)
         before = count if count is not None else before
-    return found
+    return list(found)
 
 
 def first(history: Samples, service: str) -> float | None:

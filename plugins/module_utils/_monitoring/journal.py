@@ -11,19 +11,25 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import tempfile
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from .._common.programs import ENVIRONMENT
 from .._common.texts import printable
 
 LONGEST = 2**18  # bytes of an entry; longer ones are left out
 _CURSOR = b"-- cursor: "
+# The cursor in an entry's line, wherever it is. Within a text, each of these quotes would have a backslash before it,
+# and only journald names fields that begin with an underscore.
+_ITS_CURSOR = re.compile(rb'"__CURSOR" ?: ?"([^"\\]{1,1000})"')
+_LONGEST_CURSOR = 1100  # bytes, with its name
+
+T = TypeVar("T")
 
 
 class JournalError(Exception):
@@ -61,8 +67,8 @@ class Question:
 class Reading:
     """Iterates over the entries after a cursor, or since a time.
 
-    cursor: that of the last entry that was looked at, whether or not it has matched `grep`; then the next reading
-    begins there. If its entry is gone, it begins with what is left of the journal after it.
+    cursor: that of the last entry that was looked at, whether or not it has matched `grep`, or was too long; then the
+    next reading begins there. If its entry is gone, it begins with what is left of the journal after it.
     since: epoch seconds, without a cursor.
     most: entries after which it ends; `exceeded` tells whether it has ended before the journal's end.
     seconds: the time after which it ends.
@@ -82,15 +88,20 @@ class Reading:
         self._command, self._most, self._seconds = _command(question, cursor, since), most, seconds
 
     def __iter__(self) -> Iterator[Entry]:
-        first, number, until = self.cursor, 0, time.monotonic() + self._seconds
+        first, number = self.cursor, 0
         with (
             tempfile.TemporaryFile() as errors,
             subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=ENVIRONMENT
             ) as process,
         ):
+
+            def end() -> None:
+                self.exceeded = True
+                process.kill()
+
             # Also while it searches and writes nothing.
-            timer = threading.Timer(self._seconds, process.kill)
+            timer = threading.Timer(self._seconds, end)
             timer.start()
             try:
                 for line in _lines(process.stdout):
@@ -105,15 +116,36 @@ class Reading:
                         number += 1
                         self.cursor = entry.cursor
                         yield entry
+                    elif not entry:
+                        found = _ITS_CURSOR.search(line)
+                        self.cursor = found[1].decode(errors="replace") if found else self.cursor
+                else:
+                    process.wait()  # before it is killed, so that its status is its own
             finally:
                 timer.cancel()
                 process.kill()
             status = process.wait()
-            self.exceeded = self.exceeded or time.monotonic() > until
             errors.seek(0)
             said = errors.read(1000).decode(errors="replace").strip()
-        if not self.exceeded and status > 0 and said:  # with nothing said: no entry matches
-            raise JournalError(f"The journal can't be read: {printable(said)}.")
+        if not self.exceeded and (status < 0 or (status and said)):  # with nothing said: no entry matches
+            raise JournalError(f"The journal can't be read: {printable(said) or f'signal {-status} ended journalctl'}.")
+
+
+def understood(read: Callable[[Entry], Iterable[T] | None], entry: Entry) -> list[T]:
+    """What `read` finds in an entry; nothing if it fails.
+
+    Others write entries, so that none of them, whatever it says, may keep the rest from being read.
+    """
+    try:
+        return list(read(entry) or ())
+    except Exception:
+        return []
+
+
+def newest_cursor() -> str:
+    """The cursor of the journal's newest entry; empty if there is none. Raises JournalError."""
+    reading = Reading(Question((), newest=1), seconds=10)
+    return next((entry.cursor for entry in reading), reading.cursor)
 
 
 def first_time(*matches: str) -> float | None:
@@ -143,16 +175,24 @@ def _command(question: Question, cursor: str, since: float | None) -> list[str]:
 
 
 def _lines(stream: Any) -> Iterator[bytes]:
-    """The lines that are not too long."""
+    """Its lines; of one that is too long, only its cursor, which is no entry."""
     while True:
         line = stream.readline(LONGEST)
         if not line:
             return
-        if line.endswith(b"\n"):
-            yield line
-            continue
-        while line and not line.endswith(b"\n"):
-            line = stream.readline(LONGEST)
+        if not line.endswith(b"\n"):
+            line = _cursor_only(stream, line) if len(line) == LONGEST else b""  # or it was cut off with the program
+        yield line
+
+
+def _cursor_only(stream: Any, part: bytes) -> bytes:
+    found, before = None, b""
+    while True:
+        found = found or _ITS_CURSOR.search(before + part)
+        before = part[-_LONGEST_CURSOR:]
+        if not part or part.endswith(b"\n"):
+            return found[0] if found else b""
+        part = stream.readline(LONGEST)
 
 
 def _entry(line: bytes) -> Entry | None:

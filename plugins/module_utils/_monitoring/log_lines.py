@@ -21,6 +21,7 @@ from .options import RATE_LIMITED
 LONGEST = 4000  # characters of a line that are looked at
 LONGEST_NAME = 200  # characters of a task's name; longer ones are cut off
 MOST_NAMES = 200  # tasks of a service
+MOST_SECONDS = 1e9  # of a run time; a longer one, of 30 years, is none
 
 RATE_LIMITED_LINE, LOST, ASKED, STANDBY = "rate limited", "lost", "asked", "standby"
 
@@ -111,7 +112,9 @@ def reader(rate_limited: str) -> Callable[[Entry], Iterator[Line]]:
 
 
 def _outcome(time: float, kind: str, found: dict[str, str | None]) -> Line:
-    return Line(time, kind, task_name(found["task"] or found.get("late") or ""), float(found.get("seconds") or 0))
+    seconds = float(found.get("seconds") or 0)
+    name = task_name(found["task"] or found.get("late") or "")
+    return Line(time, kind, name, seconds if seconds <= MOST_SECONDS else 0)
 
 
 def task_name(name: str) -> str:

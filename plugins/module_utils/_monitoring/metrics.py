@@ -14,6 +14,7 @@ from .._common.metrics import COUNTER, GAUGE, STUCK_JOBS, Metric
 # The states of a service: one of them is 1, the others are 0.
 STATES = {
     "ready": "it works",
+    "running": "it runs, and says nothing of itself: it is not one of our units, as after a rollback to the original",
     "standby": "a beat that sends nothing, as another beat of the application holds the lock",
     "starting": "it is being started, or waits between two attempts",
     "stopping": "it was told to stop, and finishes its tasks",
@@ -22,7 +23,7 @@ STATES = {
     "failed": "it ended with an error, and systemd has given it up",
     "stopped": "it was stopped, or never started",
     "missing": "systemd has no such unit, or can't load it",
-    "unknown": "systemd did not say",
+    "unknown": "systemd does not say, or says what we do not know",
 }
 
 # Why a run of a service ended, unless it was stopped. The values of the label `reason`, always all of them.
@@ -76,7 +77,12 @@ METRICS = (
     ),
     Metric("evenkeel_beat_sent_tasks_total", COUNTER, ("service",), "Tasks that the beat sent in this run."),
     Metric("evenkeel_campaign", GAUGE, ("queue",), "Whether a campaign fills the queue: its flag file exists."),
-    Metric("evenkeel_journal_suppressed_total", COUNTER, (), "Lines of our services that journald left out."),
+    Metric(
+        "evenkeel_journal_suppressed_total",
+        COUNTER,
+        (),
+        "Lines of our services that journald left out, and times that the journal could not be read in time.",
+    ),
     Metric("evenkeel_sample_timestamp_seconds", GAUGE, (), "When these metrics were taken."),
     *STUCK_JOBS,
 )

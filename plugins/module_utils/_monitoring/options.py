@@ -55,7 +55,7 @@ ALERTS = (
         "1h",
     ),
     Option("failed_share", "float", "The share of failed tasks, of each kind, above which an alert fires.", 0.2),
-    Option("rate_limited", "int", "The number of refused calls in an hour above which an alert fires.", 20),
+    Option("refused_calls", "int", "The number of refused calls in an hour above which an alert fires.", 20),
     Option(
         "longest_task",
         "duration",
@@ -63,7 +63,13 @@ ALERTS = (
         " a C(time_limit) have this alert.",
     ),
     Option("stuck_for", "duration", "An alert fires if the clean-up finds a job that was stuck for longer.", "1h"),
-    Option("cleanup_within", "duration", "An alert fires if cron has not run the clean-up for this long.", "1h"),
+    Option(
+        "cleanup_within",
+        "duration",
+        "An alert fires if cron has not run the clean-up for this long, or if each clean-up has found stuck jobs for"
+        " this long. It has to be longer than the time between two runs.",
+        "1h",
+    ),
     Option(
         "shared_broker",
         "bool",
@@ -73,7 +79,7 @@ ALERTS = (
     Option(
         "runbook",
         "str",
-        "The page that alerts link to, with a heading for each.",
+        "The page that alerts link to, with a heading for each. The console page links to the default.",
         "https://github.com/evenkeel/celery/blob/main/docs/alerts.md",
     ),
 )
@@ -185,6 +191,13 @@ SERVICES_OF_A_HOST = Option(
             "The queues that a worker consumes from. Empty for the application's default queue.",
             (),
             elements="str",
+        ),
+        Option(
+            "settings",
+            "dict",
+            "A worker's Celery settings: C(broker_transport_options) tells whether its queues can be counted.",
+            {},
+            free_text=True,
         ),
     ),
 )

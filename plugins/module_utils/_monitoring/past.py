@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .._common.secrets import HIDDEN, assigned_secrets
@@ -21,7 +22,7 @@ from .metrics import OUTCOMES
 
 HOUR = 3600
 COLUMNS = (*OUTCOMES, log_lines.RATE_LIMITED_LINE)  # of each hour
-MOST_EVENTS = 2000  # the newest
+MOST_EVENTS = 2000  # the newest, of each kind
 COMPARED = 4  # for so many times the report's days, what was before our first deployment is compared
 MOST_EXPLAINED = 5  # ends of a service whose last words are looked up
 ASKED_BEFORE = 60  # seconds from the watchdog's reason to the end
@@ -52,7 +53,7 @@ class Period:
     until: float
     succeeded: int = 0
     failed: int = 0
-    limited: int = 0  # lines in which an API refuses a call
+    refused: int = 0  # lines in which an API refuses a call
     lost: int = 0  # tasks whose process was killed
     busiest_hour: int = 0  # tasks that succeeded in it
 
@@ -70,7 +71,7 @@ class Past:
         self.events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self.hours = [[0] * len(COLUMNS) for _hour in range(int((now - since) // HOUR) + 1)]
         self.tasks: dict[str, Task] = {}
-        self.kills: list[float] = []
+        self.kills: deque[float] = deque(maxlen=MOST_EVENTS)
         self._read = log_lines.reader(service.rate_limited)
         self._asked: deque[Line] = deque(maxlen=MOST_EVENTS)
         self._stands_by = deque[float](maxlen=MOST_EVENTS)
@@ -115,7 +116,7 @@ class Past:
             until,
             succeeded=counts["succeeded"],
             failed=counts["failed"],
-            limited=counts[log_lines.RATE_LIMITED_LINE],
+            refused=counts[log_lines.RATE_LIMITED_LINE],
             lost=counts[log_lines.LOST],
             busiest_hour=max(self._busy[ours].values(), default=0),
         )
@@ -125,25 +126,17 @@ class Past:
 
         kills: when the kernel killed a process of it as memory had run out, in epoch seconds.
         """
-        kills = list(kills)
+        kills = sorted(kills)
         shown = [ends.with_kills(event, kills) for event in self.events if event.time >= self.since]
-        shown = [event for event in shown if not self._stood_by(event)]
+        begun = sorted(event.time for event in self.events if event.kind in ("start", "restart"))
+        stood_by = sorted(self._stands_by)
+        shown = [event for event in shown if not _stood_by(event, begun, stood_by)]
         exits = {event.time: event for event in shown if event.kind == "exit"}
         unknown = [event for event in shown if event.reason in ("crashed", "not started", "too slow")]
         looked_up = {event.time for event in unknown[-MOST_EXPLAINED:]}
         return [
             self._explained(event, exits, event.time in looked_up) if event.kind == "end" else event for event in shown
         ]
-
-    def _stood_by(self, event: Event) -> bool:
-        """A beat that waits for the lock ends each time that it has waited for the time-out."""
-        if event.kind != "end" or event.reason != "too slow":
-            return False
-        begun = max(
-            (each.time for each in self.events if each.kind in ("start", "restart") and each.time < event.time),
-            default=0,
-        )
-        return any(begun <= time <= event.time for time in self._stands_by)
 
     def _explained(self, end: Event, exits: dict[float, Event], look: bool) -> Event:
         if end.reason == "out of memory":
@@ -158,6 +151,17 @@ class Past:
             code, status = near[-1].code, printable(near[-1].status)
             how = f"exit status {status}" if code == "exited" else f"{printable(code)}, signal {status}"
         return replace(end, said=f"{how}; its last line: {words}" if words else how)
+
+
+def _stood_by(event: Event, begun: Sequence[float], stands_by: Sequence[float]) -> bool:
+    """A beat that waits for the lock ends each time that it has waited for the time-out.
+
+    begun: when its runs began; stands_by: when it has told that it waits. Both are sorted.
+    """
+    if event.kind != "end" or event.reason != "too slow":
+        return False
+    runs, told = bisect_left(begun, event.time), bisect_right(stands_by, event.time)
+    return told > 0 and stands_by[told - 1] >= (begun[runs - 1] if runs else 0)
 
 
 def _last_words(service: str, time: float) -> str:

@@ -28,6 +28,7 @@ MOST = 2**24  # bytes of what a program writes
 MOST_JOBS = 5  # of a database that are named
 LONGEST = 300  # characters of a reason
 MOST_STALE = 50
+MOST_COUNT = 2**53  # which any reader of JSON can take
 
 
 @dataclass
@@ -70,8 +71,8 @@ def stuck_jobs(age: str = "") -> Stuck:
             why.append(f"exceeded its limit of {result.exceeded}" if result.exceeded else printable(said, LONGEST))
     why += [database.error for database in found.databases if database.error]
     found.known, found.why = not why, "; ".join(dict.fromkeys(why))
-    found.count = sum(database.count for database in found.databases)
-    found.skipped = sum(database.skipped for database in found.databases)
+    found.count = _bounded(sum(database.count for database in found.databases))
+    found.skipped = _bounded(sum(database.skipped for database in found.databases))
     found.oldest = max((database.oldest or 0.0 for database in found.databases), default=0.0)
     return found
 
@@ -79,12 +80,17 @@ def stuck_jobs(age: str = "") -> Stuck:
 def _database(data: dict[str, Any]) -> StuckDatabase:
     return StuckDatabase(
         name=printable(data["name"]),
-        count=sum(sum(actions.values()) for actions in data["counts"].values()),
-        skipped=data["skipped_count"],
-        oldest=data["oldest_seconds"],
+        count=_bounded(sum(sum(actions.values()) for actions in data["counts"].values())),
+        skipped=_bounded(data["skipped_count"]),
+        oldest=None if data["oldest_seconds"] is None else _bounded(data["oldest_seconds"]),
         error=printable(data["error"], LONGEST),
         jobs=[printable(change["id"]) for change in data["changes"][:MOST_JOBS]],
     )
+
+
+def _bounded(number: float) -> float:
+    """Raises TypeError."""
+    return max(0, min(number, MOST_COUNT))
 
 
 def stale_processes(service: Service) -> list[str] | None:

@@ -65,7 +65,7 @@ def told(entry: Entry, allowed: Owners) -> dict[str, Samples]:
         return {
             name: _samples(name, data[name]) for name in data if uid.isdecimal() and int(uid) in allowed.get(name, ())
         }
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
 
 

@@ -20,7 +20,7 @@ GOALS = (
         ),
         "",
     ),
-    Option("stuck_after", "duration", "No job is stuck for longer than this. Empty for no such goal.", "1h"),
+    Option("stuck_for", "duration", "No job is stuck for longer than this. Empty for no such goal.", "1h"),
     Option(
         "throughput",
         "bool",

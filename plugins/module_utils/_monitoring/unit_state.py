@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .._common import systemd
+from .._common import files, systemd
 from .status import Status, parse
 
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -19,6 +19,7 @@ _PROPERTIES = (
     *("ActiveEnterTimestampMonotonic", "InactiveEnterTimestampMonotonic", "ControlGroup"),
     *("MemoryMax", "MemoryHigh", "MemoryPeak", "WatchdogUSec", "Job"),
 )
+_LONGEST = 2**16  # bytes of a control group's file
 _RUNNING = ("active", "reloading")
 _MOST = 2**63  # systemd prints 2**64-1 for a number that there is not
 
@@ -84,14 +85,15 @@ def _state(unit: Mapping[str, str]) -> UnitState:
 def _word(unit: Mapping[str, str], says: Status) -> str:
     if unit.get("LoadState") != "loaded":
         return "missing" if unit.get("LoadState") else "unknown"
+    up = says.state or ("ready" if unit.get("Type") == "notify" else "running")
     return {
-        "active": says.state or ("ready" if unit.get("Type") == "notify" else "unknown"),
+        "active": up,
         "activating": says.state if says.state in ("standby", "disconnected") else "starting",
         "deactivating": "hung" if says.state == "hung" else "stopping",
         "failed": "failed",
         # Between two runs, what has to precede the next one may still be running.
         "inactive": "starting" if unit.get("Job") else "stopped",
-        "reloading": says.state or "ready",
+        "reloading": up,
     }.get(unit.get("ActiveState", ""), "unknown")
 
 
@@ -145,7 +147,7 @@ def _working(used: str, inactive_files: int) -> int | None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii", errors="replace").strip()
+        return files.read_start(path, _LONGEST).decode("ascii", "replace").strip()
     except OSError:  # the service has just ended
         return ""
 

@@ -13,10 +13,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from .._celery.options import time_limit
 from .._common.options import Option, hidden_characters, with_defaults
 from .._common.quantities import parse_duration
 from .._common.texts import printable
 from .._monitoring.options import ALERTS, MONITORING, QUEUES, TASKS
+from .wish import DEFAULT_QUEUE
 
 PORTS = {"node": 9100, "redis": 9121}
 _WILDCARDS = ("", "0.0.0.0", "::", "[::]", "*")  # noqa: S104
@@ -72,10 +74,11 @@ def fleet(hosts: Mapping[str, Host], project: str = "") -> dict[str, Any]:
             "after": prometheus_duration(alerts["after"]),
             "window": prometheus_duration(alerts["window"]),
             "stuck_seconds": round(parse_duration(alerts["stuck_for"])),
+            "cleanup_within": prometheus_duration(alerts["cleanup_within"]),
             "cleanup_seconds": round(parse_duration(alerts["cleanup_within"])),
         },
         "busy_workers": list(_busy_workers(workers, alerts["longest_task"])),
-        "queues": [_queue(with_defaults(QUEUES, queue), workers) for queue in queues.values()],
+        "queues": [_queue(with_defaults(QUEUES, queue), workers, measured) for queue in queues.values()],
         "tasks": [_task(task) for task in tasks.values()],
         "with_redis": with_redis,
         "with_cleanup": one_of("instance", scheduled) if scheduled else "",
@@ -96,6 +99,7 @@ def _errors(hosts: Mapping[str, Host]) -> Iterator[str]:
     for queue in _by_name(hosts, "monitoring_queues").values():
         yield from _queue_errors(queue, workers)
     yield from _address_errors(hosts)
+    yield from _schedule_errors(hosts)
     for host in list(hosts.values())[:1]:
         yield from _alert_errors(with_defaults(ALERTS, host["monitoring_alerts"]))
 
@@ -127,6 +131,21 @@ def _address_errors(hosts: Mapping[str, Host]) -> Iterator[str]:
                     f"{other} and {name}: Prometheus would ask both at {address}. Set monitoring_listen_address to the"
                     " host's address in a private network, or monitoring_scrape_address to that of a tunnel."
                 )
+
+
+def _schedule_errors(hosts: Mapping[str, Host]) -> Iterator[str]:
+    """The default suits a clean-up that runs at least once an hour, each day."""
+    if any((host["monitoring_alerts"] or {}).get("cleanup_within") for host in list(hosts.values())[:1]):
+        return
+    for name, host in hosts.items():
+        schedule = host["job_cleanup_cron_schedule"] or {}
+        fields = [field for field in ("hour", "day", "month", "weekday") if schedule.get(field, "*") not in ("*", None)]
+        if fields and host["job_cleanup_cron_state"] == "present":
+            yield (
+                f"{name}: job_cleanup_cron_schedule sets {' and '.join(fields)}, so the clean-up may not run each hour,"
+                " after which an alert would fire. Set cleanup_within in monitoring_alerts to more than the longest"
+                " time between two runs, such as 25h."
+            )
 
 
 def _queue_errors(queue: Mapping[str, Any], workers: Mapping[str, Host]) -> Iterator[str]:
@@ -171,14 +190,19 @@ def _by_name(hosts: Mapping[str, Host], variable: str) -> dict[str, Mapping[str,
     return {entry["name"]: entry for entry in _entries(hosts, variable)}
 
 
-def _workers(hosts: Mapping[str, Host]) -> dict[str, Mapping[str, Any]]:
+def _workers(hosts: Mapping[str, Host]) -> dict[str, dict[str, Any]]:
     """The workers of all hosts by name, with what they have in common."""
     return {
-        worker["name"]: {**(host["celery_worker_defaults"] or {}), **worker}
+        worker["name"]: _merged(host["celery_worker_defaults"] or {}, worker)
         for host in hosts.values()
         for worker in host["celery_worker_instances"] or ()
         if host["celery_worker_state"] == "present"
     }
+
+
+def _merged(defaults: Mapping[str, Any], worker: Mapping[str, Any]) -> dict[str, Any]:
+    settings = {**(defaults.get("settings") or {}), **(worker.get("settings") or {})}
+    return {"time_limit": None, **defaults, **worker, "settings": settings}
 
 
 def _served_by(queue: Mapping[str, Any], workers: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -188,11 +212,11 @@ def _served_by(queue: Mapping[str, Any], workers: Mapping[str, Mapping[str, Any]
     return list(queue.get("workers") or naming or others)
 
 
-def _busy_workers(workers: Mapping[str, Mapping[str, Any]], longest: Any) -> Iterator[dict[str, str]]:
+def _busy_workers(workers: Mapping[str, dict[str, Any]], longest: Any) -> Iterator[dict[str, str]]:
     for name, worker in workers.items():
-        limit = worker.get("time_limit")
-        if limit is not None:
-            longest_here = prometheus_duration(parse_duration(limit) + _PASSED)
+        limit = time_limit(worker)
+        if limit:
+            longest_here = prometheus_duration(limit + _PASSED)
         elif longest is not None:
             longest_here = prometheus_duration(longest)
         else:
@@ -200,15 +224,30 @@ def _busy_workers(workers: Mapping[str, Mapping[str, Any]], longest: Any) -> Ite
         yield {"name": name, "is": one_of("service", [name]), "longest": longest_here}
 
 
-def _queue(queue: Mapping[str, Any], workers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _queue(
+    queue: Mapping[str, Any], workers: Mapping[str, Mapping[str, Any]], hosts: Mapping[str, Host]
+) -> dict[str, Any]:
+    counting = [
+        name
+        for name, host in hosts.items()
+        if "redis" in host["monitoring_exporters"] and queue["name"] in _counted(name, host)
+    ]
     return {
         "name": queue["name"],
         "is": one_of("queue", [queue["name"]]),
+        "counted_by": one_of("instance", counting) if counting else "",
         "served_by": one_of("service", _served_by(queue, workers)),
         "backlog": queue["backlog"],
         "campaign": queue["campaign"],
         **{name: prometheus_duration(queue[name]) for name in ("backlog_for", "idle_for", "unserved_for")},
     }
+
+
+def _counted(name: str, host: Host) -> set[str]:
+    """The queues that the exporter of this host counts."""
+    workers = _workers({name: host}).values()
+    named = {queue for worker in workers for queue in worker.get("queues") or [DEFAULT_QUEUE]}
+    return named | {queue["name"] for queue in host["monitoring_queues"] or ()}
 
 
 def _task(task: Mapping[str, Any]) -> dict[str, Any]:

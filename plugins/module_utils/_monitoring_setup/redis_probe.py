@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import time
 
 from .._common.texts import printable
 from .redis_url import Redis
@@ -58,8 +59,9 @@ def _encoded(words: tuple[bytes, ...]) -> bytes:
 
 def _line(connection: socket.socket) -> str:
     """The first line of an answer, which tells errors apart. The connection is not used after an answer of several."""
-    line = b""
+    line, until = b"", time.monotonic() + SECONDS
     while not line.endswith(b"\r\n") and len(line) < _LONGEST:
+        connection.settimeout(max(0.001, until - time.monotonic()))
         byte = connection.recv(1)
         if not byte:
             raise ValueError("it has closed the connection")

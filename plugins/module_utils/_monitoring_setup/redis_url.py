@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from .._common.secrets import PASSWORD_IN_URL
 from .._common.texts import printable
 
 _PORT = 6379
@@ -67,17 +66,22 @@ def parse(url: str) -> Redis:
     try:
         parts = urlsplit(first)
         host, port = parts.hostname or "127.0.0.1", parts.port or _PORT
-    except ValueError as error:
-        raise ValueError(f"monitoring_redis_url is not a URL: {printable(error, 80)}.") from None
-    if parts.scheme not in ("redis", "rediss"):
-        scheme = printable(parts.scheme or PASSWORD_IN_URL.sub("://", first), 40)
+    except ValueError:  # which may name a part of the password
         raise ValueError(
-            f"monitoring_redis_url begins with '{scheme}', and the exporter knows redis:// and rediss://. Set it to the"
-            " server as one of these, or leave redis out of monitoring_exporters."
+            "monitoring_redis_url is not a URL of Redis. Write it as redis://:PASSWORD@HOST:PORT/DATABASE, and special"
+            " characters of the password encoded: / as %2F, @ as %40, : as %3A, # as %23, ? as %3F."
+        ) from None
+    if parts.scheme not in ("redis", "rediss"):
+        raise ValueError(
+            f"monitoring_redis_url begins with {_shown(parts.scheme, url)}, and the exporter knows redis:// and"
+            " rediss://. Set it to the server as one of these, or leave redis out of monitoring_exporters."
         )
     database = parts.path.strip("/") or "0"
     if not re.fullmatch("[0-9]{1,9}", database):
-        raise ValueError(f"monitoring_redis_url: the database '{printable(database, 40)}' is not a number.")
+        raise ValueError(
+            f"monitoring_redis_url: the database is {_shown(database, url)}, not a number. If that is a part of the"
+            " password, write its special characters encoded, such as / as %2F."
+        )
     return Redis(
         host=host,
         port=port,
@@ -87,3 +91,8 @@ def parse(url: str) -> Redis:
         tls=parts.scheme == "rediss",
         options=dict(parse_qsl(parts.query)),
     )
+
+
+def _shown(part: str, url: str) -> str:
+    """A part of the URL, unless there may be a password in it: one that is not encoded may be anywhere."""
+    return f"'{printable(part, 40)}'" if "@" not in url else "something else"

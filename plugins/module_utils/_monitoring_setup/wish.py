@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._common.texts import printable
 from .projects import Configuration
 from .redis_url import Redis, parse
 
-_DEFAULT_QUEUE = "celery"  # Celery's, of workers that name none
+DEFAULT_QUEUE = "celery"  # Celery's, of workers that name none
+_OF_KEYS = ("global_keyprefix", "sep")  # Celery's options that change the keys in which Redis has a queue
 
 
 def redis(options: Mapping[str, Any]) -> Redis | None:
@@ -23,13 +25,21 @@ def redis(options: Mapping[str, Any]) -> Redis | None:
             "monitoring_redis_url is empty, and no worker has CELERY_BROKER_URL in its environment. Set it, or leave"
             " redis out of monitoring_exporters."
         )
+    for service in options["services"]:
+        transport = (service.get("settings") or {}).get("broker_transport_options")
+        names = [name for name in _OF_KEYS if isinstance(transport, Mapping) and transport.get(name)]
+        if names:
+            raise ValueError(
+                f"{printable(service['name'])} sets {' and '.join(names)} in broker_transport_options, and queues with"
+                " such keys in Redis can't be counted. Leave redis out of monitoring_exporters."
+            )
     return parse(options["redis_url"])
 
 
 def configuration(options: Mapping[str, Any], server: Redis | None) -> Configuration:
     """All of it."""
     workers = [service for service in options["services"] if service["kind"] == "worker"]
-    queues = {queue for worker in workers for queue in worker["queues"] or [_DEFAULT_QUEUE]}
+    queues = {queue for worker in workers for queue in worker["queues"] or [DEFAULT_QUEUE]}
     of_workers = {"tasks": [task["name"] for task in options["tasks"]], "rate_limited": options["rate_limited"]}
     return Configuration(
         services=tuple(

@@ -65,8 +65,14 @@ def _objects(
     return objects
 
 
+def pods(service: Service) -> int:
+    """The largest number of them, but for those of a rollout."""
+    scale = service.container["autoscale"]
+    return scale["max"] if scale else service.container["replicas"]
+
+
 def _several(service: Service) -> bool:
-    return bool(service.container["replicas"] > 1 or service.container["autoscale"])
+    return pods(service) > 1
 
 
 def _selector(service: Service, project: str) -> dict[str, str]:
@@ -110,7 +116,7 @@ def _strategy(service: Service) -> Note | dict[str, Any]:
         return Note("Two beats would send each task twice.", recreate)
     if service.container["gpu"]:
         return Note("A new pod would wait for the GPU that the old one keeps until the new one is ready.", recreate)
-    if service.container["volumes"]:
+    if service.container["volumes"] and not _several(service):
         return Note("A new pod may have to wait until the old one has released the claim.", recreate)
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
@@ -129,6 +135,7 @@ def _pod(service: Service, project: str, secret: str) -> dict[str, Any]:
             "terminationGracePeriodSeconds": service.stop,
             "automountServiceAccountToken": False,
             "enableServiceLinks": Note("A Service named redis would set REDIS_PORT, which applications read.", False),
+            "shareProcessNamespace": Note("Kubernetes' own first process reaps what tasks leave behind.", True),
             "securityContext": given(
                 {
                     "runAsNonRoot": True,

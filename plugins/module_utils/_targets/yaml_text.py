@@ -17,7 +17,7 @@ _WIDTH = 100
 _PLAIN = re.compile(
     r"-{0,2}[A-Za-z_/$.](?:[\w./@%+=,${}()?<>~*&;!-]|:(?=\S)| (?=[\w($.]))*|--|\d+(?:s|m|[KMGT]i?)", re.ASCII
 )
-_NOT_TEXT = re.compile(r"y|n|yes|no|on|off|true|false|null|\.nan|\.inf|[.\d_]*", re.IGNORECASE)
+_NOT_TEXT = re.compile(r"y|n|yes|no|on|off|true|false|null|[-+]?\..*|[.\d_]*", re.IGNORECASE)
 _SHORT = re.compile(r"[A-Za-z_-]{1,20}")
 
 

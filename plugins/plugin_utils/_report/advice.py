@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .answer import Answer, Service
-from .words import count, isolated, names, span
+from .words import count, for_journalctl, isolated, names, span
 
 NOW, SOON, LATER = range(3)  # something stands still; something was lost or will be; a precaution
 LOOK, STALE, STUCK = "1-look-first", "2-stop-stale-workers", "3-reset-stuck-jobs"  # anchors of docs/runbook.md
@@ -52,17 +52,23 @@ def _of_services(host: str, answer: Answer) -> Iterator[Advice]:
         ends = sum(len(service.ends_since_ours) for service in often)
         units = " ".join(f"-u {shlex.quote(service.name)}" for service in often)
         what = f"{_named(often)} ended {ends} times without being asked to"
-        yield Advice(SOON, host, what, f"journalctl {units} --since -1d", LOOK)
-    short = [service for service in loaded if any(at >= (service.ours_since or 0) for at in service.all_kills)]
+        yield Advice(SOON, host, what, f"journalctl {units} {_since(answer, often)}", LOOK)
+    short = [service for service in loaded if service.kills_since_ours]
     if short:
         what = f"{_named(short)} ran out of memory. Raise memory_max, or run fewer processes or tasks at a time"
-        yield Advice(SOON, host, what, "journalctl -k --since -7d | grep -i 'out of memory'", LOOK)
+        yield Advice(SOON, host, what, f"journalctl -k {_since(answer, short)} | grep -i 'out of memory'", LOOK)
     unwatched = [service for service in loaded if not service.watchdog]
     if unwatched:
         yield Advice(LATER, host, f"Nobody notices when {_named(unwatched)} hangs. Set watchdog: 30s")
     unlimited = [service for service in loaded if service.memory.max is None]
     if unlimited:
         yield Advice(LATER, host, f"Nothing limits the memory of {_named(unlimited)}. Set memory_max")
+
+
+def _since(answer: Answer, services: Sequence[Service]) -> str:
+    """journalctl's option for the time in which their ends and kills are counted."""
+    ours = min(service.ours_since or 0 for service in services)
+    return f"--since '{for_journalctl(max(answer.window[0], ours))}'"
 
 
 def _named(services: Sequence[Service]) -> str:
@@ -91,8 +97,10 @@ def _of_state(host: str, service: Service) -> Iterator[Advice]:
         )
     elif service.state == "disconnected":
         yield Advice(NOW, host, f"{name} has lost its broker, and continues once the broker answers", log, LOOK)
-    elif service.state == "unknown":
+    elif service.state == "running":
         yield Advice(SOON, host, f"{name} runs, but does not tell whether it works", f"systemctl status {unit}", LOOK)
+    elif service.state == "unknown":
+        yield Advice(SOON, host, f"systemd does not tell how {name} is", f"systemctl status {unit}", LOOK)
 
 
 def _of_host(host: str, answer: Answer) -> Iterator[Advice]:

@@ -110,7 +110,7 @@ class Period:
     since: float
     succeeded: int
     failed: int
-    limited: int
+    refused: int
     lost: int  # tasks whose process was killed
     busiest_hour: int
 
@@ -141,11 +141,6 @@ class Service:
     leftovers: list[str] | None = None  # processes of the application that no unit manages; None: not looked for
 
     @property
-    def word(self) -> str:
-        """Its state. A service that tells nothing of itself is only known to run."""
-        return "running" if self.state == "unknown" and self.active == "active" else self.state
-
-    @property
     def ends(self) -> list[Event]:
         """Each time that a run ended without having been asked to."""
         return [event for event in self.events if event.kind == "end"]
@@ -166,6 +161,11 @@ class Service:
         return seen + [begun] * min(max(0, untold), MOST_KILLS)
 
     @property
+    def kills_since_ours(self) -> list[float]:
+        """Those since its first deployment by us."""
+        return [at for at in self.all_kills if at >= (self.ours_since or 0)]
+
+    @property
     def peak(self) -> int:
         """The most memory that any run of the window took; of past runs, systemd 255 and later knows it."""
         return max([self.memory.peak or 0, *(event.bytes for event in self.events if event.kind == "peak")])
@@ -174,6 +174,12 @@ class Service:
         """Of a column of `hours`; None if the log can't tell."""
         total = sum(hour[column] for hour in self.hours)
         return total if total or self._logs(column) else None
+
+    def refused_since_ours(self, begin: float) -> int | None:
+        """The refused calls since `begin`, the window's, or since its first deployment by us if that is later."""
+        if (self.ours_since or 0) <= begin:
+            return self.total(REFUSED)
+        return self.after.refused or (0 if self._logs(REFUSED) else None)
 
     def _logs(self, column: int) -> bool:
         """Whether each of these would be in the log."""

@@ -53,7 +53,7 @@ def _facts(service: Service) -> Iterator[tuple[str, str]]:
         done, failed = service.total(SUCCEEDED), service.total(FAILED)
         known = done is not None or failed is not None
         yield "tasks", f"{grouped(done)} done, {grouped(failed)} failed" if known else "not in the log"
-        for column, word in ((RETRIED, "retried"), (REFUSED, "refused (429)")):
+        for column, word in ((RETRIED, "retried"), (REFUSED, "refused calls (429)")):
             if service.total(column):
                 yield word, grouped(service.total(column))
     yield "ended unexpectedly", times(len(service.ends))
@@ -70,7 +70,7 @@ def _tasks_chart(service: Service, answer: Answer) -> Markup | None:
         f"Tasks by hour, at most {grouped(most)}",
         key("done", "done"),
         key("failed", "failed") if service.total(FAILED) else None,
-        key("refused", "refused (429), below the line") if service.total(REFUSED) else None,
+        key("refused", "refused calls (429), below the line") if service.total(REFUSED) else None,
         key("blank", "before the journal begins") if known > first + HOUR else None,
         key("end", "ended unexpectedly") if service.ends else None,
         key("ours", f"first deployed by us, {when(ours, answer.time)}") if ours and ours > first + HOUR else None,

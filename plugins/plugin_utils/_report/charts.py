@@ -16,12 +16,13 @@ MOST_MARKS = 200  # ends that are drawn
 LABELS = 7  # days that are named
 AXIS = 18  # pixels below a chart, for the days
 MARKS = 14  # pixels above it, for what happened
+LABEL = 13  # pixels of a line of text
 
 
 def tasks_by_hour(
     hours: Sequence[Sequence[int]], ends: Sequence[Event], window: Window, known: float, ours: float | None
 ) -> Markup:
-    """Bars of what was done and failed, refusals below the line, and a mark for each end.
+    """Bars of what was done and failed, refused calls below the line, and a mark for each end.
 
     known: since when there can be anything. ours: since when the service is deployed by us.
     """
@@ -42,14 +43,13 @@ def tasks_by_hour(
         parts.append(_upright(_percent(at, window), MARKS, base, "end"))
         parts.append(element("text", "▼", x=_percent(at, window), y=MARKS - 2, class_="end", text_anchor="middle"))
     parts.append(element("line", x1=0, x2="100%", y1=base, y2=base, class_="axis"))
-    spoken = (
-        f"Tasks by hour: at most {most} done or failed, at most {refused} refused; {count(len(ends), 'unexpected end')}"
-    )
+    calls, unexpected = count(refused, "refused call"), count(len(ends), "unexpected end")
+    spoken = f"Tasks by hour: at most {most} done or failed, at most {calls}; {unexpected}"
     return element("svg", parts, width="100%", height=height, role="img", aria_label=spoken)
 
 
 def _bars(hour: Sequence[int], base: int, most: tuple[int, int], place: dict[str, str]) -> Iterator[Markup]:
-    """Those of one hour. most: done or failed, and refused, in any hour."""
+    """Those of one hour. most: done or failed, and refused calls, in any hour."""
     y = float(base)
     for column, kind in ((SUCCEEDED, "done"), (FAILED, "failed")):
         if hour[column]:
@@ -83,14 +83,15 @@ def memory_curve(
     parts: list[object] = [*_days(window, base + AXIS)]
     parts.append(element("svg", element("path", d="".join(steps), class_="curve"), **stretched))
     at, peak = max(series, key=lambda point: point[1])
-    y, label = MARKS + plot * (1 - peak / top), -6
+    y = MARKS + plot * (1 - peak / top)
+    bottom = y - 6  # of the label: above its peak, no curve is in the way
     if limit:
         limit_y = MARKS + plot * (1 - limit / top)
         parts.append(element("line", x1=0, x2="100%", y1=f"{limit_y:.1f}", y2=f"{limit_y:.1f}", class_="limit"))
-        if 0 <= y - limit_y < MARKS:
-            label = 16  # below the curve, as the limit's line is where it would be
+        if bottom - LABEL < limit_y <= y:
+            bottom = limit_y - 4  # above the limit's line, too
     side = "end" if _share(at, window) > 0.5 else "start"
-    place = {"x": _percent(at, window), "y": f"{max(11, y + label):.1f}", "text_anchor": side}
+    place = {"x": _percent(at, window), "y": f"{bottom:.1f}", "text_anchor": side}
     parts.append(element("circle", cx=_percent(at, window), cy=f"{y:.1f}", r=3, class_="peak"))
     parts.append(element("text", f"{size(peak)}, {when(at, now)}", **place))
     parts.append(element("line", x1=0, x2="100%", y1=base, y2=base, class_="axis"))

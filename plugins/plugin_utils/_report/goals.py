@@ -32,8 +32,8 @@ def judge(answers: Mapping[str, Answer], silent: Iterable[str], wanted: Wanted, 
     """Each goal that is wanted. `silent` are hosts that did not answer: of them, nothing is known to be met."""
     if not answers:
         return []
-    named = [(wanted.out_of_memory, out_of_memory), (wanted.memory, memory), (wanted.stuck_after, stuck_jobs),
-             (wanted.throughput, throughput), (wanted.refusals_down, refusals)]  # fmt: skip
+    named = [(wanted.out_of_memory, out_of_memory), (wanted.memory, memory), (wanted.stuck_for, stuck_jobs),
+             (wanted.throughput, throughput), (wanted.refusals_down, refused_calls)]  # fmt: skip
     found = [goal(answers, wanted, now) for is_wanted, goal in named if is_wanted]
     silence = f"{names(silent)} did not answer" if silent else ""
     return [_with_silence(goal, silence) if silence else goal for goal in found]
@@ -49,9 +49,8 @@ def out_of_memory(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> 
     kills, blind, before = [], [], 0
     since = max(map(_known_since, answers.values()))
     for host, service in _services(answers):
-        begin = service.ours_since or 0
-        seen = [at for at in service.all_kills if at >= begin]
-        before += sum(at < begin for at in service.all_kills)
+        begin, seen = service.ours_since or 0, service.kills_since_ours
+        before += len(service.all_kills) - len(seen)
         kills += [(at, host, service.name) for at in seen]
         since = max(since, begin, service.kills_since or now)
         lost = service.after.lost - len(seen)
@@ -99,7 +98,7 @@ def memory(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
 
 
 def stuck_jobs(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
-    name = f"No job is stuck for longer than {span(wanted.stuck_after)}"
+    name = f"No job is stuck for longer than {span(wanted.stuck_for)}"
     stuck = {host: answer.stuck for host, answer in answers.items()}
     total = sum(each.count for each in stuck.values())
     if total:
@@ -147,11 +146,11 @@ def throughput(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goa
 _NOTHING_BEFORE = "nothing to compare with: the journal has no full hour from before, and {} is not set"
 
 
-def refusals(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
-    name, workers = f"{wanted.refusals_down:g} % fewer refusals (429) than before", _workers(answers)
+def refused_calls(answers: Mapping[str, Answer], wanted: Wanted, now: float) -> Goal:
+    name, workers = f"{wanted.refusals_down:g} % fewer refused calls (429) than before", _workers(answers)
     since = min((worker.after.since for worker in workers), default=None)
     done = sum(worker.after.succeeded + worker.after.failed for worker in workers)
-    refused = sum(worker.after.limited for worker in workers)
+    refused = sum(worker.after.refused for worker in workers)
     if not done:
         return Goal(name, UNKNOWN, "no task was done", since)
     measured, before = f"{grouped(refused)} in {count(done, 'task')}", _refusals_before(workers, wanted)
@@ -178,7 +177,7 @@ def _refusals_before(workers: list[Service], wanted: Wanted) -> float | None:
         return wanted.refusals_before
     before = [worker.before for worker in workers if worker.before]
     done = sum(each.succeeded + each.failed for each in before)
-    return 1000 * sum(each.limited for each in before) / done if done else None
+    return 1000 * sum(each.refused for each in before) / done if done else None
 
 
 def _known_since(answer: Answer) -> float:

@@ -94,7 +94,7 @@ def _services(summary: Summary) -> Iterator[Markup]:
     services = [(host, service) for host, answer in summary.answers.items() for service in answer.services]
     services.sort(key=lambda each: ORDER.index(colour(each[1])))
     if services:
-        columns = ["Service", "State", "Memory", "Tasks", ">done", ">failed", ">refused", ">ended"]
+        columns = ["Service", "State", "Memory", "Tasks", ">done", ">failed", ">refused calls", ">ended"]
         several = len(summary.answers) > 1
         yield element("h2", "Services")
         yield table("services", columns, [_row(host, service, several) for host, service in services])
@@ -102,7 +102,7 @@ def _services(summary: Summary) -> Iterator[Markup]:
 
 def _row(host: str, service: Service, several: bool) -> Markup:
     where = [element("span", name(host), class_="quiet small"), " "] if several else None
-    totals = ((SUCCEEDED, "done"), (FAILED, "failed"), (REFUSED, "refused"))
+    totals = ((SUCCEEDED, "done"), (FAILED, "failed"), (REFUSED, "refused calls"))
     return element(
         "tr",
         element("td", element("a", where, name(service.name), href=f"#{anchor(host, service)}")),
@@ -147,9 +147,9 @@ def _sources(summary: Summary) -> Iterator[Markup]:
     for host, answer in summary.answers.items():
         yield quiet(element("strong", name(host)), ": ", isolated("; ".join(_source(answer))), ".")
     yield quiet(
-        "Ends and restarts are systemd's messages in the journal; tasks and refusals are lines of the workers' logs;"
-        " memory is the kernel's count for the unit; stuck jobs are a dry run of cleanup_stuck_jobs.py. Nothing was"
-        " changed."
+        "Ends and restarts are systemd's messages in the journal; tasks and refused calls are lines of the workers'"
+        " logs; memory is the kernel's count for the unit; stuck jobs are a dry run of cleanup_stuck_jobs.py. Nothing"
+        " was changed."
     )
 
 

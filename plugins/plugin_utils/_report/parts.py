@@ -22,7 +22,7 @@ def colour(service: Service) -> str:
 
 
 def state(service: Service) -> Markup:
-    return chip(service.word, colour(service))
+    return chip(service.state, colour(service))
 
 
 def anchor(host: str, service: Service) -> str:

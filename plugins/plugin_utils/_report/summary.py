@@ -64,7 +64,7 @@ def _plain(fields: dict[str, Any]) -> dict[str, Any]:
 
 def summarize(answers: Mapping[str, Answer], silent: Mapping[str, str], wanted: Wanted, now: float) -> Summary:
     goals, advice = judge(answers, silent, wanted, now), advise(answers, silent)
-    states = [service.word for answer in answers.values() for service in answer.services]
+    states = [service.state for answer in answers.values() for service in answer.services]
     verdict, sentence = _verdict(goals, states, len(silent))
     return Summary(now, wanted.days, answers, silent, goals, advice, verdict, sentence)
 

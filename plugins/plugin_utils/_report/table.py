@@ -58,7 +58,7 @@ def report(summary: Summary) -> Iterator[str]:
             "limit",
             "done",
             "failed",
-            "refused",
+            "refused calls",
             "ended unexpectedly",
         )
         yield table([head, *rows])
@@ -78,6 +78,6 @@ def _row(host: str, service: Service, summary: Summary) -> tuple[str, ...]:
     totals = [grouped(service.total(column)) for column in (SUCCEEDED, FAILED, REFUSED)]
     used = service.memory
     return (
-        host, service.name, service.word, when(service.since, summary.now),
+        host, service.name, service.state, when(service.since, summary.now),
         size(used.working), size(service.peak or None), size(used.max) if used.max else "none", *totals, why,
     )  # fmt: skip

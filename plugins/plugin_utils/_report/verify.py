@@ -1,7 +1,10 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks after a deployment, as the operators' documents have them: each is ok, not ok, or can't be known."""
+"""The checks after a deployment, as the operators' documents have them: each is ok, not ok, or can't be known.
+
+What happened before a service was first deployed by us does not count.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .answer import REFUSED, Answer, Service
+from .answer import Answer, Service
 from .read import read
 from .summary import CANT_KNOW, DOWN, FINE, UP, WRONG
 from .wanted import Wanted
@@ -53,7 +56,7 @@ def verify(
         for service in answer.services:
             where = f"{host}: {service.name}"
             found += [Check(where, *each) for each in _service(service, answer, pings.get(host, {}), task)]
-        found += [Check(host, *each) for each in _host(answer, wanted)]
+        found += [Check(host, *each) for each in _host(answer, wanted, host not in wanted.without_swap)]
     return found
 
 
@@ -89,14 +92,14 @@ def rows(checks: list[Check]) -> list[tuple[str, ...]]:
 
 
 def _service(service: Service, answer: Answer, pings: Mapping[str, Ping], task: str) -> Iterator[tuple[str, str, str]]:
-    verdict = OK if service.word in {*UP, "running"} else NOT_OK if service.state in DOWN else UNKNOWN
-    yield "it runs", f"{service.word}, since {when(service.since, answer.time)}", verdict
+    verdict = OK if service.state in {*UP, "running"} else NOT_OK if service.state in DOWN else UNKNOWN
+    yield "it runs", f"{service.state}, since {when(service.since, answer.time)}", verdict
     if service.kind == "worker":
         yield from _pinged(pings.get(service.name, Ping(why="it was not asked")), task)
         yield _log(service, answer)
-        refused = service.total(REFUSED)
+        refused = service.refused_since_ours(answer.window[0])
         yield "no refused calls (429)", _number(refused, "call"), _is(None if refused is None else not refused)
-    kills = len(service.all_kills)
+    kills = len(service.kills_since_ours)
     yield "not out of memory", _number(kills, "kill"), _is(not kills)
     stale = service.leftovers
     yield (
@@ -124,10 +127,12 @@ def _log(service: Service, answer: Answer) -> tuple[str, str, str]:
     last = max((task.last for task in service.tasks.values() if task.last), default=None)
     if last is None:
         return "its log shows tasks", "none that succeeded", UNKNOWN
+    if last < (service.ours_since or 0):
+        return "its log shows tasks", f"the last succeeded {when(last, answer.time)}, before the deployment", UNKNOWN
     return "its log shows tasks", f"the last succeeded {when(last, answer.time)}", OK
 
 
-def _host(answer: Answer, wanted: Wanted) -> Iterator[tuple[str, str, str]]:
+def _host(answer: Answer, wanted: Wanted, needs_swap: bool) -> Iterator[tuple[str, str, str]]:
     memory = answer.machine.memory
     limit = wanted.memory or ALMOST_ALL * memory.total
     used = f"{size(memory.used)} of {size(memory.total)}"
@@ -135,7 +140,8 @@ def _host(answer: Answer, wanted: Wanted) -> Iterator[tuple[str, str, str]]:
         yield "memory", f"{used}, of the machine around this container", UNKNOWN
     else:
         yield "memory", used, _is(memory.used < limit)
-    yield "swap", size(memory.swap_total) if memory.swap_total else "none", _is(bool(memory.swap_total))
+    if memory.swap_total or needs_swap:
+        yield "swap", size(memory.swap_total) if memory.swap_total else "none", _is(bool(memory.swap_total))
     stuck = answer.stuck
     yield (
         "no stuck jobs",

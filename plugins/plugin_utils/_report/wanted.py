@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,14 +23,15 @@ class Wanted:
     days: float
     out_of_memory: bool
     memory: int  # bytes of the whole machine in use
-    stuck_after: float  # seconds
+    stuck_for: float  # seconds
     throughput: bool
     busiest_hour_before: float | None
     refusals_down: float  # percent
     refusals_before: float | None  # of 1000 tasks
+    without_swap: Collection[str] = ()  # hosts that need none
 
 
-def wanted(days: float, goals: Mapping[str, Any] | None) -> Wanted:
+def wanted(days: float, goals: Mapping[str, Any] | None, without_swap: Collection[str] = ()) -> Wanted:
     """Raises ValueError with a sentence."""
     if not 0 < days <= LONGEST:
         raise ValueError(f"days: {days:g} is out of range. Set a number above 0, and at most {LONGEST}.")
@@ -40,8 +41,8 @@ def wanted(days: float, goals: Mapping[str, Any] | None) -> Wanted:
     for name in ("busiest_hour_before", "refusals_before"):
         if goals[name] is not None and not 0 <= goals[name] < 1e9:
             raise ValueError(f"goals.{name}: {goals[name]:g} is out of range. Set a number from 0.")
-    memory = _parsed(goals, "memory", parse_size)
-    return Wanted(days, **{**goals, "memory": memory, "stuck_after": _parsed(goals, "stuck_after", parse_duration)})
+    memory, stuck_for = _parsed(goals, "memory", parse_size), _parsed(goals, "stuck_for", parse_duration)
+    return Wanted(days, **{**goals, "memory": memory, "stuck_for": stuck_for}, without_swap=without_swap)
 
 
 def _parsed(goals: Mapping[str, Any], name: str, parse: Callable[[object], Any]) -> Any:

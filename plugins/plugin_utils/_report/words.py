@@ -53,6 +53,11 @@ def moment(now: float) -> str:
     return time.strftime("%A %-d %B %Y, %H:%M UTC", time.gmtime(min(now, _LATEST)))
 
 
+def for_journalctl(at: float) -> str:
+    """2026-11-20 03:44:58 UTC, as its --since takes it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(min(at, _LATEST)))
+
+
 def day(at: float) -> str:
     return time.strftime("%a %d", time.gmtime(min(at, _LATEST)))
 

@@ -20,6 +20,8 @@ from contextlib import suppress
 from pathlib import Path
 
 STANDARD_ERROR = 2  # Celery replaces sys.stderr by an object that is no file
+# A task can put a link or a pipe in the file's place: no other file is emptied, and nothing waits for a reader.
+WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
 SHORTEST, LONGEST = 10**6, 10**13  # microseconds: a second, as a mere 30 was meant as seconds, and four months
 
 
@@ -27,7 +29,9 @@ def heartbeat_file():
     """Where it is, without the file of an earlier run: a volume may outlive its container."""
     path = Path(os.environ["EVENKEEL_HEARTBEAT"])
     try:
-        path.touch()
+        with suppress(FileNotFoundError):
+            path.unlink()
+        path.touch(exist_ok=False)  # nor through a link that somebody puts there
         path.unlink()
     except OSError as error:
         refuse("EVENKEEL_HEARTBEAT", f"a file that the service can make, such as /tmp/evenkeel.heartbeat ({error})")
@@ -75,7 +79,11 @@ def notify(*lines):
 
 def beat(status):
     try:
-        FILE.write_text(status)
+        descriptor = os.open(FILE, WRITE, 0o644)
+        try:
+            os.write(descriptor, status.encode())
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if not Service.failed:  # once, not for each notification
             Service.failed = True

@@ -13,7 +13,6 @@ local function number(...)
   return type(answer) == "number" and answer or 0
 end
 
-local taken, oldest = 0, nil
 for _, database in ipairs(databases) do
   redis.call("SELECT", database[1])
   for _, queue in ipairs(database[2]) do
@@ -23,13 +22,6 @@ for _, database in ipairs(databases) do
     end
     tell("queue:" .. queue, waiting)
   end
-  taken = taken + number("HLEN", "unacked")
-  local first = redis.pcall("ZRANGE", "unacked_index", 0, 0, "WITHSCORES")
-  local since = tonumber(first[2])
-  if since and (not oldest or since < oldest) then oldest = since end
 end
 
--- Messages that workers have taken and not acknowledged, and since when the oldest.
-tell("unacked", taken)
-tell("unacked_oldest_seconds", oldest and math.max(0, tonumber(redis.call("TIME")[1]) - oldest) or 0)
 return values

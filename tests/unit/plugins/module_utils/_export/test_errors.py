@@ -10,7 +10,8 @@ from workers import beat, worker
     [
         (
             {"image": ""},
-            "w: image is required. Set celery_export_image, or image of this service in celery_export_workers.",
+            "w: image is required. Set celery_export_image to the one with the application, like"
+            " registry.example.com/shop:1.4, or image of this service in celery_export_workers.",
         ),
         ({"image": "a b"}, "w: image 'a b' is not the name of an image. Write it like registry.example.com/shop:1.4."),
         (

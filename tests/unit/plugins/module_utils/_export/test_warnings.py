@@ -153,6 +153,37 @@ def test_a_part_of_the_sandbox_that_a_container_does_not_have_is_named(directive
     assert tuple(target for target in TARGETS if f"sandbox: {directive} can't be set" in one(target, instance)) == on
 
 
+DATA = {"volumes": {"/data": "data"}}
+
+
+@pytest.mark.parametrize(
+    ("workers", "warning"),
+    [
+        ({"a": DATA}, None),
+        ({"a": DATA, "b": {"volumes": {"/data": "other"}}}, None),
+        ({"a": {**DATA, "autoscale": {"max": 1}}}, None),
+        ({"a": {**DATA, "replicas": 2}}, "a: the claim data has to be ReadWriteMany: up to 2 pods use it."),
+        (
+            {"a": {**DATA, "autoscale": {"max": 4}}, "b": DATA},
+            "all services: the claim data has to be ReadWriteMany: up to 5 pods use it.",
+        ),
+    ],
+)
+def test_a_claim_that_several_pods_use_is_named(workers, warning):
+    environment = {"CELERY_BROKER_URL": "redis://redis/0"}
+    made = [worker(name=name, writable_paths=["/data"], environment=environment) for name in workers]
+    assert [each for each in warned("kubernetes", *made, workers=workers) if "ReadWriteMany" in each] == (
+        [warning] if warning else []
+    )
+    assert "ReadWriteMany" not in "\n".join(warned("compose", *made, workers=workers))
+
+
+def test_the_user_of_the_container_is_named():
+    assert "w: user is a user of the servers. The container runs as UID 7, GID 10001." in warned(
+        "kubernetes", worker(user="shop"), defaults={"uid": 7}
+    )
+
+
 def test_variables_that_no_service_has_are_named():
     assert "celery_export_plain: no service has the variables B." in warned(
         "compose", worker(environment={"A": "1"}), plain=["A", "B"]

@@ -84,20 +84,21 @@ def test_more_than_is_read_at_once_is_read_by_the_next_samples(journal, monkeypa
 def test_counts_are_exact_whatever_comes_in_between(tmp_path_factory, steps):
     with pytest.MonkeyPatch.context() as patch:
         journal, kept, lines, lost = watched(patch, journals.Journal()), Counters(0.5), 0, 0
-        for step in [*steps, "sample"]:
+        for step in steps:
             if step == "line":
                 journal.line("w", DONE)
                 lines, lost = lines + 1, lost + 1
             elif step == "other":
                 journal.line("w", "nothing to count")
             elif step == "sample":
-                found = listen(kept)
+                listen(kept)
                 lost = 0
             elif step == "store":
                 kept = stored(kept, tmp_path_factory.getbasetemp() / "counters")
             else:  # what was not yet read is lost with its file
                 del journal.entries[:]
                 lines, lost = lines - lost, 0
+        found = listen(kept)
         assert (found.tasks["shop.order"].succeeded if found.tasks else 0) == lines
 
 
@@ -165,6 +166,32 @@ def test_lines_that_journald_left_out_are_counted(journal):
     kept = Counters(0.5)
     listen(kept)
     assert kept.suppressed == 47
+
+
+def test_no_entry_ends_a_sample(journal, monkeypatch):
+    journal.add(
+        "…", **{"_UID": "7", stuck_jobs.STUCK_JOBS_FIELD: f'{{"db":{{"stuck_jobs_failed":[["db",1{"0" * 400}]]}}}}'}
+    )
+    journal.entries[-1]["MESSAGE_ID"] = stuck_jobs.STUCK_JOBS_MESSAGE
+    monkeypatch.setattr(stuck_jobs, "owners", lambda: {"db": {7}})
+    journal.event("w", ends.CONSUMED, MEMORY_PEAK="9" * 5000)
+    journal.event("w", ends.RESTARTED)
+    assert listen(Counters(0.5)).restarts == 1
+    monkeypatch.setattr(ends, "event", lambda entry: 1 / 0)
+    journal.event("w", ends.RESTARTED)
+    listen(Counters(0.5))
+
+
+def test_a_reading_that_gets_nowhere_goes_on_with_the_present(journal, monkeypatch):
+    kept = Counters(0.5)
+    for number in range(3):
+        journal.line("w", f"Task t{number}[1] succeeded in 1s: None")
+    monkeypatch.setattr(counters, "MOST_ENTRIES", 0)
+    monkeypatch.setattr(counters, "newest_cursor", lambda: "i=000000002")
+    listen(kept)
+    assert (kept.suppressed, kept.lines) == (1, "i=000000002")
+    monkeypatch.setattr(counters, "MOST_ENTRIES", 9)
+    assert list(listen(kept).tasks) == ["t2"]
 
 
 def test_counters_of_a_removed_service_go(journal):

@@ -55,6 +55,20 @@ def test_a_service_that_is_given_up_has_not_ended_once_more():
     assert ends.event(entry(MESSAGE_ID=ends.FAILED, UNIT_RESULT="start-limit-hit")) is None
 
 
+@pytest.mark.parametrize(
+    "group",
+    [
+        "/user.slice/a,task_memcg=/system.slice/w.service,x",
+        f"/user.slice/a,task_memcg=/system.slice/w.service,task=x,pid=1,uid=1{'x' * 900}",  # the rest is cut off
+    ],
+)
+def test_a_control_groups_name_forges_no_kill(group):
+    forged = OOM.format("w.service").replace("/system.slice/w.service", group)
+    assert ends.killed_service(entry(OOM.format("w.service"))) == "w"
+    assert ends.killed_service(entry(forged)) is None
+    assert ends.killed_service(entry(forged[:1000].rpartition(",task_memcg=")[0])) is None
+
+
 def test_an_end_near_a_kill_was_out_of_memory():
     """With control groups v1, systemd knows only of the signal."""
     end = Event(100.0, "end", reason="killed", result="signal")

@@ -84,6 +84,30 @@ def test_a_journal_that_cannot_be_read_is_an_error(journalctl):
         list(Reading(QUESTION))
 
 
+def test_a_journalctl_that_something_else_ended_is_an_error(journalctl):
+    journalctl(entry(1), then="kill -BUS $$")
+    with pytest.raises(JournalError, match="signal 7 ended journalctl"):
+        list(Reading(QUESTION))
+
+
+@pytest.mark.parametrize("at", [0, 1])
+def test_reading_goes_on_after_an_entry_that_is_too_long(journalctl, at):
+    """Wherever its cursor is, whatever it says."""
+    lie = json.dumps('"__CURSOR":"i=9","__CURSOR":"i=9"')
+    parts = [f'"MESSAGE":{lie[:-1]}{"y" * journal.LONGEST}"', '"__CURSOR":"i=2"']
+    journalctl(entry(1), f"{{{','.join(parts[::-1] if at else parts)}}}", then="exec sleep 600")
+    reading = Reading(QUESTION, seconds=1)
+    assert [each.cursor for each in reading] == ["i=1"]
+    assert (reading.cursor, reading.exceeded) == ("i=2", True)
+
+
+def test_an_entry_that_was_cut_off_is_read_again(journalctl):
+    journalctl(entry(1), then=f"printf '%s' '{entry(2)[:-9]}'; exec sleep 600")
+    reading = Reading(QUESTION, seconds=1)
+    assert [each.cursor for each in reading] == ["i=1"]
+    assert reading.cursor == "i=1"
+
+
 def test_text_that_is_not_utf8_is_replaced(journalctl):
     journalctl(entry(1, [255, 254, 32, 52, 50, 57], UNIT=["a", "b"]))
     (read,) = Reading(QUESTION)

@@ -96,9 +96,19 @@ def test_a_kill_as_memory_ran_out_explains_an_end(journal):
     journal.event("w", ends.EXITED, NOW - 10, EXIT_CODE="killed", EXIT_STATUS="9")
     journal.event("w", ends.FAILED, NOW - 10, UNIT_RESULT="signal")
     found = gathered(kernel=True)
-    assert found.kills == [NOW - 10.2]
+    assert list(found.kills) == [NOW - 10.2]
     end = found.explained(found.kills)[-1]
     assert (end.reason, end.said) == ("out of memory", "the kernel killed a process of it, as memory had run out")
+
+
+def test_what_an_application_writes_has_bounds(journal):
+    journal.line("w", "Task shop.order[1] succeeded in 9e99s: None", NOW - 1)
+    for number in range(past.MOST_EVENTS + 5):
+        journal.event("w", ends.OOM, NOW - 9000 + number)
+    found = gathered()
+    assert found.tasks["shop.order"] == Task(1, 0, 0, 0.0, 0.0, NOW - 1)
+    assert len(found.kills) == past.MOST_EVENTS
+    assert len(history.kills([sampled(1, 5, 0, 1), sampled(2, 5, 10**9, 1)], "w")) == past.MOST_EVENTS
 
 
 def test_a_beat_that_waits_for_the_lock_has_not_ended(journal):

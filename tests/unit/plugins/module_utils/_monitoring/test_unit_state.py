@@ -67,7 +67,9 @@ def test_a_worker_that_runs(state):
         ({"ActiveState": "deactivating", "SubState": "stop-watchdog", "StatusText": "sick: the loop"}, "hung"),
         ({"ActiveState": "deactivating", "SubState": "stop-sigterm", "StatusText": "stopping"}, "stopping"),
         ({"StatusText": ""}, "ready"),
-        ({"StatusText": "Processing requests", "Type": "simple"}, "unknown"),
+        ({"StatusText": "Processing requests", "Type": "simple"}, "running"),
+        ({"ActiveState": "reloading", "StatusText": "", "Type": "simple"}, "running"),
+        ({"ActiveState": "maintenance", "SubState": "maintenance", "StatusText": ""}, "unknown"),
     ],
 )
 def test_each_state_has_a_word(state, properties, word):

@@ -59,6 +59,12 @@ def errors(*hosts, **variables):
             " '1h 30min'.",
         ),
         (
+            {"job_cleanup_cron_state": "present", "job_cleanup_cron_schedule": {"minute": "0", "hour": "3"}},
+            "host0: job_cleanup_cron_schedule sets hour, so the clean-up may not run each hour, after which an alert"
+            " would fire. Set cleanup_within in monitoring_alerts to more than the longest time between two runs, such"
+            " as 25h.",
+        ),
+        (
             {"queues": [{"name": "a\nb"}]},
             "host0: monitoring_a\\nb: name: 'a\\nb' contains the character U+000A. Remove it.",
         ),
@@ -127,11 +133,30 @@ def test_a_queue_is_served_by_those_that_name_it_or_else_by_those_that_name_none
 
 def test_how_long_a_worker_may_be_busy_follows_from_its_time_limit():
     instances = [{"name": "a", "time_limit": "30min"}, {"name": "b"}, {"name": "c", "time_limit": 90}]
-    variables = {"celery_worker_instances": instances}
+    instances.append({"name": "d", "settings": {"task_time_limit": 300}})
+    variables = {"celery_worker_instances": instances, "celery_worker_defaults": {"settings": {"task_acks_late": True}}}
     busy = {each["name"]: each["longest"] for each in fleet({"h": host(**variables)})["busy_workers"]}
-    assert busy == {"a": "31m", "c": "150s"}
+    assert busy == {"a": "31m", "c": "150s", "d": "6m"}
     busy = fleet({"h": host(alerts={"longest_task": "6h"}, **variables)})["busy_workers"]
-    assert [each["longest"] for each in busy] == ["31m", "6h", "150s"]
+    assert [each["longest"] for each in busy] == ["31m", "6h", "150s", "6m"]
+
+
+def test_a_queue_is_missed_only_where_the_exporter_counts_it():
+    queues = [{"name": "q"}, {"name": "celery"}]
+    hosts = {
+        "watching": host(queues=queues, celery_worker_instances=[{"name": "a", "queues": ["p"]}]),
+        "naming": host(listen_address="10.0.0.2", celery_worker_instances=[{"name": "b", "queues": ["q"]}]),
+        "nameless": host(listen_address="10.0.0.3", celery_worker_instances=[{"name": "c"}]),
+        "without": host(listen_address="10.0.0.4", queues=queues, exporters=["node"]),
+    }
+    counted_by = {queue["name"]: queue["counted_by"] for queue in fleet(hosts)["queues"]}
+    assert counted_by == {"q": 'instance=~"watching|naming"', "celery": 'instance=~"watching|nameless"'}
+
+
+def test_a_slow_schedule_is_accepted_with_a_time_that_suits_it():
+    variables = {"job_cleanup_cron_state": "present", "job_cleanup_cron_schedule": {"minute": "0", "hour": "3"}}
+    assert fleet({"h": host(alerts={"cleanup_within": "25h"}, **variables)})["alerts"]["cleanup_within"] == "25h"
+    assert fleet({"h": host(**{**variables, "job_cleanup_cron_schedule": {"minute": "30", "hour": "*"}})})
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,9 @@ def no_packages(monkeypatch):
     monkeypatch.setattr(exporters.programs, "find", lambda name: None)
 
 
-def files(configurations, project="", redis=None, before=BARE):
+def files(configurations, project="", redis=None, before=None):
     programs = plan.Programs(sampler.program("#!/usr/bin/python3 -I"), b"return values\n")
-    return plan.files(project, configurations, programs, redis, before)
+    return plan.files(project, configurations, programs, redis, BARE if before is None else before)
 
 
 def test_a_project_has_what_the_sampler_reads():

@@ -52,6 +52,9 @@ def test_the_options_of_tls_are_taken_over():
         "sentinel://:s3cret@h:26379",
         "redis://:s3cret@h/one",
         "redis://:s3cret@h:port/0",
+        "redis://:s3cret/abc@h:6379/0",
+        "redis://:1/s3cret@h:6379/0",
+        "redis://:[s3cret@h",
         "user:s3cret@h",
     ],
 )

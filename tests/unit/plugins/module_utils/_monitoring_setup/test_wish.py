@@ -43,3 +43,11 @@ def test_a_missing_url_is_an_error():
     with pytest.raises(ValueError, match="no worker has CELERY_BROKER_URL in its environment"):
         wish.redis(options())
     assert wish.redis(options(redis_url="redis://h/1")).database == 1
+
+
+def test_queues_with_keys_of_their_own_are_refused():
+    settings = {"broker_transport_options": {"global_keyprefix": "shop.", "visibility_timeout": 60}}
+    given = options([{**WORKER, "settings": settings}], redis_url="redis://h")
+    with pytest.raises(ValueError, match="shop sets global_keyprefix in broker_transport_options"):
+        wish.redis(given)
+    assert wish.redis({**given, "exporters": ["node"]}) is None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
 )
 ENTRY = {"at": "2026-01-18T12:00:00Z", "error": 'ît\'s "gone"\n', "attempts": 3}
 

@@ -101,7 +101,7 @@ def test_no_more_elements_are_taken_than_were_asked_for(name):
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=8) | st.dictionaries(st.sampled_from([*LISTS, "state", *STATE]), inner),
-    max_leaves=20,
+    max_leaves=8,
 )
 ANY_STATE = st.fixed_dictionaries({name: st.just(value) | JSON for name, value in STATE.items()})
 ANY_ROW = st.tuples(*(st.just(value) | st.text() | JSON for value in ROW)).map(list)

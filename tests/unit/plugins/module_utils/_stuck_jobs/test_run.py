@@ -673,7 +673,7 @@ def model(jobs, links, action, threshold):
     return {key: job for key, job in after.items() if key not in gone or action != "delete"}, left
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     jobs=JOBS,
     links=st.lists(st.tuples(st.integers(0, 11), st.sampled_from(STATUSES)), max_size=20),

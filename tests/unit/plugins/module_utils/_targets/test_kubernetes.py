@@ -74,6 +74,10 @@ def test_a_container_has_no_rights():
     assert made["enableServiceLinks"] is False
 
 
+def test_what_tasks_leave_behind_is_reaped():
+    assert pod(worker())["shareProcessNamespace"] is True
+
+
 def test_the_scheduler_reserves_what_slows_a_worker_down_on_a_server():
     resources = container(worker(memory_high="1536M", memory_max="2G"), workers={"w": {"cpu": "500m"}})["resources"]
     assert resources == {"requests": {"memory": "1536Mi", "cpu": "500m"}, "limits": {"memory": "2Gi"}}
@@ -102,6 +106,8 @@ def test_a_hung_service_does_not_get_the_whole_grace_period():
         (worker(), {}, "RollingUpdate"),
         (worker(), {"gpu": 1}, "Recreate"),
         (worker(writable_paths=["/data"]), {"volumes": {"/data": "data"}}, "Recreate"),
+        (worker(writable_paths=["/data"]), {"volumes": {"/data": "data"}, "replicas": 2}, "RollingUpdate"),
+        (worker(), {"gpu": 1, "replicas": 2}, "Recreate"),
         (beat(name="w"), {}, "Recreate"),
     ],
 )
@@ -121,6 +127,14 @@ def test_several_replicas_are_spread_and_evicted_one_after_another():
     assert made["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
     assert made["Deployment"]["spec"]["template"]["spec"]["topologySpreadConstraints"]
     assert set(objects(worker())) == {"Deployment"}
+
+
+@pytest.mark.parametrize(("largest", "kinds"), [(1, set()), (2, {"PodDisruptionBudget"})])
+def test_an_autoscaled_worker_has_as_many_replicas_as_it_may_have_at_most(largest, kinds):
+    instance = worker(environment={"CELERY_BROKER_URL": "redis://redis/0"}, writable_paths=["/data"])
+    made = objects(instance, workers={"w": {"autoscale": {"max": largest}, "volumes": {"/data": "data"}}})
+    assert set(made) == {"Deployment", "ScaledObject"} | kinds
+    assert made["Deployment"]["spec"]["strategy"]["type"] == ("RollingUpdate" if kinds else "Recreate")
 
 
 def test_a_gpu_is_requested_and_its_nodes_are_tolerated():

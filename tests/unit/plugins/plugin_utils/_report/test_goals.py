@@ -7,7 +7,7 @@ from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.read impor
 from ansible_collections.evenkeel.celery.plugins.plugin_utils._report.wanted import wanted
 from reports import DAY, HOUR, MIB, NOW, answer, end, hours, period, worker
 
-NAMES = ["out of memory", "memory", "stuck", "throughput", "refusals"]
+NAMES = ["out of memory", "memory", "stuck", "throughput", "refused calls"]
 
 
 def judged(*answers, silent=(), **goals):
@@ -35,9 +35,9 @@ def test_a_host_that_does_not_answer_makes_met_a_cant_know():
     [
         ("out of memory", {"out_of_memory": False}),
         ("memory", {"memory": ""}),
-        ("stuck", {"stuck_after": ""}),
+        ("stuck", {"stuck_for": ""}),
         ("throughput", {"throughput": False}),
-        ("refusals", {"refusals_down": 0}),
+        ("refused calls", {"refusals_down": 0}),
     ],
 )
 def test_a_goal_that_is_not_wanted_is_left_out(name, off):
@@ -144,7 +144,7 @@ def test_jobs_that_nobody_counts_are_not_zero():
     assert judged(answer(), answer(stuck={"known": False, "why": "no clean-up"}))["stuck"].verdict == UNKNOWN
 
 
-# --- throughput and refusals
+# --- throughput and refused calls
 
 
 def test_fewer_tasks_than_before_may_be_fewer_that_were_sent():
@@ -158,18 +158,18 @@ def test_a_log_that_does_not_tell_of_tasks_is_not_zero_tasks():
 
 
 def test_figures_from_before_may_be_given():
-    service = worker(before=None, after=period(succeeded=100, limited=5, busiest_hour=100))
+    service = worker(before=None, after=period(succeeded=100, refused=5, busiest_hour=100))
     assert judged(answer(service))["throughput"].verdict == UNKNOWN
-    assert judged(answer(service))["refusals"].verdict == UNKNOWN
+    assert judged(answer(service))["refused calls"].verdict == UNKNOWN
     found = judged(answer(service), busiest_hour_before=100, refusals_before=1000)
-    assert (found["throughput"].verdict, found["refusals"].verdict) == (MET, MET)
+    assert (found["throughput"].verdict, found["refused calls"].verdict) == (MET, MET)
 
 
-@pytest.mark.parametrize(("limited", "verdict"), [(10, MET), (11, NOT_MET)])
-def test_refusals_are_compared_for_the_same_number_of_tasks(limited, verdict):
-    before = period(succeeded=1000, limited=1000)
-    after = period(succeeded=100, limited=limited)
-    assert judged(answer(worker(before=before, after=after)))["refusals"].verdict == verdict
+@pytest.mark.parametrize(("refused", "verdict"), [(10, MET), (11, NOT_MET)])
+def test_refused_calls_are_compared_for_the_same_number_of_tasks(refused, verdict):
+    before = period(succeeded=1000, refused=1000)
+    after = period(succeeded=100, refused=refused)
+    assert judged(answer(worker(before=before, after=after)))["refused calls"].verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ def test_refusals_are_compared_for_the_same_number_of_tasks(limited, verdict):
     ],
     ids=["none before either", "few tasks", "no task", "messages left out"],
 )
-def test_refusals_that_can_t_be_compared_are_not_fewer(doubtful):
-    assert judged(doubtful)["refusals"].verdict == UNKNOWN
+def test_refused_calls_that_can_t_be_compared_are_not_fewer(doubtful):
+    assert judged(doubtful)["refused calls"].verdict == UNKNOWN
 
 
 def test_a_beat_has_no_tasks_to_compare():
-    assert judged(answer(worker(kind="beat")))["refusals"].verdict == UNKNOWN
+    assert judged(answer(worker(kind="beat")))["refused calls"].verdict == UNKNOWN

@@ -25,7 +25,7 @@ from reports import DAY, GONE, HOUR, NOW, answer, end, worker
          "2 hosts did not answer, 1 service is down and 1 goal is not met."),
         ([answer(samples=[])], 3, "The service runs. 4 of 5 goals are met; of the others, it can't be known yet."),
         ([answer(worker(), worker(state="starting"))], 3, "1 of 2 services is ready; the others are starting."),
-        ([answer(worker(state="unknown", active="active"))], 3,
+        ([answer(worker(state="running"))], 3,
          "The service runs, but does not tell whether it works."),
         ([answer(worker(state="starting"))], 3, "The service is starting."),
         ([answer(services=[])], 3, "No host has a service."),
@@ -84,6 +84,17 @@ def test_ends_before_the_first_deployment_are_no_trouble():
     assert to_do(answer(worker(events=ends, ours_since=NOW - DAY))) == []
 
 
+def test_the_commands_show_the_time_in_which_ends_and_kills_are_counted():
+    service = worker(events=[end(NOW - 6 * DAY, "out of memory")] * 3, ours_since=NOW - 30 * DAY)
+    commands = [command for _host, _what, command in to_do(answer(service))]
+    assert commands == [
+        "journalctl -u shop-worker --since '2026-11-20 03:44:58 UTC'",
+        "journalctl -k --since '2026-11-20 03:44:58 UTC' | grep -i 'out of memory'",
+    ]
+    service = {**service, "ours_since": NOW - 6.5 * DAY}
+    assert all("--since '2026-11-20 15:44:58 UTC'" in command for _host, _what, command in to_do(answer(service)))
+
+
 def test_the_table_has_the_goals_and_each_service():
     text = "\n\n".join(table.report(summary(answer(worker("w" * 200), worker("עובד")), GONE)))
     assert "? can't know" in text
@@ -106,6 +117,6 @@ def test_json_has_all_of_it_and_no_invisible_characters():
 
 def test_without_goals_only_the_services_count():
     answers, silent = answers_of({"vps": {"report": answer()}})
-    none = {"out_of_memory": False, "stuck_after": "", "throughput": False, "refusals_down": 0}
+    none = {"out_of_memory": False, "stuck_for": "", "throughput": False, "refusals_down": 0}
     found = summarize(answers, silent, wanted(7, none), NOW)
     assert (found.goals, found.sentence) == ([], "All is well: the service runs.")

@@ -71,7 +71,7 @@ def test_lists(texts, text):
     [
         (0, {}, "days: 0 is out of range. Set a number above 0, and at most 366."),
         (7, {"memory": "much"}, "goals.memory: 'much' is not a size: write a number with K, M, G or T"),
-        (7, {"stuck_after": "soon"}, "goals.stuck_after: 'soon' is not a duration: write 300 (seconds), 30s"),
+        (7, {"stuck_for": "soon"}, "goals.stuck_for: 'soon' is not a duration: write 300 (seconds), 30s"),
         (7, {"refusals_down": 101}, "goals.refusals_down: 101 is no percentage. Set 0 to 100."),
         (7, {"refusals_before": -1}, "goals.refusals_before: -1 is out of range. Set a number from 0."),
     ],

@@ -156,6 +156,26 @@ def test_a_heartbeat_that_can_not_be_written_is_said_once(file, load, capfd):
     assert capfd.readouterr().err.count("can't be written") == 1
 
 
+def test_a_link_in_the_place_of_the_heartbeat_empties_no_other_file(file, load, tmp_path):
+    other = tmp_path / "other"
+    other.write_text("kept")
+    file.symlink_to(other)
+    heartbeat = load()
+    assert not file.is_symlink()
+    heartbeat.notify("READY=1")
+    file.unlink()
+    file.symlink_to(other)
+    heartbeat.notify("WATCHDOG=1", "STATUS=ready")
+    assert other.read_text() == "kept"
+
+
+def test_a_pipe_in_the_place_of_the_heartbeat_does_not_hold_the_service_up(file, load, capfd):
+    heartbeat = load()
+    os.mkfifo(file)
+    heartbeat.notify("READY=1")
+    assert "can't be written" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -85,6 +85,13 @@ def test_every_alert_has_its_place_in_the_runbook_and_no_other_has():
     assert sorted(headings) == sorted({rule["alert"] for rule in ALERTS})
 
 
+def test_the_console_page_and_the_dashboard_show_every_alert():
+    pages = [(ROLE / f"files/{name}").read_text() for name in ("console.html", "dashboard.json")]
+    patterns = [re.search(r"alertname=~\\?[\"']([^\"'\\]+)", page)[1] for page in pages]
+    for rule in ALERTS:
+        assert all(re.fullmatch(pattern, rule["alert"]) for pattern in patterns)
+
+
 def test_every_alert_is_limited_to_the_hosts_of_the_inventory():
     for rule in ALERTS:
         assert "api1" in rule["expr"] or "gpu1" in rule["expr"]
@@ -109,6 +116,7 @@ def test_without_redis_the_queues_are_those_of_rabbitmq():
     assert any("rabbitmq_queue_messages_ready" in rule["expr"] for rule in rules)
     assert not any("redis_" in rule["expr"] for rule in rules)
     assert any('{queue="q"}' in rule["expr"] for rule in rules)
+    assert any(rule["expr"] == 'absent(evenkeel:queue_length{queue="q"})' for rule in rules)
 
 
 def test_a_project_has_its_name_on_alerts_that_name_no_host():
