@@ -73,8 +73,8 @@ class Exporter:
 
     def needed_otherwise(self) -> str:
         """Why the package, although we have installed it, must not be removed; empty if it may be. It is installed."""
-        for line in systemd.run("dpkg-query", "--show", "--showformat=${Conffiles}", self.package).splitlines():
-            path, digest = line.split()[:2]
+        packaged = systemd.run("dpkg-query", "--show", "--showformat=${Conffiles}", self.package)
+        for path, digest in re.findall("^ (/.+?) ([0-9a-f]{32})", packaged, re.MULTILINE):
             file = files.read(path)
             if file and hashlib.md5(file.content, usedforsecurity=False).hexdigest() != digest:  # as dpkg has it
                 return f"{path} was changed"
