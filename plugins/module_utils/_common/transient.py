@@ -14,12 +14,19 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from . import processes, programs
+from . import processes, programs, systemd
 
 # Seconds that systemd may need in addition, to set up the unit and to kill what it leaves.
 MARGIN = 20
 MOST = processes.MOST  # bytes of output
 
+# A service's directives that a program in its place must not have: how it is supervised, and whatever else would run,
+# remain or be removed with it.
+SUPERVISION = re.compile(
+    "Type|NotifyAccess|PIDFile|BusName|Exec(Start|Stop|Reload|Condition).*|Restart.*|Timeout.*|Watchdog.*|RuntimeMaxSec|Kill.*|.*KillSignal|Send.*"
+    "|Success.*|OOM.*|MemoryHigh|MemoryMax|MemorySwapMax|Tasks.*|EnvironmentFile|Standard.*|Slice|Delegate.*"
+    "|FileDescriptor.*|Sockets|(Runtime|State|Cache|Logs|Configuration)Directory.*"
+)
 _END = "\nFinished with result: "
 
 
@@ -59,6 +66,21 @@ def run(prefix: str, command: Iterable[str], properties: Iterable[str], seconds:
     signal = re.search(r"code=(?:killed|dumped)/status=(\w+)", about) if end else None
     error = re.sub(f"^\\s*Running as unit: {unit}.*\n?", "", error if end else result.error)
     return Result(unit, outcome, result.status, result.output, error.strip(), signal[1] if signal else "")
+
+
+def circumstances(service: str) -> list[str]:
+    """What a service's unit says of where it runs, such as its sandbox, as properties for run(). Raises SystemdError.
+
+    Without its specifiers (%h): systemd does not expand them in a transient unit.
+    """
+    text = systemd.run("systemctl", "cat", "--no-pager", f"{service}.service").replace("\\\n", " ")
+    found, section = [], ""
+    for line in map(str.strip, text.split("\n")):
+        section = line if line.startswith("[") else section
+        name, equals, value = line.partition("=")
+        if section == "[Service]" and equals and name[:1].isalpha() and not SUPERVISION.fullmatch(name):
+            found += [] if "%" in value.replace("%%", "") else [f"{name}={value.replace('%%', '%')}"]
+    return found
 
 
 def kill(units: str) -> None:

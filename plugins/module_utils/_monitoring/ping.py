@@ -4,7 +4,7 @@
 """Asks running workers whether they answer, and sends one a task, with the application's own celery command.
 
 What to run follows from the worker's unit: its command up to `worker`, its user, its directory and its environment
-files. It runs as that user in a transient unit, so root runs nothing of the application's.
+files. It runs as that user in a transient unit with the sandbox of the worker's, so it can do no more than the worker.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ PATIENCE = 5  # seconds for workers to answer
 IMPORT = 60  # seconds for the application to be imported
 PACE = 0.5  # seconds between two looks into the log
 _LONGEST = 300  # characters of a reason
-_PROPERTIES = ("ExecStart", "User", "Group", "WorkingDirectory", "EnvironmentFiles", "MainPID", "ActiveState")
+_PROPERTIES = (
+    *("ExecStart", "User", "Group", "WorkingDirectory", "EnvironmentFiles", "MainPID", "ActiveState", "MemoryMax"),
+)
+MEMORY = "2G"  # at most, where the worker has no limit
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -48,7 +51,8 @@ class Worker:
 
     name: str
     words: tuple[str, ...]
-    properties: tuple[str, ...]
+    identity: tuple[str, ...]  # properties that differ between applications
+    memory: str
     main: int
 
     def option(self, *names: str) -> str | None:
@@ -72,7 +76,8 @@ class Worker:
     def celery(self, *arguments: str) -> transient.Result:
         """Runs another command of the same application."""
         command = [*self.words[: self.words.index("worker")], *arguments]
-        return transient.run(UNIT, command, self.properties, IMPORT + PATIENCE)
+        properties = [*transient.circumstances(self.name), *self.identity, f"MemoryMax={self.memory}"]
+        return transient.run(UNIT, command, properties, IMPORT + PATIENCE)
 
 
 def ask(names: Iterable[str], task: str = "", patience: float = 30) -> dict[str, Ping]:
@@ -88,7 +93,7 @@ def ask(names: Iterable[str], task: str = "", patience: float = 30) -> dict[str,
             found[name] = Ping(why="it does not run" if worker else "its unit's command is no `celery worker`")
             continue
         found[name] = _ping(worker)
-        application = (*worker.words[: worker.words.index("worker")], *worker.properties)
+        application = (*worker.words[: worker.words.index("worker")], *worker.identity)
         if task and found[name].answers:
             if application not in sent:
                 sent[application] = _done(worker, task, patience)
@@ -106,11 +111,12 @@ def _worker(name: str, unit: Mapping[str, str]) -> Worker | None:
         return None
     files = re.findall(r"(/\S+) \(ignore_errors=(\w+)\)", unit.get("EnvironmentFiles", ""))
     directory = unit.get("WorkingDirectory", "").lstrip("!-")
-    properties = [f"{key}={unit[key]}" for key in ("User", "Group") if unit.get(key)]
-    properties += [f"WorkingDirectory={directory}"] if directory.startswith("/") else []
-    properties += [f"EnvironmentFile={'-' if ignored == 'yes' else ''}{path}" for path, ignored in files]
-    properties += ["NoNewPrivileges=yes", "PrivateTmp=yes", "ProtectSystem=full"]
-    return Worker(name, tuple(words), tuple(properties), int(unit.get("MainPID") or 0))
+    identity = [f"{key}={unit[key]}" for key in ("User", "Group") if unit.get(key)]
+    identity += [f"WorkingDirectory={directory}"] if directory.startswith("/") else []
+    identity += [f"EnvironmentFile={'-' if ignored == 'yes' else ''}{path}" for path, ignored in files]
+    limit = unit.get("MemoryMax", "")
+    memory = limit if limit.isdecimal() and len(limit) < 19 else MEMORY  # longer: 2**64-1, which is none
+    return Worker(name, tuple(words), tuple(identity), memory, int(unit.get("MainPID") or 0))
 
 
 def _ping(worker: Worker) -> Ping:

@@ -14,7 +14,6 @@ import contextlib
 import inspect
 import json
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -42,14 +41,6 @@ _LEFT_AFTER = 86400  # seconds
 
 # A limit below this is compared with what the application uses, which a probe that is killed could not tell.
 LEAST_MEMORY = "512M"
-
-# A service's directives that the probe must not have: how it is supervised, and whatever else would run, remain or be
-# removed with it.
-_NOT_FOR_PROBE = re.compile(
-    "Type|NotifyAccess|PIDFile|BusName|Exec(Start|Stop|Reload|Condition).*|Restart.*|Timeout.*|Watchdog.*|RuntimeMaxSec|Kill.*|.*KillSignal|Send.*"
-    "|Success.*|OOM.*|MemoryHigh|MemoryMax|MemorySwapMax|Tasks.*|EnvironmentFile|Standard.*|Slice|Delegate.*"
-    "|FileDescriptor.*|Sockets|(Runtime|State|Cache|Logs|Configuration)Directory.*"
-)
 
 # Read once, as threads that do it at the same time disturb each other.
 _SOURCE = {program: inspect.getsource(program) for program in (start_program, probe_program)}
@@ -143,7 +134,7 @@ def properties(instance: Instance, programs: str) -> list[str]:
     wanted = [
         (name, value)
         for name, value in systemd_unit.sections(tolerant)["Service"]
-        if not _NOT_FOR_PROBE.fullmatch(name)
+        if not transient.SUPERVISION.fullmatch(name)
     ]
     # Unlike in a unit file, systemd does not expand specifiers here.
     lines = [line.rstrip("\n").replace("%%", "%") for line in unit_text.lines(wanted)]

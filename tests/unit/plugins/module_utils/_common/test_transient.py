@@ -58,3 +58,39 @@ def test_a_unit_that_exceeds_a_bound_is_killed(systemd_run, exceeded, outcome):
     result = transient.run("t", ["/bin/true"], [], 1)
     assert result.outcome == outcome
     assert commands[-1] == ["systemctl", "kill", "--signal=KILL", result.unit]
+
+
+UNIT = """\
+# /etc/systemd/system/shop.service
+[Unit]
+Description=Shop
+[Service]
+Type=notify
+User=shop
+Environment="A=b c" \\
+    D=50%%
+ExecStart=/srv/shop/venv/bin/celery -A shop worker
+ProtectSystem=strict
+ReadWritePaths=/srv/data
+StateDirectory=shop
+WorkingDirectory=%h/shop
+MemoryMax=800M
+
+# /etc/systemd/system/shop.service.d/more.conf
+[Service]
+; a comment = none
+ProtectHome=yes
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def test_what_runs_in_a_services_place_has_its_sandbox_and_not_its_supervision(monkeypatch):
+    monkeypatch.setattr(transient.systemd, "run", lambda *command: UNIT)
+    assert transient.circumstances("shop") == [
+        "User=shop",
+        'Environment="A=b c"      D=50%',
+        "ProtectSystem=strict",
+        "ReadWritePaths=/srv/data",
+        "ProtectHome=yes",
+    ]

@@ -33,6 +33,9 @@ def ask(monkeypatch):
 
         monkeypatch.setattr(ping.systemd, "show", lambda names, properties: dict.fromkeys(names, unit or UNIT))
         monkeypatch.setattr(ping.transient, "run", run)
+        monkeypatch.setattr(
+            ping.transient, "circumstances", lambda service: [f"Description={service}", "ProtectHome=yes"]
+        )
         monkeypatch.setattr(ping, "Reading", lambda question, **bounds: iter(logged))
         monkeypatch.setattr(ping.socket, "gethostname", lambda: "vps.example.com")
         return ping.ask(["shop"], patience=0, **options)["shop"]
@@ -46,6 +49,7 @@ def test_the_applications_own_command_runs_as_its_user(ask):
     ((command, properties),) = ask.ran
     assert command == "/venv/bin/celery -A shop inspect ping --json --timeout=5"
     assert {"User=shop", "WorkingDirectory=/srv/shop", "EnvironmentFile=/etc/evenkeel/shop.env"} <= set(properties)
+    assert {"ProtectHome=yes", "MemoryMax=2G"} <= set(properties), "the worker's sandbox, and a limit on memory"
 
 
 @pytest.mark.parametrize(
