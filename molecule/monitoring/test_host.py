@@ -40,3 +40,11 @@ def test_the_sampler_is_no_root_and_locked_in(host):
     assert (found["User"], found["Result"]) == ("evenkeel-monitoring", "success")
     exposure = host.check_output("systemd-analyze security --no-pager evenkeel-sample.service").splitlines()[-1]
     assert float(re.search(r"(\d+\.\d+)", exposure)[1]) < 2, exposure
+
+
+def test_a_worker_answers_the_checks_after_a_deployment(server, rollout):
+    """In a transient unit with the worker's own sandbox."""
+    checks = rollout("playbooks/report.yml", "--tags=verify", f"--limit={server.name}").stdout
+    assert re.search(rf"^ok +it answers \(inspect ping\) +pong +{server.name}: restarted\s*$", checks, re.MULTILINE), (
+        checks
+    )
