@@ -42,9 +42,8 @@ def test_the_sampler_is_no_root_and_locked_in(host):
     assert float(re.search(r"(\d+\.\d+)", exposure)[1]) < 2, exposure
 
 
-def test_a_worker_answers_the_checks_after_a_deployment(server, rollout):
-    """In a transient unit with the worker's own sandbox."""
+def test_workers_answer_the_checks_after_a_deployment(server, rollout):
+    """Asked in transient units with their own sandboxes. On a slow machine, one may answer too late."""
     checks = rollout("playbooks/report.yml", "--tags=verify", f"--limit={server.name}").stdout
-    assert re.search(rf"^ok +it answers \(inspect ping\) +pong +{server.name}: restarted\s*$", checks, re.MULTILINE), (
-        checks
-    )
+    assert "inspect ping failed" not in checks, checks
+    assert re.search(rf"^ok +it answers \(inspect ping\) +pong +{server.name}: \S+\s*$", checks, re.MULTILINE), checks
