@@ -123,7 +123,7 @@ def services(draw):
         "bool": st.booleans(),
         "raw": st.booleans() | text | TEXT,
         "int": st.integers(),
-        "list": st.lists(text, min_size=1),
+        "list": st.lists(st.integers() if option.elements == "int" else text, min_size=1),
         "dict": st.dictionaries(st.sampled_from(["UMask", "task_x"]) | TEXT, text | st.booleans() | st.lists(text)),
     }
     value = draw(st.sampled_from(option.choices) if option.choices else values[option.ansible_type])
