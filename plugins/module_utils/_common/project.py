@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from .options import Option
 from .texts import printable
@@ -48,3 +49,14 @@ def project_errors(project: str) -> Iterator[str]:
 def taking_over(name: str) -> str:
     """How to take something over, at the end of a message."""
     return f"""-e '{{"evenkeel_take_over": ["{printable(name)}"]}}'"""
+
+
+def paths_by_project(first: str) -> dict[str, Path]:
+    """The configurations on this host by their projects, such as NAME.PROJECT.json beside the first, NAME.json.
+
+    first: that of plays without a project's name, which is empty here.
+    """
+    path = Path(first)
+    found = [path, *sorted(path.parent.glob(f"{path.stem}.*{path.suffix}"))]
+    projects = {each.stem.partition(".")[2]: each for each in found if each.exists()}
+    return {project: each for project, each in projects.items() if not any(project_errors(project))}

@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import files
-from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import project_errors, taking_over
+from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import (
+    paths_by_project,
+    project_errors,
+    taking_over,
+)
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import printable
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import plan
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.databases import where
@@ -61,10 +65,7 @@ def play(options: Options) -> Play:
 
 def there() -> dict[str, Configuration]:
     """The configurations on this host. One that is damaged has no databases."""
-    first = Path(plan.CONFIG)
-    paths = [first, *sorted(first.parent.glob(f"{first.stem}.*{first.suffix}"))]
-    found = {path.stem.partition(".")[2]: path for path in paths if path.exists()}
-    return {project: _read(path) for project, path in found.items() if not any(project_errors(project))}
+    return {project: _read(path) for project, path in paths_by_project(plan.CONFIG).items()}
 
 
 def _read(path: Path) -> Configuration:

@@ -14,7 +14,7 @@ from typing import Any
 from .._common import files
 from .._common.files import File
 from .._common.paths import MARKER
-from .._common.project import project_errors, taking_over
+from .._common.project import paths_by_project, taking_over
 from .._common.texts import printable
 from .._monitoring.config import CONFIG, MOST
 
@@ -64,10 +64,7 @@ class Play:
 
 def there() -> dict[str, Configuration]:
     """The configurations on this host. One that is damaged measures nothing."""
-    first = Path(CONFIG)
-    paths = [first, *sorted(first.parent.glob(f"{first.stem}.*{first.suffix}"))]
-    found = {path.stem.partition(".")[2]: path for path in paths if path.exists()}
-    return {project: _read(path) for project, path in found.items() if not any(project_errors(project))}
+    return {project: _read(path) for project, path in paths_by_project(CONFIG).items()}
 
 
 def _read(path: Path) -> Configuration:
