@@ -12,8 +12,9 @@ A ready worker pings systemd, unless one of these has lasted for longer than the
   2. the consumer's loop does not turn, and the broker is not known to be down (WatchdogSec);
      in the solo pool the loop cannot turn while a task runs, so there it counts only between tasks;
   3. the consumer is disconnected although the broker answers a connection of our own (GRACE);
-  4. the worker is idle and has room, messages wait in its queues, and it takes none (GRACE; virtual
-     transports such as Redis and SQS: a worker that lost its queues while reconnecting).
+  4. the worker is idle and has room, messages that it may take wait in the queues from which it consumes, and it
+     takes none (GRACE; Redis and SQS: a worker that lost its queues while reconnecting). Whoever can't be sure
+     that it may take them counts none, as "waiting" may mean: for another consumer, or until later.
 Never a reason: a dead broker, a long task, a shutdown in progress (TimeoutStopSec= limits that).
 """
 
@@ -41,6 +42,8 @@ if os.environ.get("EVENKEEL_HEARTBEAT") and not ADDR:
 LIMIT = int(os.environ.get("WATCHDOG_USEC") or 0) / 1e6  # seconds; 0: no WatchdogSec=, so only READY and STATUS
 GRACE = float(os.environ.get("EVENKEEL_GRACE") or max(LIMIT, 60))  # more than the 30 s between Celery's retries
 EVERY = min(LIMIT / 4 or 15, 15)
+PAUSE = min(2 * EVERY, 15)  # between probes: half of LIMIT, so that a dead broker is known before the loop is stale
+SETTLES = {"sqs": 300}  # seconds for which a broker may still count messages that have been taken
 HAND_BACK = float(os.environ.get("EVENKEEL_HAND_BACK") or 0)  # seconds of a warm shutdown before a cold one; 0: none
 now = time.monotonic
 
@@ -79,14 +82,23 @@ class Watchdog(bootsteps.StartStopStep):
         super().__init__(c, **kwargs)
         self.c, self.tref = c, None
         self.started = self.ready = False  # the threads run; the loop has turned and READY=1 was sent
-        self.tick = self.received = now()  # the loop's last turn; the last task taken from the broker
+        self.tick = now()  # the loop's last turn
         self.down = now()  # since when the consumer is disconnected (None: it is not)
         self.broker = None  # the last probe's answer: True, False, or None: not asked
-        self.asking = self.up = self.starved = None  # since when: a probe runs; the broker answers; tasks wait
-        signals.task_received.connect(self.on_received, weak=False)
+        self.asking = self.up = None  # since when: a probe runs; the broker answers
+        self.starved = 0  # how many probes, one after the other, saw tasks wait while the worker took none
+        self.patience = GRACE  # for how long that is no reason
+        for taken in ("received", "revoked", "rejected", "unknown"):  # whatever it then does with the message
+            getattr(signals, f"task_{taken}").connect(self.on_taken, weak=False)
+        self.refuse, c.on_decode_error = c.on_decode_error, self.on_decode_error
 
-    def on_received(self, **kwargs):
-        self.received = now()
+    def on_taken(self, **kwargs):
+        self.starved = 0
+
+    def on_decode_error(self, message, exc):
+        """Celery has no signal for it."""
+        self.on_taken()
+        self.refuse(message, exc)
 
     def beat(self):
         """The loop turns."""
@@ -96,7 +108,7 @@ class Watchdog(bootsteps.StartStopStep):
             notify("READY=1", f"STATUS={self.status()}")
 
     def start(self, c):  # connected (again), and about to enter the loop
-        self.tick, self.starved = now(), None
+        self.tick, self.starved = now(), 0
         self.down = None  # last, as the thread must not take the loop's last turn before the loss for a current one
         c.call_soon(self.beat)
         if c.hub:
@@ -123,7 +135,7 @@ class Watchdog(bootsteps.StartStopStep):
     def sick(self):
         """Why systemd should restart the worker; None: no reason."""
         # copies, as other threads may change them meanwhile
-        down, up, starved, asking = self.down, self.up, self.starved, self.asking
+        down, up, asking = self.down, self.up, self.asking
         t, stale = now(), now() - self.tick
         if not self.ready or self.stopping():
             return None
@@ -135,8 +147,11 @@ class Watchdog(bootsteps.StartStopStep):
             # under gevent and eventlet the probe stops when the loop does, so it counts only for as long as it may take
             if not solo and self.broker is not False and (not asking or t - asking > max(LIMIT, 10)):
                 return f"the consumer's loop has not turned for {stale:.0f} s"
-        elif starved and t - starved > GRACE:
-            return f"idle, yet tasks have been waiting in its queues for {t - starved:.0f} s"
+        else:
+            # Counted by probes, as a machine that stood still had a long time and no chance to take a task.
+            waited = (self.starved - 1) * PAUSE
+            if waited >= self.patience:
+                return f"idle, yet tasks have been waiting in its queues for {waited:.0f} s"
         return None
 
     def status(self):
@@ -170,21 +185,19 @@ class Watchdog(bootsteps.StartStopStep):
 
     def probe(self):
         while True:
-            time.sleep(min(2 * EVERY, 15))  # half of LIMIT, so that a dead broker is known before the loop is stale
+            time.sleep(PAUSE)
             if self.down is None and state.reserved_requests and now() - self.tick < EVERY:
-                self.broker = self.up = self.starved = None  # it executes tasks, so there is nothing to check
+                self.broker = self.up = None  # it executes tasks, so there is nothing to check
+                self.starved = 0
                 continue
             self.asking = now()
             try:
                 waiting = self.ask_broker()
             except Exception:
-                self.broker, self.up, self.starved = False, None, None
+                self.broker, self.up, self.starved = False, None, 0
             else:
                 self.broker, self.up = True, self.up or now()
-                if not waiting or state.reserved_requests:
-                    self.starved = None
-                elif not self.starved or self.received > self.starved:
-                    self.starved = now()
+                self.starved = self.starved + 1 if waiting and not state.reserved_requests else 0
             self.asking = None
 
     def ask_broker(self):
@@ -201,23 +214,51 @@ class Watchdog(bootsteps.StartStopStep):
                 conn.switch(others.pop(0))
 
     def waiting(self, conn):
-        """Makes a new connection; returns how many messages are waiting that the worker has room for."""
-        app, qos = self.c.app, getattr(getattr(self.c.task_consumer, "channel", None), "qos", None)
-        conn.transport_options = {
-            **(conn.transport_options or {}),
-            **{
-                "redis": {"socket_timeout": 3, "socket_connect_timeout": 3},
-                "amqp": {"read_timeout": 3, "write_timeout": 3},
-            }.get(conn.transport.driver_type, {}),
-        }
+        """Makes a new connection; returns how many messages wait that the worker would surely take if it could."""
+        driver = conn.transport.driver_type
+        self.patience = max(GRACE, SETTLES.get(driver, 0))
+        conn.transport_options = in_time(driver, conn.transport_options or {})
         link = conn.transport.establish_connection()  # no retries, unlike Connection.connect()
         try:
-            if not hasattr(qos, "can_consume") or not qos.can_consume():
-                return 0  # not a virtual transport, or full (ETA and rate-limited tasks take room too)
+            consumer = self.c.task_consumer
+            # Full: ETA and rate-limited tasks take room, too. Other brokers than these two push messages, as RabbitMQ
+            # does, or also count those that another worker holds, or that are not due.
+            if driver not in ("redis", "sqs") or not consumer or not consumer.channel.qos.can_consume():
+                return 0
             channel = conn.transport.create_channel(link)
-            return sum(channel._size(queue.name) for queue in app.amqp.queues.consume_from.values())
+            # What it consumes, and not what the application knows: that includes queues to which it only sends, or that
+            # it has paused. Nobody takes what waits in a queue for a broadcast, as its messages are published.
+            queues = [queue for queue in consumer.queues if consumer.consuming_from(queue)]
+            return sum(takeable(channel, queue.name) for queue in queues if queue.exchange.type != "fanout")
         finally:
             conn.transport.close_connection(link)
+
+
+def in_time(driver, options):
+    """Transport options with which a frozen broker keeps a probe waiting for seconds only."""
+    socket = {"socket_timeout": 3, "socket_connect_timeout": 3}
+    limits = {
+        "redis": {**socket, "sentinel_kwargs": {**(options.get("sentinel_kwargs") or {}), **socket}},
+        "amqp": {"read_timeout": 3, "write_timeout": 3},
+        "sqs": {
+            "client-config": {
+                **(options.get("client-config") or {}),
+                **{"connect_timeout": 3, "read_timeout": 3, "retries": {"total_max_attempts": 1}},
+            }
+        },
+    }
+    return {**options, **limits.get(driver, {})}
+
+
+def takeable(channel, name):
+    """How many messages in a queue of Redis or SQS any consumer may take now."""
+    waiting = channel._size(name)
+    if waiting and name.endswith(".fifo"):  # while a message is in flight, the others of its group wait
+        asked = "ApproximateNumberOfMessagesNotVisible"
+        sqs, url = channel.sqs(queue=channel.canonical_queue_name(name)), channel._new_queue(name)
+        if int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[asked])["Attributes"][asked]):
+            return 0
+    return waiting
 
 
 if ADDR or HEARTBEAT:

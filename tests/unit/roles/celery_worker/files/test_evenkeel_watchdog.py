@@ -15,7 +15,8 @@ import pytest
 from project import PROJECT
 
 FILE = PROJECT / "roles" / "celery_worker" / "files" / "evenkeel_watchdog.py"
-LIMIT, GRACE = 10, 60
+LIMIT, GRACE, PAUSE = 10, 60, 5
+TAKEN = ("received", "revoked", "rejected", "unknown")  # what happens to a message, by Celery's signals
 RUN, CLOSE = 1, 2
 
 
@@ -47,7 +48,10 @@ def celery(monkeypatch):
     parts = {
         "bootsteps": module("celery.bootsteps", StartStopStep=StartStopStep, RUN=RUN),
         "signals": module(
-            "celery.signals", worker_init=Signal(), worker_shutting_down=Signal(), task_received=Signal()
+            "celery.signals",
+            worker_init=Signal(),
+            worker_shutting_down=Signal(),
+            **{f"task_{taken}": Signal() for taken in TAKEN},
         ),
     }
     log = module("celery.utils.log", _in_sighandler=False)
@@ -109,7 +113,7 @@ def dog(systemd, load, monkeypatch):
     monkeypatch.setattr(loaded, "now", lambda: 3600.0)
     pool = type("TaskPool", (), {"__module__": "celery.concurrency.prefork"})()
     controller = SimpleNamespace(blueprint=SimpleNamespace(state=RUN))
-    dog = loaded.Watchdog(SimpleNamespace(pool=pool, controller=controller, hub=object()))
+    dog = loaded.Watchdog(SimpleNamespace(pool=pool, controller=controller, hub=object(), on_decode_error=None))
     dog.ready, dog.down = True, None
     return dog
 
@@ -159,14 +163,14 @@ def test_a_lost_connection_is_a_reason_once_the_broker_answers(dog):
 
 
 def test_an_idle_worker_is_a_reason_while_tasks_wait(dog):
-    dog.starved = ago(GRACE)
+    dog.starved = GRACE // PAUSE
     assert dog.sick() is None
-    dog.starved = ago(GRACE + 1)
-    assert dog.sick() == "idle, yet tasks have been waiting in its queues for 61 s"
+    dog.starved += 1
+    assert dog.sick() == "idle, yet tasks have been waiting in its queues for 60 s"
 
 
 def test_tasks_that_waited_before_a_new_connection_do_not_count(dog):
-    dog.starved = ago(600)
+    dog.starved = 600
     dog.start(SimpleNamespace(call_soon=lambda call: None, hub=None))
     assert dog.sick() is None
 
@@ -183,11 +187,10 @@ def test_a_restart_is_requested_once(dog, systemd, capfd):
 class Connection:
     """The parts of kombu's Connection that the watchdog uses; `up` are the brokers that answer."""
 
-    up = ()
+    up, driver_type = (), "redis"
 
     def __init__(self, *addresses):
         self.alt, self.at, self.transport, self.transport_options = list(addresses), addresses[0], self, {}
-        self.driver_type = "redis"
 
     def clone(self):
         copy = Connection(*self.alt)
@@ -206,17 +209,26 @@ class Connection:
         pass
 
     def create_channel(self, link):
-        return SimpleNamespace(_size=lambda queue: {"first": 1, "second": 2}[self.at])
+        return self
+
+    def _size(self, queue):
+        return {"first": 1, "second": 2}[self.at]
+
+
+class Consumer:
+    """Celery's consumer of tasks, which has room."""
+
+    def __init__(self):
+        self.channel = SimpleNamespace(qos=SimpleNamespace(can_consume=lambda: True))
+        self.queues = [SimpleNamespace(name="queue", exchange=SimpleNamespace(type="direct"))]
+        self.consuming_from = lambda queue: True
 
 
 @pytest.fixture
 def two_brokers(dog, monkeypatch):
-    """The consumer has room, and is connected to the second of two brokers. Sets which of them answer."""
-    queues = SimpleNamespace(consume_from={"queue": SimpleNamespace(name="queue")})
-    dog.c.app = SimpleNamespace(
-        connection_for_read=lambda: Connection("first", "second"), amqp=SimpleNamespace(queues=queues)
-    )
-    dog.c.task_consumer = SimpleNamespace(channel=SimpleNamespace(qos=SimpleNamespace(can_consume=lambda: True)))
+    """The consumer is connected to the second of two brokers. Sets which of them answer."""
+    dog.c.app = SimpleNamespace(connection_for_read=lambda: Connection("first", "second"))
+    dog.c.task_consumer = Consumer()
     dog.c.connection = Connection("first", "second")
     dog.c.connection.switch("second")
     return lambda *up: monkeypatch.setattr(Connection, "up", up)
@@ -258,25 +270,148 @@ def probe(dog, monkeypatch):
 def test_a_probe_of_a_broker_that_answers(dog, celery, probe, two_brokers):
     two_brokers("second")
     probe()
-    assert (dog.broker, dog.up, dog.starved) == (True, 3600, 3600)
-    dog.starved = ago(50)
-    dog.received = ago(60)
+    assert (dog.broker, dog.up, dog.starved) == (True, 3600, 1)
     probe()
-    assert dog.starved == ago(50), "since then it has taken nothing"
-    dog.received = ago(40)
-    probe()
-    assert dog.starved == 3600
+    assert dog.starved == 2, "since then it has taken nothing"
     celery.state.reserved_requests.add("a task")
     dog.tick = ago(LIMIT)
     probe()
-    assert dog.starved is None
+    assert dog.starved == 0
 
 
 def test_a_probe_of_a_broker_that_does_not_answer(dog, probe, two_brokers):
     two_brokers()
-    dog.up = dog.starved = ago(50)
+    dog.up, dog.starved = ago(50), 10
     probe()
-    assert (dog.broker, dog.up, dog.starved) == (False, None, None)
+    assert (dog.broker, dog.up, dog.starved) == (False, None, 0)
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+def test_whoever_takes_messages_is_not_deaf_whatever_becomes_of_them(dog, celery, taken):
+    dog.starved = 10
+    (heard,) = getattr(celery.signals, f"task_{taken}").receivers
+    heard(sender="a worker")
+    assert dog.starved == 0
+
+
+def test_whoever_takes_messages_that_cannot_be_decoded_is_not_deaf(dog):
+    dog.starved, refused = 10, []
+    dog.refuse = lambda *args: refused.append(args)
+    dog.c.on_decode_error("a message", "why")
+    assert dog.starved == 0
+    assert refused == [("a message", "why")], "Celery goes on as before"
+
+
+def full(dog):
+    """ETA and rate-limited tasks, a prefetch limit, worker_disable_prefetch."""
+    dog.c.task_consumer.channel.qos.can_consume = lambda: False
+
+
+def cancelled(dog):
+    """By an operator or by the application; or a queue to which the application only sends."""
+    dog.c.task_consumer.consuming_from = lambda queue: False
+
+
+def removed(dog):
+    dog.c.task_consumer.queues = []
+
+
+def broadcast(dog):
+    """A list of the name of a queue for broadcasts."""
+    dog.c.task_consumer.queues[0].exchange.type = "fanout"
+
+
+def shut_down(dog):
+    dog.c.task_consumer = None
+
+
+@pytest.mark.parametrize("keep", [full, cancelled, removed, broadcast, shut_down])
+def test_messages_that_the_worker_may_not_take_do_not_wait_for_it(dog, two_brokers, keep):
+    two_brokers("second")
+    keep(dog)
+    assert dog.ask_broker() == 0
+
+
+@pytest.mark.parametrize("driver", ["amqp", "azureservicebus", "gcpubsub", "kafka", "mongodb", "qpid", "sql", "N/A"])
+def test_brokers_that_push_messages_or_count_those_of_others_are_not_asked_for_numbers(
+    dog, two_brokers, driver, monkeypatch
+):
+    two_brokers("second")
+    monkeypatch.setattr(Connection, "driver_type", driver)
+    assert dog.ask_broker() == 0
+    two_brokers()
+    with pytest.raises(ConnectionRefusedError):
+        dog.ask_broker()
+
+
+class SQS:
+    """A channel of kombu's transport SQS; `held`: the messages that are in flight."""
+
+    held = 0
+
+    def _size(self, queue):
+        return 3
+
+    def canonical_queue_name(self, queue):
+        return f"prefix-{queue}"
+
+    def _new_queue(self, queue):
+        return f"https://sqs.example/1/prefix-{queue}"
+
+    def sqs(self, queue):
+        return self
+
+    def get_queue_attributes(self, QueueUrl, AttributeNames):
+        assert QueueUrl == "https://sqs.example/1/prefix-orders.fifo"
+        return {"Attributes": {name: str(self.held) for name in AttributeNames}}
+
+
+@pytest.mark.parametrize(("queue", "held", "waiting"), [("orders", 1, 3), ("orders.fifo", 1, 0), ("orders.fifo", 0, 3)])
+def test_messages_of_a_group_wait_for_the_one_that_another_worker_holds(load, systemd, queue, held, waiting):
+    channel = SQS()
+    channel.held = held
+    assert load().takeable(channel, queue) == waiting
+
+
+def test_numbers_that_a_broker_corrects_later_need_more_time(dog, two_brokers, monkeypatch):
+    two_brokers("second")
+    monkeypatch.setattr(Connection, "driver_type", "sqs")
+    dog.ask_broker()
+    dog.starved = 300 // PAUSE
+    assert dog.sick() is None
+    dog.starved += 1
+    assert dog.sick() == "idle, yet tasks have been waiting in its queues for 300 s"
+
+
+@pytest.fixture
+def in_time(systemd, load):
+    return load().in_time
+
+
+@pytest.mark.parametrize(
+    ("driver", "given", "kept"),
+    [
+        (
+            "redis",
+            {"global_keyprefix": "shop:", "socket_timeout": 600},
+            {"global_keyprefix": "shop:", "socket_timeout": 3},
+        ),
+        ("amqp", {"confirm_publish": True, "read_timeout": 600}, {"confirm_publish": True, "read_timeout": 3}),
+        ("mongodb", {"socket_timeout": 600}, {"socket_timeout": 600}),
+    ],
+)
+def test_a_probe_has_the_workers_options_and_a_limit(in_time, driver, given, kept):
+    assert kept.items() <= in_time(driver, given).items()
+
+
+@pytest.mark.parametrize(
+    ("driver", "option", "limit"),
+    [("redis", "sentinel_kwargs", "socket_timeout"), ("sqs", "client-config", "read_timeout")],
+)
+@pytest.mark.parametrize("given", [{}, {"password": "x"}, None])
+def test_a_probe_keeps_what_the_application_says_of_connections(in_time, driver, option, limit, given):
+    probed = in_time(driver, {option: given})[option]
+    assert {**(given or {}), limit: 3}.items() <= probed.items()
 
 
 def test_the_broker_is_not_probed_while_tasks_are_executed(dog, celery, probe, two_brokers):
@@ -399,7 +534,7 @@ def test_without_systemd_the_heartbeat_is_told(load, celery, heartbeat, monkeypa
     monkeypatch.setenv("WATCHDOG_USEC", str(LIMIT * 1_000_000))
     loaded = load()
     assert celery.signals.worker_init.receivers
-    dog = loaded.Watchdog(SimpleNamespace(hub=object()))
+    dog = loaded.Watchdog(SimpleNamespace(hub=object(), on_decode_error=None))
     monkeypatch.setattr(dog, "sick", lambda: "it hangs")
     dog.ping()
     assert heartbeat == [("STATUS=sick: it hangs", "WATCHDOG=trigger")]
