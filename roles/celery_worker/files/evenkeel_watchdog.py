@@ -85,7 +85,7 @@ class Watchdog(bootsteps.StartStopStep):
         self.tick = now()  # the loop's last turn
         self.down = now()  # since when the consumer is disconnected (None: it is not)
         self.broker = None  # the last probe's answer: True, False, or None: not asked
-        self.asking = self.up = None  # since when: a probe runs; the broker answers
+        self.asking = self.up = self.mute = None  # since when: a probe runs; the broker answers; it does not
         self.starved = 0  # how many probes, one after the other, saw tasks wait while the worker took none
         self.patience = GRACE  # for how long that is no reason
         for taken in ("received", "revoked", "rejected", "unknown"):  # whatever it then does with the message
@@ -156,11 +156,11 @@ class Watchdog(bootsteps.StartStopStep):
 
     def status(self):
         """What `systemctl status` shows."""
-        down = self.down
+        down, mute = self.down, self.mute
         if self.stopping():
             doing = "stopping"
         elif down is None:
-            doing = "ready"
+            doing = f"the broker has not answered for {now() - mute:.0f} s" if mute else "ready"
         else:
             broker = {True: ", the broker answers", False: ", the broker does not answer", None: ""}[self.broker]
             doing = f"disconnected for {now() - down:.0f} s{broker}"
@@ -187,16 +187,16 @@ class Watchdog(bootsteps.StartStopStep):
         while True:
             time.sleep(PAUSE)
             if self.down is None and state.reserved_requests and now() - self.tick < EVERY:
-                self.broker = self.up = None  # it executes tasks, so there is nothing to check
+                self.broker = self.up = self.mute = None  # it executes tasks, so there is nothing to check
                 self.starved = 0
                 continue
             self.asking = now()
             try:
                 waiting = self.ask_broker()
             except Exception:
-                self.broker, self.up, self.starved = False, None, 0
+                self.broker, self.up, self.starved, self.mute = False, None, 0, self.mute or self.asking
             else:
-                self.broker, self.up = True, self.up or now()
+                self.broker, self.up, self.mute = True, self.up or now(), None
                 self.starved = self.starved + 1 if waiting and not state.reserved_requests else 0
             self.asking = None
 
@@ -230,6 +230,10 @@ class Watchdog(bootsteps.StartStopStep):
             # it has paused. Nobody takes what waits in a queue for a broadcast, as its messages are published.
             queues = [queue for queue in consumer.queues if consumer.consuming_from(queue)]
             return sum(takeable(channel, queue.name) for queue in queues if queue.exchange.type != "fanout")
+        except conn.connection_errors:
+            raise
+        except Exception:
+            return 0  # it answers, but not this: the worker may take messages, and not count them
         finally:
             conn.transport.close_connection(link)
 

@@ -187,7 +187,7 @@ def test_a_restart_is_requested_once(dog, systemd, capfd):
 class Connection:
     """The parts of kombu's Connection that the watchdog uses; `up` are the brokers that answer."""
 
-    up, driver_type = (), "redis"
+    up, driver_type, connection_errors = (), "redis", (ConnectionError,)
 
     def __init__(self, *addresses):
         self.alt, self.at, self.transport, self.transport_options = list(addresses), addresses[0], self, {}
@@ -284,6 +284,23 @@ def test_a_probe_of_a_broker_that_does_not_answer(dog, probe, two_brokers):
     dog.up, dog.starved = ago(50), 10
     probe()
     assert (dog.broker, dog.up, dog.starved) == (False, None, 0)
+    dog.mute = ago(20)
+    probe()
+    assert dog.status().startswith("the broker has not answered for 20 s; ")
+    two_brokers("second")
+    probe()
+    assert dog.status().startswith("ready; ")
+
+
+@pytest.mark.parametrize("error", [PermissionError("NOPERM"), ConnectionResetError()])
+def test_a_broker_that_refuses_to_count_is_not_down(dog, probe, two_brokers, monkeypatch, error):
+    def refuse(self, queue):
+        raise error
+
+    two_brokers("second")
+    monkeypatch.setattr(Connection, "_size", refuse)
+    probe()
+    assert (dog.broker, dog.starved) == (not isinstance(error, ConnectionError), 0)
 
 
 @pytest.mark.parametrize("taken", TAKEN)
