@@ -59,7 +59,7 @@ def long_after(server, injected):
 
 
 @pytest.mark.usefixtures("long_after")
-@pytest.mark.parametrize("worker", ["cancelled", "rate-limited", "eta"])
+@pytest.mark.parametrize("worker", ["cancelled", "paused", "rate-limited", "eta", "sender"])
 def test_tasks_that_wait_on_purpose_cause_no_restart(server, unharmed, worker):
     assert unharmed(worker), server.journal(worker)
     assert not server.done(f"{worker}-59"), "it did not wait"

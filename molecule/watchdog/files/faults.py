@@ -98,6 +98,9 @@ obeyed("unconnected", "hang_in_reconnect")
 obeyed("queueless", "forget_queues")
 obeyed("unpolled", "stop_polling")
 obeyed("cancelled", "cancel_consumer", queue="cancelled")
+obeyed("paused", "pause")
+send("sender", "sender-59", task="pass_on", kwargs={"queue": "unserved"})
+wait_for("begun-sender-59")
 obeyed("rate-limited", "rate_limit", task_name="shop.sleep", rate_limit="1/m")
 wait_for_earlier_polls()
 run("systemctl", "restart", "proxy@7005")
@@ -106,7 +109,7 @@ run("systemctl", "start", "proxy@7006")
 for number in range(3):
     send("failed-over", f"at-the-first-broker-{number}")
 for number in range(60):
-    for worker in ("cancelled", "rate-limited", "eta"):
+    for worker in ("cancelled", "paused", "rate-limited", "eta"):
         send(worker, f"{worker}-{number}", countdown=600 if worker == "eta" else None)
 for name in ("first", "second"):  # Celery 5.3 may take one more task before it takes none
     for worker in CUT_OFF:

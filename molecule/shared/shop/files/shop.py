@@ -49,6 +49,13 @@ def sleep(name, seconds=0):
     write(name)
 
 
+@app.task(name="shop.pass_on")
+def pass_on(name, queue):
+    """Sends a task to a queue from which its own worker takes none."""
+    app.send_task("shop.sleep", [name], queue=queue)
+    write(f"begun-{name}")
+
+
 @app.task(name="shop.burn")
 def burn(name, seconds):
     write(f"begun-{name}")
@@ -94,6 +101,13 @@ def hold_gil(state):
 def forget_queues(state):
     """The consumer's channel no longer polls any queue, although none was cancelled."""
     state.consumer.task_consumer.channel._active_queues.clear()
+
+
+@control_command()
+def pause(state):
+    """The application takes no more tasks for a while, which Celery does not know."""
+    for queue in state.consumer.task_consumer.queues:
+        state.consumer.task_consumer.cancel_by_queue(queue)
 
 
 @control_command()
