@@ -156,11 +156,12 @@ class Watchdog(bootsteps.StartStopStep):
 
     def status(self):
         """What `systemctl status` shows."""
-        down, mute = self.down, self.mute
+        down, mute = self.down, self.mute or self.asking
         if self.stopping():
             doing = "stopping"
         elif down is None:
-            doing = f"the broker has not answered for {now() - mute:.0f} s" if mute else "ready"
+            silence = now() - mute if mute else 0
+            doing = f"the broker has not answered for {silence:.0f} s" if silence > 5 else "ready"
         else:
             broker = {True: ", the broker answers", False: ", the broker does not answer", None: ""}[self.broker]
             doing = f"disconnected for {now() - down:.0f} s{broker}"
