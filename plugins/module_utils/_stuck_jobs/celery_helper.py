@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 # In the order in which a task passes through a worker, so that none is missed between two questions.
 QUESTIONS = {"scheduled": "has scheduled it", "reserved": "has reserved it", "active": "is executing it"}
@@ -30,7 +31,7 @@ class Unsure(Exception):
 
 def main():
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    with open(os.devnull, encoding="utf-8") as nothing:
+    with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)  # as for a service: what the application reads must not be a request
     os.dup2(2, 1)  # the application's own output must not mix with the answers
     setup = json.loads(requests.readline())
@@ -61,8 +62,8 @@ def load(setup):
 
     Celery is imported first: a module of the application's may be called celery, as its docs once had it.
     """
-    directory, command = setup["directory"], os.path.join(os.path.dirname(setup["python"]), "celery")
-    sys.argv = [command, "-A", setup["app"], "worker", f"--pool={setup['pool']}"]  # some applications look at it
+    directory, command = setup["directory"], Path(setup["python"]).with_name("celery")
+    sys.argv = [str(command), "-A", setup["app"], "worker", f"--pool={setup['pool']}"]  # some applications look at it
     with contextlib.suppress(ImportError):
         importlib.import_module("celery")
     # Before anything else is imported, so that gevent or eventlet has replaced what that imports.

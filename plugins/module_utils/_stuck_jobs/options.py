@@ -346,15 +346,20 @@ def _errors(database: Database) -> Iterator[str]:
         yield "max_attempts needs attempts_column. Set it to the column that counts the attempts."
     if database.requeue:
         yield from _requeue_errors(database, database.requeue)
-    if database.celery and database.celery.pool not in POOLS:
-        yield f"celery: pool {database.celery.pool!r} is not one of {', '.join(POOLS)}."
-    if database.celery and database.celery.unreachable not in POLICIES:
-        yield f"celery: unreachable {database.celery.unreachable!r} is not one of abort, ignore."
+    if database.celery:
+        yield from _celery_errors(database.celery)
     yield from _family_errors(database)
     for column, values in database.conditions.items():
         if not values:
             yield f"only: {column} has no values, so no job would count. Set one or several, or leave it out."
         yield from _values_errors(f"only: {column}", values)
+
+
+def _celery_errors(celery: Celery) -> Iterator[str]:
+    if celery.pool not in POOLS:
+        yield f"celery: pool {celery.pool!r} is not one of {', '.join(POOLS)}."
+    if celery.unreachable not in POLICIES:
+        yield f"celery: unreachable {celery.unreachable!r} is not one of abort, ignore."
 
 
 def _requeue_errors(database: Database, requeue: Requeue) -> Iterator[str]:
