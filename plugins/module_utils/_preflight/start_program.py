@@ -67,6 +67,8 @@ def why_not(executable, error):
     """Why an executable can't be run, also where the kernel's own word for it misleads."""
     program, *arguments = executable.split(" ")
     named = interpreter(executable)
+    if error.errno == errno.ENOENT and named.endswith("\r"):
+        return "its lines end as on Windows. Convert it, for example with dos2unix"
     if error.errno == errno.ENOENT and named:
         return f"its first line names {named!r}, which is not there, as if an environment was moved or Python replaced"
     if error.errno == errno.ENOENT and arguments and os.access(program, os.X_OK):

@@ -52,7 +52,7 @@ def test_it_says_why_directory_or_executable_can_not_be_used(start, tmp_path):
     ("text", "arguments", "why"),
     [
         ("#!/old/venv/bin/python\n", "", "its first line names '/old/venv/bin/python', which is not there, as if"),
-        ("#! /bin/sh\r\nexec true\r\n", "", "its first line names '/bin/sh\\r', which is not there, as if"),
+        ("#! /bin/sh\r\nexec true\r\n", "", "its lines end as on Windows."),
         ("exec celery\n", "", "it is neither a program nor a script, whose first line would be one such as #!/bin/sh"),
         ("#!/bin/sh\n", " run celery", "it is not a path alone. Write a script with the lines: #!/bin/sh and: exec "),
     ],

@@ -48,6 +48,7 @@ def celery(*words):
         replace(MAIN, argv=("/usr/bin/python3.11", "-u", "-X", "dev", CELERY, "-A", "shop", "worker")),
         replace(MAIN, argv=("celery", "-A", "shop", "worker")),
         replace(MAIN, argv=("/usr/bin/python3.13t", "/srv/celery.pyz", "-A", "shop", "worker")),
+        replace(MAIN, argv=(PYTHON, "/nix/store/7-celery-5.5.3/bin/.celery-wrapped", "-A", "shop", "worker")),
         replace(MAIN, argv=(PYTHON, "/home/a/.cache/pex/unzipped_pexes/4/dd15", "-A", "shop", "worker")),
         replace(MAIN, argv=(f"[celeryd: celery@{HOST}:MainProcess] -active- (-A shop worker -c 2)",)),
         replace(MAIN, uid=0),
