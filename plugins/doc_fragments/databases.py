@@ -260,6 +260,13 @@ options:
               - The database's owner can read it, or it is root's in directories of root's.
             type: path
             default: ""
+          pool:
+            description: The pool of its workers. The application is imported as by C(celery
+              -A app worker --pool=pool), so V(gevent) and V(eventlet) replace parts of Python's
+              library first.
+            type: str
+            default: prefork
+            choices: [prefork, threads, solo, gevent, eventlet]
           settings:
             description: 'Settings of Celery that the application needs to reach its broker,
               and that its workers have on their command line, such as C({broker_transport_options:
@@ -700,6 +707,13 @@ options:
               - The database's owner can read it, or it is root's in directories of root's.
             type: path
             default: ""
+          pool:
+            description: The pool of its workers. The application is imported as by C(celery
+              -A app worker --pool=pool), so V(gevent) and V(eventlet) replace parts of Python's
+              library first.
+            type: str
+            default: prefork
+            choices: [prefork, threads, solo, gevent, eventlet]
           settings:
             description: 'Settings of Celery that the application needs to reach its broker,
               and that its workers have on their command line, such as C({broker_transport_options:

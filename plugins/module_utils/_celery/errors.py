@@ -25,6 +25,7 @@ _REQUIRED_OF = {
     "beat": (*_REQUIRED, "stale_beats", "stale_beats_timeout"),
 }
 _PARSERS = {"size": parse_size, "duration": parse_duration}
+_PYTHON = re.compile(r"/(.*/)?(python|pypy)[\d.]*t?")
 # Settings without a section, which Celery's command line can't set. (include has an option of its own.)
 _NOT_ON_THE_COMMAND_LINE = ("imports", "timezone")
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:|\.)[A-Za-z_]\w*", re.ASCII)
@@ -88,6 +89,7 @@ def _errors_of(instance: Instance) -> Iterator[str]:
     for option in ("directory", "executable"):
         if instance[option]:
             yield from _not_absolute(option, [instance[option]])
+    yield from _wrong_executable(str(instance["executable"]))
     for option in ("writable_paths", "restart_on"):
         yield from _not_absolute(option, instance[option])
     yield from _wrong_log(instance)
@@ -112,6 +114,14 @@ def _errors_of(instance: Instance) -> Iterator[str]:
         yield from _wrong_setting(setting, value, kind)
     for variable, value in instance["environment"].items():
         yield from _wrong_variable(variable, value)
+
+
+def _wrong_executable(executable: str) -> Iterator[str]:
+    if _PYTHON.fullmatch(executable):
+        yield (
+            f"executable {executable!r} is Python. Use the celery command beside it, or a script with the lines:"
+            f' #!/bin/sh and: exec {executable} -m celery "$@"'
+        )
 
 
 def _wrong_command(command: list[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._common.options import Option, with_defaults
+from .._common.pools import POOLS
 from .._common.quantities import parse_duration
 
 # A service's kind and its options by their names, complete: see complete(). Besides these, `given` has the names of the
@@ -334,7 +335,7 @@ WORKER = (
         "str",
         "Celery's pool, C(worker_pool).",
         "prefork",
-        choices=("prefork", "threads", "solo", "gevent", "eventlet"),
+        choices=POOLS,
     ),
     Option("node_name", "str", "The name of the node, C(celery worker -n). Empty for C(NAME@%h).", ""),
     *_CELERY,

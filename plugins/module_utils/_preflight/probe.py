@@ -30,7 +30,7 @@ from .._common import files, systemd, transient
 from .._common.paths import program_directory
 from .._common.quantities import format_size, parse_duration, parse_size
 from .._targets import systemd_unit, unit_text
-from . import answer, probe_program, start_program
+from . import answer, hidden, probe_program, start_program
 from .answer import MARK, Answer
 
 TIMEOUT = 5  # seconds for the broker to answer, and for all databases
@@ -204,6 +204,7 @@ def _ending(result: transient.Result, instance: Instance) -> str:
         "silent": result.status == 0,
         "no_pool": why == f"ModuleNotFoundError: No module named '{instance.get('pool')}'",
         "no_celery": why.startswith("ModuleNotFoundError: No module named 'celery"),
+        "isolated": why == f"ModuleNotFoundError: No module named '{module(instance)}'",
     }
     return next((name for name, applies in endings.items() if applies), "not_loaded")
 
@@ -263,7 +264,13 @@ _ERRORS = {
     "no_pool": ("pool {pool} can't be used: {why}. Install it in Celery's virtual environment, or set another pool."),
     "child": (
         "executable {executable!r} runs Celery in a child process, but systemd listens to the process that it starts"
-        " itself. If it is a shell script, write exec before the command that runs Celery."
+        " itself. If it is a shell script, write exec before the command that runs Celery. Instead of uv run or hatch"
+        " run, which wait for their child, name the celery command in the environment, such as .venv/bin/celery."
+    ),
+    "isolated": (
+        "executable {executable!r} does not look for modules in PYTHONPATH, where our own is. If it is a PEX, set"
+        " environment: {{PEX_INHERIT_PATH: fallback}}. Else remove -I or -E from its first line, and let scripts keep"
+        " the value: PYTHONPATH=src:$PYTHONPATH."
     ),
 }
 
@@ -273,6 +280,9 @@ def errors(instance: Instance, found: Answer) -> Iterator[str]:
     for name, sentence in _ERRORS.items():
         if found.get(name):
             yield sentence.format(why=str(found[name]).rstrip("."), **instance)
+    for option in ("directory", "executable"):
+        if option in found:
+            yield from hidden.explanation(option, instance[option], instance)
     if found.get("transport"):
         # The errors of some transports don't name the missing library. kombu's extras have the transports' names.
         yield (
@@ -282,11 +292,8 @@ def errors(instance: Instance, found: Answer) -> Iterator[str]:
     elif "broker" in found:
         why = found["broker"].rstrip(".")
         yield f"the broker {found.get('uri', '')} does not answer: {why}. Start it, or correct its URL."
-        if "/tmp/" in found.get("uri", "") and instance["sandbox"].get("PrivateTmp"):  # noqa: S108
-            yield (
-                "the broker's socket is in /tmp, but the sandbox gives the service a /tmp of its own. Put the socket"
-                " into another directory, such as /run, or set sandbox: {PrivateTmp: false}."
-            )
+        path = "/" + found.get("uri", "").partition("://")[2].partition("/")[2]
+        yield from hidden.explanation("the broker's socket", path, instance)
     for setting, nearest in found.get("unknown_settings", {}).items():
         advice = f"Did you mean {nearest!r}?" if nearest else "Use its lower-case name, such as task_acks_late."
         yield f"settings: Celery has no setting {setting!r}. {advice}"

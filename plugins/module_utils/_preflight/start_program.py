@@ -13,6 +13,7 @@ Only the kernel knows all the rules of access. Prints a line, probe.py's mark an
 """
 
 import contextlib
+import errno
 import itertools
 import json
 import os
@@ -21,6 +22,7 @@ import sys
 from pathlib import Path
 
 MOST = 10_000  # files of a directory that are checked
+LINE = 256  # bytes of a script's first line that the kernel reads
 NAMED = 3  # files of root that are named; further ones are only counted
 
 
@@ -61,6 +63,30 @@ def enter(directory):
     return None
 
 
+def why_not(executable, error):
+    """Why an executable can't be run, also where the kernel's own word for it misleads."""
+    program, *arguments = executable.split(" ")
+    named = interpreter(executable)
+    if error.errno == errno.ENOENT and named.endswith("\r"):
+        return "its lines end as on Windows. Convert it, for example with dos2unix"
+    if error.errno == errno.ENOENT and named:
+        return f"its first line names {named!r}, which is not there, as if an environment was moved or Python replaced"
+    if error.errno == errno.ENOENT and arguments and os.access(program, os.X_OK):
+        return f'it is not a path alone. Write a script with the lines: #!/bin/sh and: exec {executable} "$@"'
+    if error.errno == errno.ENOEXEC:
+        return "it is neither a program nor a script, whose first line would be one such as #!/bin/sh"
+    return error.strerror
+
+
+def interpreter(script):
+    """What a script's first line names; an empty text if there is none, or if we may not read it."""
+    with contextlib.suppress(OSError):
+        file = os.open(script, os.O_RDONLY | os.O_NONBLOCK)
+        first = os.read(file, LINE).split(b"\n")[0].decode(errors="replace")
+        return first[2:].strip(" \t").split(" ")[0] if first.startswith("#!") else ""
+    return ""
+
+
 def main(request):
     def say(**found):
         sys.stdout.write(f"\n{request['mark']}{json.dumps(found)}\n")
@@ -76,7 +102,7 @@ def main(request):
     try:
         os.execv(request["command"][0], request["command"])  # noqa: S606 -- no shell is wanted
     except OSError as error:
-        say(executable=error.strerror)
+        say(executable=why_not(request["command"][0], error))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 from .._celery import log_file
 from .._celery.options import Instance
 from .._common.files import only_we_write
+from . import hidden
 from .answer import Answer
 
 
@@ -24,7 +25,8 @@ def errors(instance: Instance, found: Answer) -> Iterator[str]:
     for path in found.get("absent", []):
         option, or_else = _option(path, instance)
         if path != log_file.path(instance):  # which the service makes itself
-            yield f"{option} {path!r} does not exist on this host. Create it, or {or_else}."
+            hides = list(hidden.explanation(f"{option} {path!r}", path, instance))
+            yield from hides or [f"{option} {path!r} does not exist on this host. Create it, or {or_else}."]
     for path, (shut, uid, gid, mode) in found.get("closed", {}).items():
         if shut == path:
             command, safe = ["chown", "--no-dereference", user, path], only_root_leads_to(path)

@@ -89,8 +89,8 @@ class CeleryClient:
             os.set_blocking(self._process.stderr.fileno(), False)
             os.set_blocking(self._process.stdin.fileno(), False)
             self._broken = ""
-            setup = {"app": celery.app, "directory": celery.directory, "settings": dict(celery.settings)}
-            self._write({**setup, "workers": list(celery.workers), "timeout": celery.timeout})
+            setup = {option: getattr(celery, option) for option in ("app", "directory", "python", "pool", "timeout")}
+            self._write({**setup, "settings": dict(celery.settings), "workers": list(celery.workers)})
 
     def stop(self) -> None:
         if self._process:

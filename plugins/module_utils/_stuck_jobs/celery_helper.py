@@ -15,10 +15,12 @@ import os
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 # In the order in which a task passes through a worker, so that none is missed between two questions.
 QUESTIONS = {"scheduled": "has scheduled it", "reserved": "has reserved it", "active": "is executing it"}
 EVERYBODY = 1_000_000  # replies; without a limit, Celery stops after one for each named node
+PATCHING = "gevent", "eventlet"  # the pools that replace parts of Python's library
 GRACE = 1.0  # seconds that a second worker of the same name has to answer, at least
 REMEDY = "Give each worker a different name (celery worker -n, node_name in celery_worker_instances)"
 
@@ -28,21 +30,23 @@ class Unsure(Exception):
 
 
 def main():
-    setup = json.loads(sys.stdin.readline())
-    answers = os.fdopen(os.dup(1), "w")
+    requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)  # as for a service: what the application reads must not be a request
     os.dup2(2, 1)  # the application's own output must not mix with the answers
+    setup = json.loads(requests.readline())
 
     def answer(**data):
         answers.write(json.dumps(data, default=str) + "\n")
         answers.flush()
 
     try:
-        app = load(setup["app"], setup["directory"], setup["settings"])
+        app = load(setup)
     except BaseException as error:  # pylint: disable=broad-exception-caught
-        answer(error=in_one_line(error))
+        answer(error=with_advice(in_one_line(error), setup["pool"]))
         raise SystemExit(1) from error
     answer(ready=True)
-    for line in sys.stdin:
+    for line in requests:
         request = json.loads(line)
         try:
             if request == "tasks":
@@ -53,21 +57,34 @@ def main():
             answer(error=in_one_line(error))
 
 
-def load(name, directory, settings):
-    """The application, as the celery command loads it from its directory.
+def load(setup):
+    """The application, as its workers' command loads it: `celery -A app worker --pool=pool`, in its directory.
 
     Celery is imported first: a module of the application's may be called celery, as its docs once had it.
     """
+    directory, command = setup["directory"], Path(setup["python"]).with_name("celery")
+    sys.argv = [str(command), "-A", setup["app"], "worker", f"--pool={setup['pool']}"]  # some applications look at it
+    with contextlib.suppress(ImportError):
+        importlib.import_module("celery")
+    # Before anything else is imported, so that gevent or eventlet has replaced what that imports.
+    getattr(sys.modules.get("celery"), "maybe_patch_concurrency", list)(sys.argv)
     with contextlib.suppress(ImportError):
         importlib.import_module("celery.app.utils")
     os.chdir(directory)
     sys.path.insert(0, directory)
     from celery.app.utils import find_app  # noqa: PLC0415 -- only the application's Python has it
 
-    app = find_app(name)
-    app.conf.update(settings)
+    app = find_app(setup["app"])
+    app.conf.update(setup["settings"])
     app.loader.import_default_modules()
     return app
+
+
+def with_advice(error, pool):
+    """What to do about an application that wants to be imported in another pool."""
+    if pool not in PATCHING and any(word in error for word in (*PATCHING, "monkey")):
+        return f"{error} (celery.pool is {pool}: set it to the pool of the workers)"
+    return error
 
 
 def known_tasks(app, named, timeout):

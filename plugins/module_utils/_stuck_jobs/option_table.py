@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from .._common.options import Option
+from .._common.pools import POOLS
 from .._common.quantities import format_size
 from .actions import ACTIONS, that_set
 from .engines.postgresql import options as postgresql
@@ -84,6 +85,14 @@ CELERY = (
             "The database's owner can read it, or it is root's in directories of root's.",
         ),
         Celery.environment_file,
+    ),
+    Option(
+        "pool",
+        "str",
+        "The pool of its workers. The application is imported as by C(celery -A app worker --pool=pool), so V(gevent)"
+        " and V(eventlet) replace parts of Python's library first.",
+        Celery.pool,
+        choices=POOLS,
     ),
     Option(
         "settings",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, ClassVar, NamedTuple
 
 from .._common.paths import STATE
+from .._common.pools import POOLS
 from .._common.quantities import format_size, parse_duration, parse_size
 from .actions import ACTIONS, RESET, Action, that_set
 from .times import parse_zone, span
@@ -106,6 +107,7 @@ class Celery:
     directory: str
     python: str  # the interpreter of its virtual environment
     environment_file: str = ""
+    pool: str = "prefork"  # one of POOLS
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     workers: Sequence[str] = ()  # the nodes that have to answer; empty: at least one
     timeout: float = 5  # seconds
@@ -344,13 +346,20 @@ def _errors(database: Database) -> Iterator[str]:
         yield "max_attempts needs attempts_column. Set it to the column that counts the attempts."
     if database.requeue:
         yield from _requeue_errors(database, database.requeue)
-    if database.celery and database.celery.unreachable not in POLICIES:
-        yield f"celery: unreachable {database.celery.unreachable!r} is not one of abort, ignore."
+    if database.celery:
+        yield from _celery_errors(database.celery)
     yield from _family_errors(database)
     for column, values in database.conditions.items():
         if not values:
             yield f"only: {column} has no values, so no job would count. Set one or several, or leave it out."
         yield from _values_errors(f"only: {column}", values)
+
+
+def _celery_errors(celery: Celery) -> Iterator[str]:
+    if celery.pool not in POOLS:
+        yield f"celery: pool {celery.pool!r} is not one of {', '.join(POOLS)}."
+    if celery.unreachable not in POLICIES:
+        yield f"celery: unreachable {celery.unreachable!r} is not one of abort, ignore."
 
 
 def _requeue_errors(database: Database, requeue: Requeue) -> Iterator[str]:

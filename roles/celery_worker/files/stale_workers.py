@@ -46,6 +46,9 @@ LEFT_BEHIND = ("session-", "tmux-spawn-", "cron.service", "atd.service", "ssh.se
 CONTAINERS = ("docker-", "libpod-", "machine-", "cri-")
 # Options of `celery` itself, before its command, that take no value; all others take one.
 FLAGS = ("-C", "--no-color", "-q", "--quiet", "--skip-checks", "--version", "--help")
+# The command, as Fedora, Nix and Guix name it too, or an archive with it: one of shiv's, and one of pex's, which runs
+# from where it was unpacked.
+CELERY = re.compile(r"(.*/)?\.?celery(-[\d.]+|-wrapped|-real)?|.*\.(pex|pyz)|.*/unzipped_pexes/.*", re.DOTALL)
 FORKED_ONLY = 0x40  # PF_FORKNOEXEC among a process's flags: it was forked and has not executed a program
 LONGEST = 2**16  # bytes that are read of a command line and of other files of /proc
 AT_ONCE = 500  # workers that are ended in one run: each needs a file descriptor
@@ -131,13 +134,13 @@ def celery_words(argv: tuple[str, ...]) -> list[str] | None:
     if title:
         return (title[1] or title[2]).split()
     words = list(argv)
-    if re.fullmatch(r"(python|pypy)[\d.]*", base(words)):
+    if re.fullmatch(r"(python|pypy)[\d.]*[dt]?", base(words)):
         words.pop(0)
         while base(words).startswith("-") and words[0] not in ("-m", "-c"):
             del words[: 2 if words[0] in ("-W", "-X") else 1]
         if words[:1] == ["-m"]:
             words.pop(0)
-    return words[1:] if base(words) == "celery" else None
+    return words[1:] if words and CELERY.fullmatch(words[0]) else None
 
 
 def has_beat(words: list[str]) -> bool:

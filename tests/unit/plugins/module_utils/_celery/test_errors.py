@@ -58,6 +58,10 @@ def test_a_beat_within_a_worker_is_refused():
             {"max_tasks_per_child": 50, "pool": "gevent"},
             "w: max_tasks_per_child 50 has an effect only in the prefork pool, but pool is gevent",
         ),
+        (
+            {"executable": "/srv/venv/bin/python3.13"},
+            "w: executable '/srv/venv/bin/python3.13' is Python. Use the celery",
+        ),
         ({"directory": "srv"}, "w: directory 'srv' is not an absolute path"),
         ({"restart_on": ["srv/current"]}, "w: restart_on 'srv/current' is not an absolute path"),
         ({"revision": "https://me:secret@host/shop"}, "w: revision contains a password, which every user of the host"),

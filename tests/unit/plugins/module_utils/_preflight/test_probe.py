@@ -18,7 +18,7 @@ def ended(monkeypatch):
         result = transient.Result("evenkeel-probe-1.service", outcome, status, output, error, "KILL")
         monkeypatch.setattr(transient, "run", lambda *_: result)
         monkeypatch.setattr(probe.systemd, "why_not_prepared", lambda _: "Failed at step NAMESPACE")
-        instance = worker(user="shop", executable="/srv/venv/bin/celery", **options)
+        instance = worker(**{"user": "shop", "executable": "/srv/venv/bin/celery", **options})
         found = probe.ask([instance])
         return [*probe.errors(instance, found), *probe.warnings(instance, found)]
 
@@ -73,6 +73,11 @@ def test_the_reason_is_the_last_exception_or_the_last_line(text, line):
         (
             {"error": "ModuleNotFoundError: No module named 'celery'"},
             "executable '/srv/venv/bin/celery' has no working Celery: ModuleNotFoundError",
+        ),
+        (
+            {"error": "ModuleNotFoundError: No module named 'evenkeel_watchdog'"},
+            "executable '/srv/venv/bin/celery' does not look for modules in PYTHONPATH, where our own is. If it is a"
+            " PEX, set environment: {PEX_INHERIT_PATH: fallback}.",
         ),
         (
             {"error": "ModuleNotFoundError: No module named 'gevent'", "pool": "gevent"},
@@ -134,8 +139,21 @@ def test_a_good_answer_is_no_error(ended):
 
 def test_a_socket_that_the_sandbox_hides_is_explained(ended):
     answer = f'{MARK}{{"child": false, "broker": "no such file", "uri": "redis+socket:///tmp/redis.sock"}}'
-    assert any("the sandbox gives the service a /tmp of its own" in error for error in ended(output=answer))
+    sentence = (
+        "the broker's socket is in /tmp, which the sandbox hides from the service. Put it into another directory, or"
+        " set sandbox: {PrivateTmp: false}."
+    )
+    assert sentence in ended(output=answer)
     assert len(ended(output=answer, sandbox={"PrivateTmp": False})) == 1
+
+
+@pytest.mark.parametrize(("option", "path"), [("executable", "/home/shop/bin/celery"), ("directory", "/root/shop")])
+def test_a_path_that_the_sandbox_hides_is_explained(ended, option, path):
+    ending = {"output": f'{MARK}{{"{option}": "No such file"}}', option: path}
+    _error, why = ended(**ending, sandbox={"ProtectHome": True})
+    assert why.startswith(f"{option} is in {path.rpartition('/shop')[0]}, which the sandbox hides from the service.")
+    assert why.endswith("or set sandbox: {ProtectHome: read-only}.")
+    assert len(ended(**ending, sandbox={"ProtectHome": "read-only"})) == 1
 
 
 def test_the_probe_has_the_properties_of_the_unit_but_is_not_supervised():

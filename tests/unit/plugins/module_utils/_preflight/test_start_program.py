@@ -48,6 +48,21 @@ def test_it_says_why_directory_or_executable_can_not_be_used(start, tmp_path):
     assert start(command=["/nowhere/celery"])[0]["executable"] == "No such file or directory"
 
 
+@pytest.mark.parametrize(
+    ("text", "arguments", "why"),
+    [
+        ("#!/old/venv/bin/python\n", "", "its first line names '/old/venv/bin/python', which is not there, as if"),
+        ("#! /bin/sh\r\nexec true\r\n", "", "its lines end as on Windows."),
+        ("exec celery\n", "", "it is neither a program nor a script, whose first line would be one such as #!/bin/sh"),
+        ("#!/bin/sh\n", " run celery", "it is not a path alone. Write a script with the lines: #!/bin/sh and: exec "),
+    ],
+)
+def test_it_says_what_the_kernel_does_not(start, tmp_path, text, arguments, why):
+    (tmp_path / "celery").write_bytes(text.encode())
+    (tmp_path / "celery").chmod(0o755)
+    assert start(command=[f"{tmp_path}/celery{arguments}"])[0]["executable"].startswith(why)
+
+
 def test_a_file_system_that_is_not_read_only_although_it_should_be(start):
     is_read_only = bool(os.statvfs("/").f_flag & os.ST_RDONLY)
     assert ("unprotected" in start(is_strict=True)[0]) == (not is_read_only)

@@ -37,6 +37,8 @@ def test_no_command_is_advised_if_others_can_replace_a_directory(safe):
 def test_a_path_that_does_not_exist_is_an_error():
     (error,) = writable_paths.errors(worker(), {"absent": ["/opt/x"]})
     assert error == "writable_paths '/opt/x' does not exist on this host. Create it, or leave the path out."
+    (error,) = writable_paths.errors(worker(), {"absent": ["/tmp/x"]})
+    assert error.startswith("writable_paths '/tmp/x' is in /tmp, which the sandbox hides from the service.")
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,35 @@ def test_modules_of_the_application_named_like_others_are_not_taken_for_them(sho
     assert "t1" in ours.active_tasks().by_value
 
 
+# Celery's own, with a gevent that only notes that it was asked.
+PATCHES = """
+def maybe_patch_concurrency(argv):
+    import sys
+    assert "celery.app" not in sys.modules, "too late"
+    sys.modules["patched"] = argv[-1]
+"""
+
+
+@pytest.mark.parametrize("pool", ["prefork", "gevent", "eventlet"])
+def test_the_application_is_imported_as_by_its_workers_command(shop, start, pool):
+    (shop / "lib").mkdir()
+    (shop / "celery").rename(shop / "lib/celery")
+    (shop / "lib/celery/__init__.py").write_text(PATCHES)
+    seen = "ARGS = [sys.modules['patched'], *sys.argv, sys.stdin.read()]"
+    (shop / "lib/celery/app/utils.py").write_text(APP + seen)
+    ours = start(variables={"PYTHONPATH": str(shop / "lib")}, write=False, pool=pool)
+    assert ours.ready() == ""
+    line = [f"{Path(PYTHON).parent}/celery", "-A", "shop", "worker", f"--pool={pool}"]
+    assert {*line, ""} <= set(ours.active_tasks().by_value)
+
+
+@pytest.mark.parametrize("why", ["gevent has not patched socket", "No module named 'eventlet'"])
+def test_an_application_that_needs_another_pool_is_explained(start, why):
+    said = f"RuntimeError: {why} (celery.pool is prefork: set it to the pool of the workers)"
+    assert start(f'raise RuntimeError("{why}")').ready() == said
+    assert start("raise RuntimeError('no gevent')", pool="gevent").ready() == "RuntimeError: no gevent"
+
+
 def test_settings_of_the_workers_command_line_count(start):
     ours = start("ARGS = App.conf", settings={"broker_transport_options": {"master_name": "mymaster"}})
     assert ours.ready() == ""
@@ -204,9 +233,9 @@ def test_only_uuids_are_normalized():
 HOSTILE = """
 pipe = max(int(name) for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}"))
 os.write(pipe, b'{"ready": true}\\n')
-sys.stdin.readline()
+os.read(pipe - 1, 99)  # the request
 os.write(pipe, ANSWER)
-sys.stdin.read()
+os.read(pipe - 1, 99)
 """
 INVALID = {
     "no JSON": b"yes\n",
@@ -230,7 +259,7 @@ def test_an_answer_that_is_not_as_agreed_is_an_error(start, answer):
 
 def test_an_endless_answer_is_cut_off(start, monkeypatch):
     monkeypatch.setattr(celery_client, "LONGEST", 1_000_000)
-    ours = start(f"ANSWER = b'x'\n{HOSTILE.replace('sys.stdin.read()', '')}\nwhile True: os.write(pipe, b'x' * 65536)")
+    ours = start(f"ANSWER = b'x'\n{HOSTILE.rpartition('os.read')[0]}\nwhile True: os.write(pipe, b'x' * 65536)")
     assert ours.ready() == ""
     assert ours.active_tasks().error == "shop gave an invalid answer"
 

@@ -1,0 +1,6 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pools of Celery's workers (celery worker --pool)."""
+
+POOLS = ("prefork", "threads", "solo", "gevent", "eventlet")
