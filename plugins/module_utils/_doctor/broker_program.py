@@ -16,10 +16,7 @@ import math
 import time
 from collections import Counter
 from datetime import datetime
-
-from evenkeel_celery_helper import Workers
-
-# ruff: noqa: PLC0415 -- Celery is imported by its own command first.
+from itertools import chain
 
 SECONDS = 4  # for the broker to answer
 WORKERS_SECONDS = 3.0  # for the workers to answer
@@ -215,7 +212,7 @@ def moment(eta):
 
 def workers(request, app):
     """Those that answer, whoever's they are, and what is known of others that don't."""
-    if not request["asks_workers"]:
+    if not request["ask_workers"]:
         return
     mailboxes = ()
     with connected(app) as connection:
@@ -226,7 +223,7 @@ def workers(request, app):
             if not mailboxes:  # nobody can answer
                 yield "workers", []
                 return
-    found = Workers(app, [], WORKERS_SECONDS)
+    found = importlib.import_module("evenkeel_celery_helper").Workers(app, [], WORKERS_SECONDS)
     found.find()
     answers = {question: found.ask(question, kind) for question, kind in QUESTIONS.items()}
     nodes = Counter(node for node, _reply in answers["stats"])
@@ -240,7 +237,7 @@ QUESTIONS = {"stats": dict, "active_queues": list, "registered": list, "active":
 def about(app, node, count, answers):
     """What the workers of one name say; of several, all together."""
     of = {question: [reply for name, reply in replies if name == node] for question, replies in answers.items()}
-    queues, registered, active, reserved = (sum(of[question], []) for question in list(QUESTIONS)[1:])
+    queues, registered, active, reserved = (list(chain(*of[question])) for question in list(QUESTIONS)[1:])
     own = {task for task in app.tasks if not task.startswith("celery.")}
     began = [task["time_start"] for task in active if task.get("time_start")]
     return {
