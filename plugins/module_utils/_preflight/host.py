@@ -16,6 +16,8 @@ from .._celery.memory import NOTHING_KNOWN, Footprint, memory_errors, memory_war
 from .._celery.options import Instance
 from .._common import files, systemd
 from .._common.paths import MARKER
+from .._doctor.findings import HINT, Service, of_services
+from .._doctor.rules import RULES
 from .._targets.deployed import has_beat
 from .._targets.stale_workers import handling
 from .._targets.systemd_unit import unit
@@ -47,11 +49,17 @@ class Findings:
     time_limits: dict[str, int] = field(default_factory=dict)
 
 
-def look(instances: list[Instance], consumed: Collection[str] = (), together_with: Collection[str] = ()) -> Findings:
+def look(
+    instances: list[Instance],
+    consumed: Collection[str] = (),
+    together_with: Collection[str] = (),
+    ignored: Collection[str] = (),
+) -> Findings:
     """What is wrong and what is right with these services on this host.
 
     consumed: the queues that workers consume from, if they are known.
     together_with: the names of the play's services of other kinds.
+    ignored: the doctor's rules that are not to be said.
     """
     findings = Findings()
     if not Path("/run/systemd/system").is_dir():
@@ -59,7 +67,7 @@ def look(instances: list[Instance], consumed: Collection[str] = (), together_wit
         return findings
     units = systemd.look(instance["name"] for instance in instances)
     complaints = systemd.verify({instance["name"]: unit(instance) for instance in instances})
-    unknown = {instance["name"]: list(_user_errors(instance)) for instance in instances}
+    unknown = {instance["name"]: list(user_errors(instance)) for instance in instances}
     answers = probe.ask_each([instance for instance in instances if not unknown[instance["name"]]])
     for instance in instances:
         unit_there = units[instance["name"]]
@@ -89,12 +97,23 @@ def look(instances: list[Instance], consumed: Collection[str] = (), together_wit
             findings.schedule += [f"{instance['name']}: {line}" for line in schedule.lines(answer)]
         findings.errors += [f"{instance['name']}: {error}" for error in [*wrong, *unknown[instance["name"]]]]
         findings.warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
+    findings.warnings += _traps(instances, answers, ignored)
     _code, wrong = code_state.look([instance for instance in instances if not unknown[instance["name"]]])
     findings.errors += wrong
     if not findings.errors:
         findings.errors += [f"{name}: {error}" for name, error in commands.errors(instances).items()]
     findings.warnings += [*_clock_warnings(instances), *log_rotation.warnings(instances)]
     return findings
+
+
+def _traps(instances: list[Instance], answers: dict[str, probe.Answer], ignored: Collection[str]) -> Iterator[str]:
+    """What the doctor warns of, but for hints."""
+    services = [
+        Service(instance, answers[instance["name"]]["facts"])
+        for instance in instances
+        if "facts" in answers.get(instance["name"], {})
+    ]
+    yield from (found.sentence for found in of_services(RULES, services, ignored) if found.severity != HINT)
 
 
 def _clock_warnings(instances: list[Instance]) -> Iterator[str]:
@@ -157,7 +176,7 @@ def _unit_errors(there: systemd.Unit) -> Iterator[str]:
             yield f"name: {there.fragment} is not a unit of Celery. Choose another name."
 
 
-def _user_errors(instance: Instance) -> Iterator[str]:
+def user_errors(instance: Instance) -> Iterator[str]:
     for user in [instance["user"], *handling(instance)[1]]:
         try:
             pwd.getpwnam(user)

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, The evenkeel developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The facts of a service, as facts_program.py and broker_program.py tell them.
+
+The application may forge them: what does not have its form is left out, as if it were not known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Callable
+
+from .._common.texts import printable
+
+# The facts that are known, by section and name.
+Facts = Mapping[str, Mapping[str, Any]]
+Form = Callable[[Any], bool]
+
+MOST = 500  # entries of a list or a dictionary
+LONGEST = 200  # characters of a text
+LARGEST = 2**53
+
+
+def switch(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= LONGEST
+
+
+def version(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"\d{1,5}(\.\d{1,5}){0,3}", value, re.ASCII))
+
+
+def number(value: Any) -> bool:
+    """From 0 on."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < LARGEST
+
+
+def signed(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
+
+
+def optional(form: Form) -> Form:
+    return lambda value: value is None or form(value)
+
+
+def list_of(form: Form) -> Form:
+    return lambda value: isinstance(value, list) and len(value) <= MOST and all(map(form, value))
+
+
+def dict_of(form: Form) -> Form:
+    return lambda value: (
+        isinstance(value, dict)
+        and len(value) <= MOST
+        and all(isinstance(key, str) and len(key) <= LONGEST for key in value)
+        and all(map(form, value.values()))
+    )
+
+
+def fields(**forms: Form) -> Form:
+    return lambda value: (
+        isinstance(value, dict) and value.keys() == forms.keys() and all(forms[name](value[name]) for name in forms)
+    )
+
+
+# By section and name: what is told, and its form. Times are in seconds, sizes in bytes.
+FORMS: dict[str, dict[str, Form]] = {
+    "settings": {
+        "transport": text,  # kombu's name: redis, amqp, sqs
+        "tasks": number,  # the application's own
+        "late": number,  # of them, those that are acknowledged after they have ended
+        "requeued": number,  # of them, those that are returned to the queue if their process is lost
+        "late_requeued": number,  # both
+    },
+    "versions": dict.fromkeys(("celery", "kombu", "redis", "amqp"), version),
+}
+NOTHING_KNOWN: Facts = MappingProxyType({section: MappingProxyType({}) for section in FORMS})
+
+
+def read(given: Any) -> Facts:
+    """The facts of the expected form, for each section; their texts are printable."""
+    given = given if isinstance(given, dict) else {}
+    return {section: _section(forms, given.get(section)) for section, forms in FORMS.items()}
+
+
+def _section(forms: Mapping[str, Form], given: Any) -> dict[str, Any]:
+    given = given if isinstance(given, dict) else {}
+    return {name: _printable(given[name]) for name, form in forms.items() if name in given and form(given[name])}
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value, None)
+    if isinstance(value, list):
+        return [_printable(each) for each in value]
+    if isinstance(value, dict):
+        return {_printable(name): _printable(each) for name, each in value.items()}
+    return value
