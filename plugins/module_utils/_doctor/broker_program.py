@@ -53,8 +53,11 @@ def queues(_request, app):
     with connected(app) as connection:
         kind = connection.transport.driver_type
         if kind == "redis":
-            yield "queues", list(Redis(app, connection).lengths())
+            redis = Redis(app, connection)
+            yield "broker", redis.identity()
+            yield "queues", list(redis.lengths())
         elif kind == "amqp":
+            yield "broker", f"{connection.connection.server_properties['cluster_name']} {connection.virtual_host}"
             yield "queues", list(declared(connection, named(app)))
 
 
@@ -87,6 +90,11 @@ class Redis:
         self._app, self._channel = app, connection.default_channel
         # kombu's own client adds the prefix to the keys of some commands, and not of others.
         self._client = importlib.import_module("redis").Redis(connection_pool=self._channel.pool)
+        self._database = str(self._client.connection_pool.connection_kwargs.get("db", 0))
+
+    def identity(self):
+        """Of this run of the server, and what of it this application uses."""
+        return f"{self._client.info('server')['run_id']} {self._database} {self._channel.global_keyprefix}".strip()
 
     def _key(self, name):
         return f"{self._channel.global_keyprefix}{name}"
@@ -160,9 +168,8 @@ class Redis:
 
     def listening(self):
         """How many connections wait for messages of the database, and have not just begun to, as those who ask have."""
-        database = str(self._client.connection_pool.connection_kwargs.get("db", 0))
         return sum(
-            client["cmd"] == "brpop" and client["db"] == database and int(client["age"]) > YOUNG
+            client["cmd"] == "brpop" and client["db"] == self._database and int(client["age"]) > YOUNG
             for client in self._client.client_list()
         )
 

@@ -18,7 +18,7 @@ LONGEST = 60_000  # characters of a section, which is one line of the answer
 
 def tell(request, app, say):
     """request: what probe.py asks. say: takes a section's name and its facts."""
-    for name, section in SECTIONS.items():
+    for name, section in {**SECTIONS, **importlib.import_module("evenkeel_broker").SECTIONS}.items():
         facts = {}
         with contextlib.suppress(Exception):
             for fact, value in section(request, app):

@@ -13,7 +13,6 @@ import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor import broker_program
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import celery_helper
 
-
 SEP = "\x06\x16"
 
 
@@ -31,6 +30,9 @@ class Redis:
         self.unacked = {f"tag-{number}".encode(): each for number, each in enumerate(received)}
         self.connection_pool = SimpleNamespace(connection_kwargs={"db": 1})
         self.read = 0  # messages
+
+    def info(self, section):
+        return {"server": {"run_id": "4f2a"}}[section]
 
     def scan(self, cursor, match, count):
         tables = [f"_kombu.binding.{exchange}".encode() for exchange in self.bound]
@@ -80,6 +82,7 @@ class App:
         self.conf = SimpleNamespace(task_default_queue="celery", control_exchange="celery", event_exchange="celeryev")
         self.tasks = {"celery.chord": None, "shop.make": None, **dict.fromkeys(dict(routes))}
         self.amqp = SimpleNamespace(queues={"celery": None}, router=self)
+        self.connection, self.virtual_host = SimpleNamespace(server_properties={"cluster_name": "rabbit@mq1"}), "shop"
         self.control, self.channel_errors, self.default_channel = self, (LookupError,), Channel()
         self.transport = SimpleNamespace(driver_type=kind)
         self.routes, self.there, self.answers = dict(routes), dict(there), dict(answers)
@@ -133,8 +136,9 @@ def test_redis_tells_all_queues_and_their_messages_of_each_priority(tell):
             "celery.pidbox": ["w.celery.pidbox"],
         },
     )
-    found = tell("queues", App(routes={"shop.resize": "images"}), redis)["queues"]
-    assert found == [
+    told = tell("queues", App(routes={"shop.resize": "images"}), redis)
+    assert told["broker"] == "4f2a 1"
+    assert told["queues"] == [
         {"name": "celery", "messages": 1, "consumers": None},
         {"name": "images", "messages": 0, "consumers": None},
         {"name": "mail", "messages": 3, "consumers": None},
@@ -143,7 +147,9 @@ def test_redis_tells_all_queues_and_their_messages_of_each_priority(tell):
 
 def test_rabbitmq_tells_the_queues_that_the_application_names_and_their_consumers(tell):
     app = App("amqp", routes={"shop.resize": "images", "shop.mail": "mail"}, there={"celery": (0, 2), "mail": (7, 0)})
-    assert tell("queues", app)["queues"] == [
+    told = tell("queues", app)
+    assert told["broker"] == "rabbit@mq1 shop"
+    assert told["queues"] == [
         {"name": "celery", "messages": 0, "consumers": 2},
         {"name": "mail", "messages": 7, "consumers": 0},
     ]
@@ -154,7 +160,9 @@ def test_other_brokers_are_not_asked(tell, section):
     assert not tell(section, App("sqs"))
 
 
-@pytest.mark.parametrize("bound", [{"shop": range(broker_program.MOST + 1)}, {f"{each}": [each] for each in range(999)}])
+@pytest.mark.parametrize(
+    "bound", [{"shop": range(broker_program.MOST + 1)}, {f"{each}": [each] for each in range(999)}]
+)
 def test_too_many_queues_are_not_told(tell, bound):
     with pytest.raises(broker_program.TooMany):
         tell("queues", App(), Redis(bound=bound))
