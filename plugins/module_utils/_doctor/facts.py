@@ -71,13 +71,53 @@ def fields(**forms: Form) -> Form:
 # By section and name: what is told, and its form. Times are in seconds, sizes in bytes.
 FORMS: dict[str, dict[str, Form]] = {
     "settings": {
-        "transport": text,  # kombu's name: redis, amqp, sqs
         "tasks": number,  # the application's own
         "late": number,  # of them, those that are acknowledged after they have ended
         "requeued": number,  # of them, those that are returned to the queue if their process is lost
         "late_requeued": number,  # both
+        "eager": switch,  # whether a task is executed by whoever sends it
+        "limit": number,  # of all tasks: the hard time limit, or the soft one if there is no other; 0 for none
+        "own_limit": number,  # the longest that a task has for itself
+        "late_own_limit": number,  # and that one of the late tasks has
+        "late_without_own_limit": switch,  # whether one of them has none
+        "prefetch": number,  # worker_prefetch_multiplier
+        "accepted": list_of(text),  # accept_content
+        "transport": text,  # kombu's name: redis, amqp, sqs
+        "visibility_timeout": number,
+        "results": text,  # the module of the backend, or disabled
+        "storing": number,  # tasks that store their result
+        "results_expire": number,  # 0: never
+        "nodes": dict_of(text),  # the names of nodes by node_name: with %h replaced
+        "default_queues": list_of(text),  # that a worker without `queues` consumes
+        "default_queue": text,  # of tasks without a route
+        "routes": dict_of(text),  # queues to which tasks are sent, each with one of these tasks
     },
     "versions": dict.fromkeys(("celery", "kombu", "redis", "amqp"), version),
+    "rabbitmq": {"version": version},
+    "redis": {
+        "version": version,
+        "run": text,  # differs between servers, and between their starts
+        "clock": list_of(signed),  # the server's is ahead of this host's by something between these two
+        "memory": number,
+        "max_memory": number,  # 0: none
+        "policy": text,  # maxmemory-policy
+        "evicted": number,  # keys that it has dropped since its start, as its memory was full
+        "append_only": switch,
+        "snapshots": switch,
+        "failed_to_save": switch,  # the last time
+        "has_results": switch,  # whether results are kept on the broker's server
+        "caches": list_of(text),  # Django's that are in the broker's database
+        "others": number,  # single values in the broker's database that are not Celery's
+    },
+    # What the host knows of the service.
+    "service": {
+        "node": text,
+        "queues": list_of(text),  # that a worker consumes
+        "entries": dict_of(text),  # queues to which a beat sends, each with one of its entries
+        "processors": number,
+        "cpu": number,  # seconds of processors that the running unit has used
+        "up": number,  # seconds since its start
+    },
     "queues": {
         "broker": text,  # which one it is: the same on each host that uses it
         # On Redis those of the whole database, on RabbitMQ those that the application names. Redis does not know who

@@ -16,8 +16,7 @@ from .._celery.memory import NOTHING_KNOWN, Footprint, memory_errors, memory_war
 from .._celery.options import Instance
 from .._common import files, systemd
 from .._common.paths import MARKER
-from .._doctor.findings import HINT, Service, of_services
-from .._doctor.rules import RULES
+from .._doctor.findings import HINT
 from .._targets.deployed import has_beat
 from .._targets.stale_workers import handling
 from .._targets.systemd_unit import unit
@@ -30,6 +29,7 @@ from . import (
     probe,
     schedule,
     time_limits,
+    traps,
     writable_paths,
 )
 
@@ -97,23 +97,14 @@ def look(
             findings.schedule += [f"{instance['name']}: {line}" for line in schedule.lines(answer)]
         findings.errors += [f"{instance['name']}: {error}" for error in [*wrong, *unknown[instance["name"]]]]
         findings.warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
-    findings.warnings += _traps(instances, answers, ignored)
+    found = traps.findings(traps.services(instances, answers), ignored)
+    findings.warnings += [each.sentence for each in found if each.severity != HINT]
     _code, wrong = code_state.look([instance for instance in instances if not unknown[instance["name"]]])
     findings.errors += wrong
     if not findings.errors:
         findings.errors += [f"{name}: {error}" for name, error in commands.errors(instances).items()]
     findings.warnings += [*_clock_warnings(instances), *log_rotation.warnings(instances)]
     return findings
-
-
-def _traps(instances: list[Instance], answers: dict[str, probe.Answer], ignored: Collection[str]) -> Iterator[str]:
-    """What the doctor warns of, but for hints."""
-    services = [
-        Service(instance, answers[instance["name"]]["facts"])
-        for instance in instances
-        if "facts" in answers.get(instance["name"], {})
-    ]
-    yield from (found.sentence for found in of_services(RULES, services, ignored) if found.severity != HINT)
 
 
 def _clock_warnings(instances: list[Instance]) -> Iterator[str]:

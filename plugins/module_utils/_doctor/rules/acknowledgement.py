@@ -11,11 +11,36 @@ from ..findings import Service, Trap
 
 
 def requeued_forever(service: Service) -> Iterator[Trap]:
-    facts = service.facts["settings"]
-    if facts.get("tasks") and facts.get("late_requeued") == facts["tasks"]:
+    settings = service.facts["settings"]
+    if settings.get("tasks") and settings.get("late_requeued") == settings["tasks"]:
         yield Trap(
-            "task_acks_late and task_reject_on_worker_lost are set for all tasks: one that needs too much memory is"
+            "task_acks_late and task_reject_on_worker_lost are set for all tasks. One that needs too much memory is"
             " returned to the queue each time that it is killed, forever.",
             "Set reject_on_worker_lost only for tasks that count their deliveries (docs/memory.md), and here settings:"
             " {task_reject_on_worker_lost: false}.",
+        )
+
+
+def requeued_without_late(service: Service) -> Iterator[Trap]:
+    settings = service.facts["settings"]
+    without = settings.get("requeued", 0) - settings.get("late_requeued", 0)
+    if without > 0:
+        yield Trap(
+            f"reject_on_worker_lost is set for {without:g} of {settings.get('tasks', 0):g} tasks without acks_late. It has"
+            " no effect there: the message is already gone when the task begins, and is lost with its process.",
+            "Set acks_late for these tasks as well if they may run twice, else remove reject_on_worker_lost; for all"
+            " tasks, settings: {task_acks_late: true}.",
+        )
+
+
+def late_not_requeued(service: Service) -> Iterator[Trap]:
+    settings = service.facts["settings"]
+    without = settings.get("late", 0) - settings.get("late_requeued", 0)
+    if without > 0:
+        yield Trap(
+            f"acks_late is set for {without:g} of {settings.get('tasks', 0):g} tasks without reject_on_worker_lost. If the"
+            " process of one is killed, such as by the OOM killer, it fails with WorkerLostError and is not executed"
+            " again. If the whole worker is killed, it is.",
+            "If they shall be executed again in both cases, set reject_on_worker_lost for those that count their"
+            " deliveries (docs/memory.md).",
         )

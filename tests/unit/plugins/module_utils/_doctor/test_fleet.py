@@ -15,7 +15,7 @@ def queue(name, messages=0, consumers=None):
 
 
 def reply(name, queues=("celery",), **about):
-    return {"name": name, "count": 1, "queues": list(queues), "uptime": 2 * DAY, "received": 0, **about}
+    return {"name": name, "count": 1, "queues": list(queues), "uptime": 90, "received": 0, **about}
 
 
 def member(host="a", name="shop", kind="worker", broker="4f2a 0", **about):
@@ -183,7 +183,8 @@ def test_a_queue_that_was_empty_at_one_of_two_looks_is_consumed():
     assert not rules(member("a", queues=[queue("mail", 1)]), member("b", queues=[queue("mail")]))
 
 
-IDLE = {"consumes": ["old"], "queues": [queue("old")]}
+LONG = {"uptime": DAY}
+IDLE = {"consumes": ["old"], "queues": [queue("old")], "replies": [reply("shop@a", ["old"], **LONG)]}
 
 
 def test_a_worker_that_has_received_nothing_for_a_day_and_whose_queue_nobody_fills_is_said():
@@ -195,8 +196,8 @@ def test_a_worker_that_has_received_nothing_for_a_day_and_whose_queue_nobody_fil
     ("about", "others"),
     [
         ({"replies": [reply("shop@a", ["old"], uptime=DAY - 1)]}, []),
-        ({"replies": [reply("shop@a", ["old"], received=1)]}, []),
-        ({"replies": [reply("shop@a", ["old"], count=2, received=0)], "node": None}, []),
+        ({"replies": [reply("shop@a", ["old"], **LONG, received=1)]}, []),
+        ({"replies": [reply("shop@b", ["old"], **LONG)]}, []),
         ({"replies": []}, []),
         ({"queues": [queue("old", 1)]}, []),
         ({"routes": {"old": "shop.make"}}, []),
