@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..findings import Service, Trap
 
@@ -26,8 +27,8 @@ def requeued_without_late(service: Service) -> Iterator[Trap]:
     without = settings.get("requeued", 0) - settings.get("late_requeued", 0)
     if without > 0:
         yield Trap(
-            f"reject_on_worker_lost is set for {without:g} of {settings.get('tasks', 0):g} tasks without acks_late. It has"
-            " no effect there: the message is already gone when the task begins, and is lost with its process.",
+            f"reject_on_worker_lost is set for {_some(without, settings)} without acks_late. It has no effect there:"
+            " the message is already gone when the task begins, and is lost with its process.",
             "Set acks_late for these tasks as well if they may run twice, else remove reject_on_worker_lost; for all"
             " tasks, settings: {task_acks_late: true}.",
         )
@@ -38,9 +39,14 @@ def late_not_requeued(service: Service) -> Iterator[Trap]:
     without = settings.get("late", 0) - settings.get("late_requeued", 0)
     if without > 0:
         yield Trap(
-            f"acks_late is set for {without:g} of {settings.get('tasks', 0):g} tasks without reject_on_worker_lost. If the"
-            " process of one is killed, such as by the OOM killer, it fails with WorkerLostError and is not executed"
+            f"acks_late is set for {_some(without, settings)} without reject_on_worker_lost. If the process of one is"
+            " killed, such as by the OOM killer, it fails with WorkerLostError and is not executed"
             " again. If the whole worker is killed, it is.",
             "If they shall be executed again in both cases, set reject_on_worker_lost for those that count their"
             " deliveries (docs/memory.md).",
         )
+
+
+def _some(number: float, settings: Mapping[str, Any]) -> str:
+    tasks = settings.get("tasks", number)
+    return "all tasks" if number == tasks else f"{number:g} of {tasks:g} tasks"

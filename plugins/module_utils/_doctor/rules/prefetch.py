@@ -19,7 +19,7 @@ _NETWORK = ("gevent", "eventlet")  # pools for tasks that wait
 
 
 def reserved_behind_long(service: Service) -> Iterator[Trap]:
-    """Seen, and not only possible: messages wait behind a long task, and a worker of the same queue has nothing to do."""
+    """Seen, not only possible: messages wait behind a long task while a worker of the same queue is idle."""
     node = service.facts.get("service", {}).get("node")
     workers = [each for each in service.facts.get("workers", {}).get("workers", []) if each["ours"]]
     own = next((each for each in workers if each["name"] == node and each["count"] == 1), None)
@@ -28,8 +28,8 @@ def reserved_behind_long(service: Service) -> Iterator[Trap]:
     idle = next((each["name"] for each in workers if each["name"] != node and _could_take(each, own)), None)
     if idle:
         yield Trap(
-            f"{own['reserved']:g} messages wait behind tasks that have been active for up to {own['longest']:g} s, as this"
-            f" worker has reserved them. {idle} consumes the same queue and is idle.",
+            f"This worker has reserved {own['reserved']:g} messages, which wait behind tasks that have been active"
+            f" for up to {own['longest']:g} s. {idle} consumes the same queue and is idle.",
             "prefetch_multiplier: 1, and for long tasks also settings: {task_acks_late: true} if they may run twice:"
             " then nothing is reserved ahead.",
         )

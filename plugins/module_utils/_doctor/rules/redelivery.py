@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brokers that deliver a message once more if it is not acknowledged in time: Redis, SQS, and RabbitMQ in another way."""
+"""Brokers deliver a message once more if it is not acknowledged in time: Redis and SQS, and in its way RabbitMQ."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def visibility_timeout(service: Service) -> Iterator[Trap]:
     visible, limit = service.facts["settings"].get("visibility_timeout"), _longest_late(service)
     if visible and limit > visible:
         yield Trap(
-            f"Tasks with acks_late may take {limit:g} s, but after visibility_timeout, {visible:g} s, the broker delivers"
-            " the message of a task that has not ended to another worker: the task runs twice at the same time.",
+            f"Tasks with acks_late may take {limit:g} s, but after visibility_timeout, {visible:g} s, the broker"
+            " delivers the message of a task that has not ended to another worker: the task runs twice at the same"
+            " time.",
             f"{_longer(limit)} Or lower the time limit.",
         )
 
@@ -57,9 +58,9 @@ def rabbitmq_timeout(service: Service) -> Iterator[Trap]:
     version, limit = service.facts.get("rabbitmq", {}).get("version"), _longest_late(service)
     if version and number(version) >= _SINCE and limit > _CONSUMER_TIMEOUT:
         yield Trap(
-            f"Tasks with acks_late may take {limit:g} s. Unless its consumer_timeout was raised, RabbitMQ {version} closes"
-            f" the connection of a worker that has not acknowledged a message after {_CONSUMER_TIMEOUT} s, and delivers"
-            " all of its messages again.",
+            f"Tasks with acks_late may take {limit:g} s. Unless its consumer_timeout was raised, RabbitMQ {version}"
+            f" closes the connection of a worker that has not acknowledged a message after {_CONSUMER_TIMEOUT} s, and"
+            " delivers all of its messages again.",
             f"In rabbitmq.conf: consumer_timeout = {_rounded(limit) * 1000}",
         )
 

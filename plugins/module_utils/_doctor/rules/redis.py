@@ -23,8 +23,8 @@ def evicts_queues(service: Service) -> Iterator[Trap]:
         when = f"When its memory, {format_size(int(most))}, is full" if most else "As soon as it has a maxmemory"
         dropped = f" It has dropped {redis['evicted']:g} keys since its start." if redis.get("evicted") else ""
         yield Trap(
-            f"Redis has maxmemory-policy {policy}. {when}, it drops queues with all of their messages, without an error."
-            f"{dropped}",
+            f"Redis has maxmemory-policy {policy}. {when}, it drops queues with all of their messages, without an"
+            f" error.{dropped}",
             _NOEVICTION,
             "" if most else HINT,
         )
@@ -36,8 +36,8 @@ def evicts_results(service: Service) -> Iterator[Trap]:
     stored = redis.get("has_results") and settings.get("storing") and settings.get("results_expire")
     if policy.startswith("volatile-") and most is not None and stored:
         yield Trap(
-            f"Redis has maxmemory-policy {policy}. When its memory is full of queues, it drops results before they expire:"
-            " whoever waits for one waits in vain, and chords do not end.",
+            f"Redis has maxmemory-policy {policy}. When its memory is full of queues, it drops results before they"
+            " expire: whoever waits for one waits in vain, and chords do not end.",
             _NOEVICTION,
             "" if most else HINT,
         )
@@ -58,8 +58,8 @@ def not_persistent(service: Service) -> Iterator[Trap]:
     redis = service.facts["redis"]
     if redis.get("append_only") is False and redis.get("snapshots") is False:
         yield Trap(
-            "Redis saves nothing: neither snapshots nor an append-only file. When it restarts, all messages that wait or"
-            " are being executed are lost.",
+            "Redis saves nothing: neither snapshots nor an append-only file. When it restarts, all messages that"
+            " wait or are being executed are lost.",
             "In redis.conf: appendonly yes. On a running server first redis-cli CONFIG SET appendonly yes, or the file"
             " begins empty.",
         )
@@ -86,8 +86,8 @@ def cache_beside_queues(service: Service) -> Iterator[Trap]:
         )
     elif redis.get("others", 0) >= _MANY:
         yield Trap(
-            f"The broker's database has {redis['others']:g} or more values that are not Celery's, such as those of a cache."
-            " Whoever empties it (FLUSHDB), as caches do, deletes all queues.",
+            f"The broker's database has {redis['others']:g} or more values that are not Celery's, such as those of a"
+            " cache. Whoever empties it (FLUSHDB), as caches do, deletes all queues.",
             "Give the other program another database, such as redis://127.0.0.1:6379/1, or better another Redis.",
             WARNING,
         )

@@ -14,7 +14,7 @@ def never_expire(service: Service) -> Iterator[Trap]:
     settings = service.facts["settings"]
     if settings.get("storing") and settings.get("results_expire") == 0 and settings.get("results") != "rpc":
         yield Trap(
-            f"{settings['storing']:g} tasks store their results ({settings.get('results')}), and result_expires is off: each"
-            " result stays forever, until the memory or the disk is full.",
+            f"{settings['storing']:g} tasks store their results ({settings.get('results')}), and result_expires is"
+            " off: each result stays forever, until the memory or the disk is full.",
             "settings: {result_expires: 86400}, or {task_ignore_result: true} if nobody reads results.",
         )

@@ -15,8 +15,8 @@ _PICKLE = {"pickle", "application/x-python-serialize"}
 def eager(service: Service) -> Iterator[Trap]:
     if service.facts["settings"].get("eager"):
         yield Trap(
-            "task_always_eager is on, as in tests: whoever sends a task executes it at once, within itself. With the same"
-            " settings, the web application never sends anything to this worker.",
+            "task_always_eager is on, as in tests: whoever sends a task executes it at once, within itself. With the"
+            " same settings, the web application never sends anything to this worker.",
             "Remove task_always_eager from the application's settings for production.",
         )
 
@@ -24,6 +24,7 @@ def eager(service: Service) -> Iterator[Trap]:
 def pickle(service: Service) -> Iterator[Trap]:
     if _PICKLE & set(service.facts["settings"].get("accepted", [])):
         yield Trap(
-            "accept_content has pickle: whoever can write to the broker can let the worker execute any code as its user.",
+            "accept_content has pickle: whoever can write to the broker can let the worker execute any code as its"
+            " user.",
             "settings: {accept_content: [json]}, and task_serializer: json in whatever sends tasks.",
         )
