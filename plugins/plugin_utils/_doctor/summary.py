@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import printable
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor import facts, fleet
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.findings import (
+    HINT,
     SERIOUS,
     SEVERITIES,
     WARNING,
@@ -25,6 +27,7 @@ from .._report.words import count, listed
 LONGEST = 1000  # characters of a text of a finding
 MOST = 1000  # findings, and services, of a host
 _LINES = {rule.name: rule.line for rule in RULES}
+_WORDS = {SERIOUS: "serious finding", WARNING: "warning", HINT: "hint"}
 FAILS = {"serious": {SERIOUS}, "warning": {SERIOUS, WARNING}, "never": set()}
 
 
@@ -35,10 +38,14 @@ class Summary:
     services: int  # that were examined
 
     @property
+    def counts(self) -> dict[str, int]:
+        """How much was found of each severity, and how much could not be examined."""
+        counted = Counter(finding.severity for finding in self.findings)
+        return {**{severity: counted[severity] for severity in SEVERITIES}, "unknown": len(self.unknown)}
+
+    @property
     def sentence(self) -> str:
-        number = {each: sum(finding.severity == each for finding in self.findings) for each in SEVERITIES}
-        words = {"serious": ("serious finding", ""), "warning": ("warning", ""), "hint": ("hint", "")}
-        said = [count(number[each], *words[each]) for each in SEVERITIES if number[each]]
+        said = [count(self.counts[severity], word) for severity, word in _WORDS.items() if self.counts[severity]]
         examined = f"{count(self.services, 'service')} examined: {listed(said) or 'nothing found'}."
         if not self.unknown:
             return examined

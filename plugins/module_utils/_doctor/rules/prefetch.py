@@ -30,8 +30,8 @@ def reserved_behind_long(service: Service) -> Iterator[Trap]:
         yield Trap(
             f"This worker has reserved {own['reserved']:g} messages, which wait behind tasks that have been active"
             f" for up to {own['longest']:g} s. {idle} consumes the same queue and is idle.",
-            "prefetch_multiplier: 1, and for long tasks also settings: {task_acks_late: true} if they may run twice:"
-            " then nothing is reserved ahead.",
+            "Write prefetch_multiplier: 1, and for long tasks also settings: {task_acks_late: true} if they may"
+            " run twice: then nothing is reserved ahead.",
         )
 
 
@@ -52,5 +52,5 @@ def too_many_processes(service: Service) -> Iterator[Trap]:
             f"{children} tasks run at once on {processors} processors, and have kept {busy:.1f} of them busy since the"
             " worker's start: its tasks compute. More at once are not faster together, each takes longer, and they need"
             " more memory.",
-            f"concurrency: {processors}",
+            f"Write concurrency: {processors}",
         )

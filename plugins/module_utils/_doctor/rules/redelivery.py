@@ -37,7 +37,7 @@ def visibility_timeout_reserved(service: Service) -> Iterator[Trap]:
             f"Each process reserves {reserved:g} messages, and a task may take {limit:g} s. The last of them may wait"
             f" {limit * reserved:g} s, but after visibility_timeout, {visible:g} s, the broker delivers it to another"
             " worker as well: the task runs twice.",
-            f"prefetch_multiplier: 1. {_longer(limit * reserved).replace('Write', 'Or write')}",
+            f"Write prefetch_multiplier: 1. {_longer(limit * reserved).replace('Write', 'Or write')}",
             "" if late else HINT,
         )
 
