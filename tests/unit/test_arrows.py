@@ -12,7 +12,7 @@ USES = {
     "_targets": {"_celery", "_common"},
     "_deploy": {"_common"},
     "_export": {"_targets", "_celery", "_common"},
-    "_doctor": {"_celery", "_common"},
+    "_doctor": {"_stuck_jobs", "_celery", "_common"},
     "_preflight": {"_doctor", "_targets", "_celery", "_common"},
     "_stuck_jobs": {"_common"},
     "_swap": {"_common"},

@@ -89,6 +89,7 @@ FORMS: dict[str, dict[str, Form]] = {
         "results_expire": number,  # 0: never
         "nodes": dict_of(text),  # the names of nodes by node_name: with %h replaced
         "default_queues": list_of(text),  # that a worker without `queues` consumes
+        "default_queue": text,  # of tasks without a route
         "routes": dict_of(text),  # queues to which tasks are sent, each with one of these tasks
     },
     "versions": dict.fromkeys(("celery", "kombu", "redis", "amqp"), version),
@@ -116,6 +117,33 @@ FORMS: dict[str, dict[str, Form]] = {
         "processors": number,
         "cpu": number,  # seconds of processors that the running unit has used
         "up": number,  # seconds since its start
+    },
+    "queues": {
+        "broker": text,  # which one it is: the same on each host that uses it
+        # On Redis those of the whole database, on RabbitMQ those that the application names. Redis does not know who
+        # consumes.
+        "queues": list_of(fields(name=text, messages=number, consumers=optional(number))),
+    },
+    # The longest wait of a message that was seen: from when a worker received it, or could do so, to its ETA.
+    "etas": {"longest": fields(seconds=number, task=text, queue=text)},
+    # What running workers answer, whoever's they are.
+    "workers": {
+        "workers": list_of(
+            fields(
+                name=text,  # of the node
+                count=number,  # of the workers of this name; the rest tells of all of them together
+                queues=list_of(text),
+                ours=switch,  # whether they know a task of this application
+                uptime=number,
+                received=number,  # tasks since the start
+                processes=number,
+                active=number,  # tasks
+                reserved=number,
+                longest=number,  # for how long the first of the active tasks has been active
+            )
+        ),
+        "silent": list_of(text),  # nodes that have a mailbox and do not answer
+        "listening": number,  # connections to Redis that wait for a message of the database
     },
 }
 NOTHING_KNOWN: Facts = MappingProxyType({section: MappingProxyType({}) for section in FORMS})

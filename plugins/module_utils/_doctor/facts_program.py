@@ -29,7 +29,7 @@ MOST_KEYS = 200  # whose type is looked at
 
 def tell(request, app, say):
     """request: what probe.py asks. say: takes a section's name and its facts."""
-    for name, section in SECTIONS.items():
+    for name, section in {**SECTIONS, **importlib.import_module("evenkeel_broker").SECTIONS}.items():
         facts = {}
         with contextlib.suppress(Exception):
             for fact, value in section(request, app):
@@ -127,6 +127,7 @@ def of_nodes(names):
 def of_queues(app, tasks):
     given = app.conf.task_queues
     names = [getattr(queue, "name", queue) for queue in given] if given else [app.conf.task_default_queue]
+    yield "default_queue", str(app.conf.task_default_queue)
     yield "default_queues", list(map(str, names))[:MOST_QUEUES]
     if len(tasks) <= MOST_TASKS:
         from celery.app.task import extract_exec_options

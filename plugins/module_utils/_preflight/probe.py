@@ -30,7 +30,7 @@ from .._celery.options import Instance, node_name
 from .._common import files, systemd, transient
 from .._common.paths import program_directory
 from .._common.quantities import format_size, parse_duration, parse_size
-from .._doctor import facts_program
+from .._doctor import programs as of_facts
 from .._targets import systemd_unit, unit_text
 from . import answer, probe_program, start_program
 from .answer import MARK, Answer
@@ -38,7 +38,6 @@ from .answer import MARK, Answer
 TIMEOUT = 5  # seconds for the broker to answer, for all databases, and for what the doctor asks
 OLDEST = (5, 3)  # version of Celery that we test with
 UNIT = "evenkeel-probe"
-FACTS = "evenkeel_facts"  # the name under which the application's Python imports facts_program.py
 _DIRECTORY = "/run"  # where only root can make files, and none survives a reboot
 _LEFT_AFTER = 86400  # seconds
 
@@ -46,7 +45,7 @@ _LEFT_AFTER = 86400  # seconds
 LEAST_MEMORY = "512M"
 
 # Read once, as threads that do it at the same time disturb each other.
-_SOURCE = {program: inspect.getsource(program) for program in (start_program, probe_program, facts_program)}
+_SOURCE = {program: inspect.getsource(program) for program in (start_program, probe_program)}
 
 _Found = TypeVar("_Found")
 
@@ -169,7 +168,6 @@ def _write(instance: Instance, directory: str, line: list[str], asked: dict[str,
         **asked,
         "command": line,
         "mark": MARK,
-        "facts_program": FACTS,
         "timeout": TIMEOUT,
         "settings": sorted(set(instance["settings"]) - {"include"}),
         "schedule": f"/var/lib/{state_directory(instance)}/schedule",
@@ -180,7 +178,7 @@ def _write(instance: Instance, directory: str, line: list[str], asked: dict[str,
     texts = {
         f"{programs}/{_file(start_program)}": (_SOURCE[start_program], 0o644),
         f"{programs}/{module(instance)}.py": (_SOURCE[probe_program], 0o644),
-        f"{programs}/{FACTS}.py": (_SOURCE[facts_program], 0o644),
+        **{f"{programs}/{name}.py": (source, 0o644) for name, source in of_facts.SOURCES.items()},
         f"{programs}/request.json": (json.dumps(request), 0o644),
         f"{directory}/environment": (
             systemd_unit.environment(instance).replace(program_directory(instance["name"]), programs),

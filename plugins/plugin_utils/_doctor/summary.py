@@ -80,7 +80,8 @@ def summarize(results: Mapping[str, Sequence[Any]], ignored: Collection[str] = (
             findings += _findings(name, answer.get("findings"))
             members += _members(name, answer["services"])
             unknown.update(_unknown(name, answer.get("unknown")))
-    return Summary(merged([*findings, *fleet.of_fleet(members, ignored)]), unknown, len(members))
+    of_all = fleet.of_fleet(members, ignored, complete=not unknown)
+    return Summary(merged([*findings, *of_all]), unknown, len(members))
 
 
 def _why(answer: Mapping[str, Any]) -> str:

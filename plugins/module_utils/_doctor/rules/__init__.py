@@ -146,5 +146,29 @@ RULES = (
         f"{_CELERY}/userguide/security.html#serializers",
         settings.pickle,
     ),
+    Rule(
+        "one_node_name",
+        WARNING,
+        "Several workers share a node name",
+        f"{_ISSUES}/2938",
+    ),
+    Rule(
+        "clocks_apart",
+        WARNING,
+        "The clocks of hosts differ",
+        f"{_ISSUES}/1980",
+    ),
+    Rule(
+        "queue_without_worker",
+        WARNING,
+        "Tasks go to a queue that no worker consumes",
+        "https://github.com/mozilla/sumo/issues/1573",
+    ),
+    Rule(
+        "worker_without_tasks",
+        HINT,
+        "A worker consumes queues that nobody fills",
+        f"{_CELERY}/userguide/routing.html#automatic-routing",
+    ),
 )
 NAMES = tuple(rule.name for rule in RULES)
