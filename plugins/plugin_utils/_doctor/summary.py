@@ -22,6 +22,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.findings i
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.rules import RULES
 
+from .._common.silence import reason
 from .._report.words import count, listed
 
 LONGEST = 1000  # characters of a text of a finding
@@ -75,21 +76,13 @@ def summarize(results: Mapping[str, Sequence[Any]], ignored: Collection[str] = (
             if not isinstance(answer, Mapping) or answer.get("skipped"):
                 continue
             if "services" not in answer:
-                unknown[name] = _why(answer)
+                unknown[name] = reason(answer)
                 continue
             findings += _findings(name, answer.get("findings"))
             members += _members(name, answer["services"])
             unknown.update(_unknown(name, answer.get("unknown")))
     of_all = fleet.of_fleet(members, ignored, complete=not unknown)
     return Summary(merged([*findings, *of_all]), unknown, len(members))
-
-
-def _why(answer: Mapping[str, Any]) -> str:
-    # What ended the module before it could answer is the last line of its errors.
-    written = str(answer.get("module_stderr") or "").strip().splitlines()[-1:]
-    said = "".join(written) or str(answer.get("msg") or "no reason is known").removeprefix("Task failed: ")
-    said = printable(said.strip().rstrip("."))
-    return f"it can't be reached: {said}" if answer.get("unreachable") else said
 
 
 def _findings(host: str, given: Any) -> Iterator[Finding]:
