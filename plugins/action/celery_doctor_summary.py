@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
             "changed": False,
             "failed": summary.fails(options["fail_on"]),
             "msg": summary.sentence,
-            **summary.as_data(),
+            **summary.counts,
         }
 
 

@@ -41,17 +41,25 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-findings:
-  description: The traps, the worst first, each with its rule, severity, services, why it matters and what to write.
-  returned: success
-  type: list
-  elements: dict
-unknown:
-  description: Why a host, or a service of it, could not be examined.
-  returned: success
-  type: dict
-sentence:
+msg:
   description: How many services were examined, and how much was found.
-  returned: success
+  returned: always
   type: str
+  sample: "4 services examined: 1 warning."
+serious:
+  description: The number of serious findings.
+  returned: always
+  type: int
+warning:
+  description: The number of warnings.
+  returned: always
+  type: int
+hint:
+  description: The number of hints.
+  returned: always
+  type: int
+unknown:
+  description: The number of hosts and services that could not be examined.
+  returned: always
+  type: int
 """

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import printable
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor import facts, fleet
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.findings import (
+    HINT,
     SERIOUS,
     SEVERITIES,
     WARNING,
@@ -20,11 +22,13 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.findings i
 )
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.rules import RULES
 
+from .._common.silence import reason
 from .._report.words import count, listed
 
 LONGEST = 1000  # characters of a text of a finding
 MOST = 1000  # findings, and services, of a host
 _LINES = {rule.name: rule.line for rule in RULES}
+_WORDS = {SERIOUS: "serious finding", WARNING: "warning", HINT: "hint"}
 FAILS = {"serious": {SERIOUS}, "warning": {SERIOUS, WARNING}, "never": set()}
 
 
@@ -35,10 +39,14 @@ class Summary:
     services: int  # that were examined
 
     @property
+    def counts(self) -> dict[str, int]:
+        """How much was found of each severity, and how much could not be examined."""
+        counted = Counter(finding.severity for finding in self.findings)
+        return {**{severity: counted[severity] for severity in SEVERITIES}, "unknown": len(self.unknown)}
+
+    @property
     def sentence(self) -> str:
-        number = {each: sum(finding.severity == each for finding in self.findings) for each in SEVERITIES}
-        words = {"serious": ("serious finding", ""), "warning": ("warning", ""), "hint": ("hint", "")}
-        said = [count(number[each], *words[each]) for each in SEVERITIES if number[each]]
+        said = [count(self.counts[severity], word) for severity, word in _WORDS.items() if self.counts[severity]]
         examined = f"{count(self.services, 'service')} examined: {listed(said) or 'nothing found'}."
         if not self.unknown:
             return examined
@@ -68,21 +76,13 @@ def summarize(results: Mapping[str, Sequence[Any]], ignored: Collection[str] = (
             if not isinstance(answer, Mapping) or answer.get("skipped"):
                 continue
             if "services" not in answer:
-                unknown[name] = _why(answer)
+                unknown[name] = reason(answer)
                 continue
             findings += _findings(name, answer.get("findings"))
             members += _members(name, answer["services"])
             unknown.update(_unknown(name, answer.get("unknown")))
     of_all = fleet.of_fleet(members, ignored, complete=not unknown)
     return Summary(merged([*findings, *of_all]), unknown, len(members))
-
-
-def _why(answer: Mapping[str, Any]) -> str:
-    # What ended the module before it could answer is the last line of its errors.
-    written = str(answer.get("module_stderr") or "").strip().splitlines()[-1:]
-    said = "".join(written) or str(answer.get("msg") or "no reason is known").removeprefix("Task failed: ")
-    said = printable(said.strip().rstrip("."))
-    return f"it can't be reached: {said}" if answer.get("unreachable") else said
 
 
 def _findings(host: str, given: Any) -> Iterator[Finding]:

@@ -16,13 +16,11 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.findings i
     Finding,
 )
 
-from .._report.words import listed
 from .summary import Summary
 
 SIGNS = {SERIOUS: "✗", WARNING: "!", HINT: "·"}
 COLOURS = {SERIOUS: "red", WARNING: "yellow", HINT: "blue"}
 UNKNOWN = "?"
-MOST_PLACES = 6  # that are named of a finding
 _INDENT = "            "
 
 
@@ -36,11 +34,21 @@ def paragraphs(summary: Summary, width: int) -> Iterator[tuple[str, str]]:
 
 
 def _finding(finding: Finding, width: int) -> Iterator[str]:
-    yield f"{SIGNS[finding.severity]} {finding.severity}: {finding.line}"
-    yield from _field("where", listed(finding.where, MOST_PLACES), width)
+    head = f"{SIGNS[finding.severity]} {finding.severity}: {finding.line}"
+    yield from textwrap.wrap(head, width, subsequent_indent="  ")
+    yield from _field("where", _places(finding), width)
     yield from _field("why", finding.why, width)
-    yield from _field("write", finding.write, width)
+    yield from _field("fix", finding.write, width)
     yield from _field("more", f"{DOCUMENT}, {finding.rule}", width)
+
+
+def _places(finding: Finding) -> str:
+    """The services of each host: vps1: shop, mail; vps2: shop"""
+    hosts: dict[str, list[str]] = {}
+    for place in finding.where:
+        host, _colon, service = place.partition(": ")
+        hosts.setdefault(host, []).append(service)
+    return "; ".join(f"{host}: {', '.join(services)}" for host, services in hosts.items())
 
 
 def _field(name: str, text: str, width: int) -> Iterator[str]:

@@ -17,7 +17,7 @@ def requeued_forever(service: Service) -> Iterator[Trap]:
         yield Trap(
             "task_acks_late and task_reject_on_worker_lost are set for all tasks. One that needs too much memory is"
             " returned to the queue each time that it is killed, forever.",
-            "Set reject_on_worker_lost only for tasks that count their deliveries (docs/memory.md), and here settings:"
+            "Set reject_on_worker_lost only for tasks that count their deliveries (docs/memory.md), and write settings:"
             " {task_reject_on_worker_lost: false}.",
         )
 
@@ -30,7 +30,7 @@ def requeued_without_late(service: Service) -> Iterator[Trap]:
             f"reject_on_worker_lost is set for {_some(without, settings)} without acks_late. It has no effect there:"
             " the message is already gone when the task begins, and is lost with its process.",
             "Set acks_late for these tasks as well if they may run twice, else remove reject_on_worker_lost; for all"
-            " tasks, settings: {task_acks_late: true}.",
+            " tasks, write settings: {task_acks_late: true}.",
         )
 
 

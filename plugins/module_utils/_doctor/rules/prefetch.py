@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..._celery.options import most_children
+from ..._common.quantities import format_duration
 from ..findings import Service, Trap
 from .redelivery import prefetch
 
@@ -29,9 +30,9 @@ def reserved_behind_long(service: Service) -> Iterator[Trap]:
     if idle:
         yield Trap(
             f"This worker has reserved {own['reserved']:g} messages, which wait behind tasks that have been active"
-            f" for up to {own['longest']:g} s. {idle} consumes the same queue and is idle.",
-            "prefetch_multiplier: 1, and for long tasks also settings: {task_acks_late: true} if they may run twice:"
-            " then nothing is reserved ahead.",
+            f" for up to {format_duration(own['longest'])}. {idle} consumes the same queue and is idle.",
+            "Write prefetch_multiplier: 1, and for long tasks also settings: {task_acks_late: true} if they may"
+            " run twice: then nothing is reserved ahead.",
         )
 
 
@@ -52,5 +53,5 @@ def too_many_processes(service: Service) -> Iterator[Trap]:
             f"{children} tasks run at once on {processors} processors, and have kept {busy:.1f} of them busy since the"
             " worker's start: its tasks compute. More at once are not faster together, each takes longer, and they need"
             " more memory.",
-            f"concurrency: {processors}",
+            f"Write concurrency: {processors}",
         )

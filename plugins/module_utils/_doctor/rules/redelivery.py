@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ..._common.quantities import parse_duration
+from ..._common.quantities import format_duration, parse_duration
 from ..findings import HINT, Service, Trap
 from .versions import number
 
@@ -21,9 +21,9 @@ def visibility_timeout(service: Service) -> Iterator[Trap]:
     visible, limit = service.facts["settings"].get("visibility_timeout"), _longest_late(service)
     if visible and limit > visible:
         yield Trap(
-            f"Tasks with acks_late may take {limit:g} s, but after visibility_timeout, {visible:g} s, the broker"
-            " delivers the message of a task that has not ended to another worker: the task runs twice at the same"
-            " time.",
+            f"Tasks with acks_late may take {format_duration(limit)}, but after visibility_timeout,"
+            f" {format_duration(visible)}, the broker delivers the message of a task that has not ended to another"
+            " worker: the task runs twice at the same time.",
             f"{_longer(limit)} Or lower the time limit.",
         )
 
@@ -34,10 +34,10 @@ def visibility_timeout_reserved(service: Service) -> Iterator[Trap]:
     limit, reserved = late or _longest(service), prefetch(service)
     if visible and limit and reserved and limit <= visible < limit * reserved:
         yield Trap(
-            f"Each process reserves {reserved:g} messages, and a task may take {limit:g} s. The last of them may wait"
-            f" {limit * reserved:g} s, but after visibility_timeout, {visible:g} s, the broker delivers it to another"
-            " worker as well: the task runs twice.",
-            f"prefetch_multiplier: 1. {_longer(limit * reserved).replace('Write', 'Or write')}",
+            f"Each process reserves {reserved:g} messages, and a task may take {format_duration(limit)}. The last of"
+            f" them may wait {format_duration(limit * reserved)}, but after visibility_timeout,"
+            f" {format_duration(visible)}, the broker delivers it to another worker as well: the task runs twice.",
+            f"Write prefetch_multiplier: 1. {_longer(limit * reserved).replace('Write', 'Or write')}",
             "" if late else HINT,
         )
 
@@ -47,9 +47,10 @@ def visibility_timeout_eta(service: Service) -> Iterator[Trap]:
     longest = service.facts.get("etas", {}).get("longest")
     if visible and longest and longest["seconds"] > visible:
         yield Trap(
-            f"Task {longest['task']} in queue {longest['queue']} has an ETA or countdown of {longest['seconds']:g} s. A"
-            f" worker holds it until then, but after visibility_timeout, {visible:g} s, the broker delivers it to"
-            " another worker as well, again and again: the task runs several times.",
+            f"Task {longest['task']} in queue {longest['queue']} has an ETA or countdown of"
+            f" {format_duration(longest['seconds'])}. A worker holds it until then, but after visibility_timeout,"
+            f" {format_duration(visible)}, the broker delivers it to another worker as well, again and again: the"
+            " task runs several times.",
             f"{_longer(longest['seconds'])} Or let beat send the task when it is due.",
         )
 
@@ -58,9 +59,9 @@ def rabbitmq_timeout(service: Service) -> Iterator[Trap]:
     version, limit = service.facts.get("rabbitmq", {}).get("version"), _longest_late(service)
     if version and number(version) >= _SINCE and limit > _CONSUMER_TIMEOUT:
         yield Trap(
-            f"Tasks with acks_late may take {limit:g} s. Unless its consumer_timeout was raised, RabbitMQ {version}"
-            f" closes the connection of a worker that has not acknowledged a message after {_CONSUMER_TIMEOUT} s, and"
-            " delivers all of its messages again.",
+            f"Tasks with acks_late may take {format_duration(limit)}. Unless its consumer_timeout was raised,"
+            f" RabbitMQ {version} closes the connection of a worker that has not acknowledged a message after"
+            f" {format_duration(_CONSUMER_TIMEOUT)}, and delivers all of its messages again.",
             f"In rabbitmq.conf: consumer_timeout = {_rounded(limit) * 1000}",
         )
 

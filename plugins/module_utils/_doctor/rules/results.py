@@ -16,5 +16,5 @@ def never_expire(service: Service) -> Iterator[Trap]:
         yield Trap(
             f"{settings['storing']:g} tasks store their results ({settings.get('results')}), and result_expires is"
             " off: each result stays forever, until the memory or the disk is full.",
-            "settings: {result_expires: 86400}, or {task_ignore_result: true} if nobody reads results.",
+            "Write settings: {result_expires: 86400}, or {task_ignore_result: true} if nobody reads results.",
         )

@@ -26,5 +26,5 @@ def pickle(service: Service) -> Iterator[Trap]:
         yield Trap(
             "accept_content has pickle: whoever can write to the broker can let the worker execute any code as its"
             " user.",
-            "settings: {accept_content: [json]}, and task_serializer: json in whatever sends tasks.",
+            "Write settings: {accept_content: [json]}, and task_serializer: json in whatever sends tasks.",
         )
