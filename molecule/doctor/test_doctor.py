@@ -29,6 +29,7 @@ TRAPS = {
     "eager": {"always_eager"},
     "pickle": {"pickle"},
     "old": {"known_faults"},
+    "beat": {"queue_without_worker"},
 }
 
 
@@ -62,6 +63,33 @@ def test_each_trap_is_found_where_it_is_and_nothing_else(examine):
     assert code == 2
 
 
+@pytest.fixture
+def check(rollout):
+    """What a deployment says of a worker of this broker before it changes anything."""
+
+    def run(broker, **options):
+        worker = {"name": "new", "environment": {"BROKER": f"redis://127.0.0.1:{broker}"}}
+        given = json.dumps({"celery_worker_instances": [worker], **options})
+        result = rollout("molecule/doctor/preflight.yml", f"--extra-vars={given}")
+        return " ".join((result.stdout + result.stderr).split())
+
+    return run
+
+
+def test_a_deployment_warns_of_traps_unless_they_are_ignored(check):
+    trap, rule = "new: Redis has maxmemory-policy allkeys-lru.", "redis_evicts_queues"
+    said = check("6381/0")
+    assert trap in said
+    assert f"(docs/doctor.md, {rule})" in said
+    assert "docs/doctor.md" not in check("6379/13")
+    assert trap not in check("6381/0", celery_doctor_ignore=[rule])
+
+
+def test_only_rules_that_there_are_can_be_ignored(check):
+    said = check("6381/0", celery_doctor_ignore=["redis_evicts_queue"])
+    assert "value of celery_doctor_ignore must be one or more of: visibility_timeout," in said
+
+
 def test_healthy_services_have_no_traps(examine):
     code, answer = examine("healthy", "--extra-vars=celery_doctor_fail_on=warning")
     assert (answer["findings"], answer["unknown"]) == ([], {})
@@ -86,9 +114,8 @@ def test_what_only_running_workers_show_is_found(server, examine, wait_for):
 
 def test_what_only_several_hosts_show_is_found(examine):
     _code, answer = examine("fleet", f"--inventory={VARS.parent / 'twin.yml'}")
-    assert by_place(answer) == dict.fromkeys(
-        [f"{HOST}: alike", "doctor-twin: alike"], {"one_node_name", "clocks_apart"}
-    )
+    alike = {"one_node_name", "clocks_apart"}
+    assert by_place(answer) == {f"{HOST}: alike": alike, "doctor-twin: alike": alike}
 
 
 def test_one_host_of_them_alone_has_none_of_it(examine):
