@@ -33,6 +33,7 @@ def tell(request, app, say):
         facts = {}
         with contextlib.suppress(Exception):
             for fact, value in section(request, app):
+                json.dumps(value, allow_nan=False)  # or it can't be told
                 facts[fact] = value
         if len(json.dumps(facts)) < LONGEST:
             say(name, facts)
