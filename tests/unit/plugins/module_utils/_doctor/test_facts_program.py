@@ -80,13 +80,14 @@ def section(facts, error=None):
 def told(monkeypatch):
     """What is told if these are the sections."""
 
-    def tell(**sections):
+    def tell(has_broker=True, **sections):
         broker = ModuleType("evenkeel_broker")
         broker.SECTIONS = {}
         monkeypatch.setitem(sys.modules, "evenkeel_broker", broker)
-        monkeypatch.setattr(facts_program, "SECTIONS", sections)
+        monkeypatch.setattr(facts_program, "SECTIONS", {})
+        monkeypatch.setattr(facts_program, "OF_BROKER", sections)
         said = {}
-        facts_program.tell({}, None, said.__setitem__)
+        facts_program.tell({"has_broker": has_broker}, None, said.__setitem__)
         return said
 
     return tell
@@ -102,6 +103,10 @@ def test_a_section_that_is_too_long_is_left_out(told):
 
 def test_a_fact_that_json_does_not_know_is_not_told(told):
     assert told(a=section({"x": object()}), b=section({"y": 2})) == {"a": {}, "b": {"y": 2}}
+
+
+def test_a_broker_that_has_not_answered_is_not_asked(told):
+    assert told(has_broker=False, a=section({"x": 1})) == {}
 
 
 class Redis:
@@ -123,5 +128,5 @@ def test_the_clock_of_the_server_is_told_as_an_interval():
 
 
 def test_the_programs_sections_are_those_that_are_read():
-    sections = {**facts_program.SECTIONS, **programs.broker_program.SECTIONS}
+    sections = {**facts_program.SECTIONS, **facts_program.OF_BROKER, **programs.broker_program.SECTIONS}
     assert {*sections, "service"} == set(FORMS)
