@@ -15,7 +15,30 @@ options:
     type: list
     elements: str
     default: []
-    choices: [requeued_forever]
+    choices:
+      - visibility_timeout
+      - visibility_timeout_reserved
+      - visibility_timeout_eta
+      - rabbitmq_timeout
+      - redis_evicts_queues
+      - redis_evicts_results
+      - redis_almost_full
+      - redis_not_persistent
+      - redis_failed_to_save
+      - cache_beside_queues
+      - results_never_expire
+      - requeued_forever
+      - requeued_without_late
+      - late_not_requeued
+      - reserved_behind_long
+      - too_many_processes
+      - known_faults
+      - always_eager
+      - pickle
+      - one_node_name
+      - clocks_apart
+      - queue_without_worker
+      - worker_without_tasks
 """
 
     SUMMARY = r"""

@@ -90,7 +90,7 @@ def main() -> None:
         module.fail_json(msg=shown(str(error), instances))
     wrong = [shown(error, instances) for error in errors(instances)]
     if wrong:
-        module.fail_json(msg="Correct this first:\n- " + "\n- ".join(wrong))
+        module.fail_json(msg=f"Correct the inventory first. {' '.join(wrong)}")
     try:
         found = doctor.examine(instances, params["ignore"])
     except (systemd.SystemdError, OSError) as error:

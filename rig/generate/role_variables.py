@@ -11,6 +11,7 @@ from module_utils._celery.options import BEAT, BEAT_SANDBOX, MEMORY, PROFILE, SA
 from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
 from module_utils._doctor.options import DOCTOR
+from module_utils._doctor.options import SUMMARY as DOCTOR_SUMMARY
 from module_utils._export.options import CONTAINER
 from module_utils._export.options import EXPORT as EXPORT_OPTIONS
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
@@ -63,7 +64,6 @@ def prefixed(prefix: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
 
 # The same for all roles.
 PROJECT_VARIABLES = prefixed("evenkeel_", PROJECT)
-
 DOCTOR_VARIABLES = prefixed("celery_doctor_", DOCTOR)
 
 
@@ -196,6 +196,8 @@ JOB_CLEANUP = (
 MONITORING_VARIABLES = (*prefixed("monitoring_", MONITORING), *PROJECT_VARIABLES)
 # Of the playbook report, which has no role.
 REPORT_VARIABLES = prefixed("celery_report_", SUMMARY)
+# Of the playbook doctor, whose roles have the first one, too.
+DOCTOR_PLAYBOOK = (*DOCTOR_VARIABLES, *prefixed("celery_doctor_", DOCTOR_SUMMARY))
 ROLES = (
     Role(
         name="celery_worker",

@@ -28,11 +28,13 @@ MOST_KEYS = 200  # whose type is looked at
 
 
 def tell(request, app, say):
-    """request: what probe.py asks. say: takes a section's name and its facts."""
-    for name, section in {**SECTIONS, **importlib.import_module("evenkeel_broker").SECTIONS}.items():
+    """request: what probe.py asks, and whether the broker has answered. say: takes a section's name and its facts."""
+    of_broker = {**OF_BROKER, **importlib.import_module("evenkeel_broker").SECTIONS} if request["has_broker"] else {}
+    for name, section in {**SECTIONS, **of_broker}.items():
         facts = {}
         with contextlib.suppress(Exception):
             for fact, value in section(request, app):
+                json.dumps(value, allow_nan=False)  # or it can't be told
                 facts[fact] = value
         if len(json.dumps(facts)) < LONGEST:
             say(name, facts)
@@ -275,4 +277,5 @@ def keys(app, channel, client):
     yield "others", sum(kind == b"string" for kind in pipeline.execute())
 
 
-SECTIONS = {"settings": settings, "versions": versions, "rabbitmq": rabbitmq, "redis": redis}
+SECTIONS = {"settings": settings, "versions": versions}
+OF_BROKER = {"rabbitmq": rabbitmq, "redis": redis}

@@ -31,7 +31,7 @@ RULES = (
         "visibility_timeout_eta",
         SERIOUS,
         "A task with an ETA runs several times, as visibility_timeout is shorter",
-        f"{_CELERY}/getting-started/backends-and-brokers/redis.html#visibility-timeout",
+        "https://github.com/celery/kombu/issues/337",
         redelivery.visibility_timeout_eta,
     ),
     Rule(
@@ -59,7 +59,7 @@ RULES = (
         "redis_almost_full",
         SERIOUS,
         "Redis is almost full",
-        f"{_REDIS}/../../../develop/reference/eviction/",
+        "https://redis.io/docs/latest/develop/reference/eviction/",
         redis.almost_full,
     ),
     Rule(

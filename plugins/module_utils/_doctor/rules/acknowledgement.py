@@ -13,7 +13,7 @@ from ..findings import Service, Trap
 
 def requeued_forever(service: Service) -> Iterator[Trap]:
     settings = service.facts["settings"]
-    if settings.get("tasks") and settings.get("late_requeued") == settings["tasks"]:
+    if _has_children(service) and settings.get("tasks") and settings.get("late_requeued") == settings["tasks"]:
         yield Trap(
             "task_acks_late and task_reject_on_worker_lost are set for all tasks. One that needs too much memory is"
             " returned to the queue each time that it is killed, forever.",
@@ -37,7 +37,7 @@ def requeued_without_late(service: Service) -> Iterator[Trap]:
 def late_not_requeued(service: Service) -> Iterator[Trap]:
     settings = service.facts["settings"]
     without = settings.get("late", 0) - settings.get("late_requeued", 0)
-    if without > 0:
+    if _has_children(service) and without > 0:
         yield Trap(
             f"acks_late is set for {_some(without, settings)} without reject_on_worker_lost. If the process of one is"
             " killed, such as by the OOM killer, it fails with WorkerLostError and is not executed"
@@ -45,6 +45,11 @@ def late_not_requeued(service: Service) -> Iterator[Trap]:
             "If they shall be executed again in both cases, set reject_on_worker_lost for those that count their"
             " deliveries (docs/memory.md).",
         )
+
+
+def _has_children(service: Service) -> bool:
+    """In other pools, no process can be lost but the whole worker."""
+    return service.instance.get("pool") == "prefork"
 
 
 def _some(number: float, settings: Mapping[str, Any]) -> str:

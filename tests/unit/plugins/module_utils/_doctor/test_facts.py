@@ -4,7 +4,7 @@ import json
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.facts import FORMS, NOTHING_KNOWN, read
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 JSON = st.recursive(
@@ -15,6 +15,7 @@ JSON = st.recursive(
 NAMES = [(section, name) for section, forms in FORMS.items() for name in forms]
 
 
+@settings(max_examples=10)
 @given(st.lists(st.tuples(st.sampled_from(NAMES), JSON), max_size=5))
 def test_whatever_is_told_each_section_is_there_and_each_fact_has_its_form(told):
     given_facts = {}

@@ -203,6 +203,11 @@ def test_a_rule_comes(rule, severity, words, case):
         ("results_never_expire", {"settings": {"results_expire": 0, "storing": 0}}),
         ("requeued_forever", {"settings": {"late": 3, "requeued": 2, "late_requeued": 2}}),
         ("requeued_forever", {"settings": {"tasks": 0}}),
+        (
+            "requeued_forever",
+            {"settings": {"late": 3, "requeued": 3, "late_requeued": 3}, "options": {"pool": "threads"}},
+        ),
+        ("late_not_requeued", {"settings": {"late": 1}, "options": {"pool": "solo"}}),
         ("late_not_requeued", {"settings": {"late": 2, "requeued": 2, "late_requeued": 2}}),
         ("reserved_behind_long", {"workers": {"workers": [busy_worker("w@vps"), busy_worker("other@vps2")]}}),
         (
