@@ -13,13 +13,14 @@ short_description: Check whether Celery workers and beats can run, before anythi
 description:
   - Checks users, directories, the Celery command, the application, its broker, the limits and the machine's memory, and
     fails with all errors, each in a sentence. Changes nothing.
+  - Warns of the classic traps of Celery and its brokers that the service is set up for (docs/doctor.md).
   - Warns of stale workers and beats of the same application, and tells what the next start will do with them.
   - Lists what a beat will send, to which queue, and when.
   - Each service's own command is started in a transient unit of systemd's, with the user, environment, paths and
     sandbox of its unit. It ends before it consumes or sends a message. Services that differ only in names, queues,
     numbers and memory limits share one such start.
-  - The start may take O(instances[].start_timeout), and 20 s more for the broker, the result backend and
-    the databases of a Django application. Whatever the application leaves
+  - The start may take O(instances[].start_timeout), and 25 s more for the broker, the result backend, the
+    databases of a Django application and what the doctor asks. Whatever the application leaves
     running is killed.
 version_added: "0.1.0"
 author:
@@ -29,6 +30,7 @@ extends_documentation_fragment:
   - evenkeel.celery.services.reserve
   - evenkeel.celery.services.overcommit
   - evenkeel.celery.project
+  - evenkeel.celery.doctor
 options:
   stale_workers:
     description:
@@ -123,6 +125,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._common.options im
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.project import PROJECT, project_errors
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import parse_size
 from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import plan, projects, store
+from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.options import DOCTOR
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import host, stale_workers
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.deployed import deployed
 
@@ -131,7 +134,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "instances": for_modules().argument(),
-            **argument_spec((*OF_A_PLAY, *MEMORY, *PROJECT)),
+            **argument_spec((*OF_A_PLAY, *MEMORY, *PROJECT, *DOCTOR)),
             "stale_workers": {"type": "str"},
             "consumed_queues": {"type": "list", "elements": "str", "default": []},
         },
@@ -157,7 +160,12 @@ def main() -> None:
     wrong = [*errors(instances), *wrong]
     if not wrong:
         try:
-            found = host.look(instances, module.params["consumed_queues"], module.params["together_with"])
+            found = host.look(
+                instances,
+                module.params["consumed_queues"],
+                module.params["together_with"],
+                module.params["ignore"],
+            )
         except (systemd.SystemdError, OSError) as error:
             module.fail_json(msg=f"The host could not be checked: {shown(str(error), instances)}", errors=[])
         wrong = [*found.errors, *projects.clashes(play, services)]

@@ -12,7 +12,7 @@ import for_ansible
 import for_people
 import platforms
 from exports import exports
-from role_variables import EXPORT_DOCUMENT, REPORT_VARIABLES, ROLES
+from role_variables import DOCTOR_PLAYBOOK, EXPORT_DOCUMENT, REPORT_VARIABLES, ROLES
 
 
 def generated() -> dict[Path, str]:
@@ -22,6 +22,7 @@ def generated() -> dict[Path, str]:
     blocks[Path("docs/export.md")] = EXPORT_DOCUMENT
     blocks[Path("README.md")] = platforms.in_readme()
     blocks[Path("docs/report.md")] = {"variables": for_people.table(REPORT_VARIABLES)}
+    blocks[Path("docs/doctor.md")] = {"variables": for_people.table(DOCTOR_PLAYBOOK), "faults": for_people.faults()}
     for role in ROLES:
         home = Path("roles", role.name)
         texts[home / "meta/argument_specs.yml"] = for_ansible.argument_specs(role)

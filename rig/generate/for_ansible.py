@@ -11,6 +11,8 @@ import yaml_text
 from module_utils._celery.options import MEMORY, OF_A_PLAY, for_modules
 from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
+from module_utils._doctor.options import DOCTOR
+from module_utils._doctor.options import SUMMARY as DOCTOR_SUMMARY
 from module_utils._export.options import EXPORT, INSTANCES
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
 from module_utils._monitoring.options import MEASURED, REPORT, SERVICES_OF_A_HOST
@@ -31,6 +33,7 @@ FRAGMENTS = {
         "plugins/module_utils/_celery/options.py",
         {"DOCUMENTATION": (*OF_A_PLAY, for_modules()), "RESERVE": MEMORY[:1], "OVERCOMMIT": MEMORY[1:]},
     ),
+    "doctor": ("plugins/module_utils/_doctor/options.py", {"DOCUMENTATION": DOCTOR, "SUMMARY": DOCTOR_SUMMARY}),
     "project": ("plugins/module_utils/_common/project.py", {"DOCUMENTATION": PROJECT}),
     "databases": (
         "plugins/module_utils/_stuck_jobs/option_table.py and engines",

@@ -10,6 +10,7 @@ from typing import Any
 import markup
 import yaml_text
 from module_utils._common.options import Option
+from module_utils._doctor.rules.versions import FAULTS
 
 LONGEST_DEFAULT = 70
 
@@ -39,6 +40,16 @@ def _default(option: Option) -> str:
         return ""
     default = yaml_text.inline(option.argument()["default"])
     return f"`{default}`" if len(default) <= LONGEST_DEFAULT else "see below"
+
+
+def faults() -> str:
+    """The versions with known faults as a Markdown table."""
+    rows = [("package", "from", "fixed in", "what"), ("---",) * 4]
+    rows += [
+        (fault.package, "" if fault.since == "0" else fault.since, fault.fixed, f"[{fault.what}]({fault.source})")
+        for fault in FAULTS
+    ]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def code(value: Any) -> str:

@@ -10,6 +10,8 @@ from for_people import code, table
 from module_utils._celery.options import BEAT, BEAT_SANDBOX, MEMORY, PROFILE, SANDBOX, WORKER
 from module_utils._common.options import Option
 from module_utils._common.project import PROJECT
+from module_utils._doctor.options import DOCTOR
+from module_utils._doctor.options import SUMMARY as DOCTOR_SUMMARY
 from module_utils._export.options import CONTAINER
 from module_utils._export.options import EXPORT as EXPORT_OPTIONS
 from module_utils._job_cleanup.options import CRON_OPTIONS, SCRIPT_OPTIONS
@@ -62,6 +64,7 @@ def prefixed(prefix: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
 
 # The same for all roles.
 PROJECT_VARIABLES = prefixed("evenkeel_", PROJECT)
+DOCTOR_VARIABLES = prefixed("celery_doctor_", DOCTOR)
 
 
 def services(kind: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
@@ -127,6 +130,7 @@ CELERY_WORKER = (
         options=common(PROFILE),
     ),
     *prefixed("celery_worker_", MEMORY),
+    *DOCTOR_VARIABLES,
     *PROJECT_VARIABLES,
 )
 CELERY_BEAT = (
@@ -140,6 +144,7 @@ CELERY_BEAT = (
         ),
         "{{ groups['celery_workers'] | default([inventory_hostname]) | first }}",
     ),
+    *DOCTOR_VARIABLES,
     *PROJECT_VARIABLES,
 )
 SWAP_VARIABLES = tuple(
@@ -191,6 +196,8 @@ JOB_CLEANUP = (
 MONITORING_VARIABLES = (*prefixed("monitoring_", MONITORING), *PROJECT_VARIABLES)
 # Of the playbook report, which has no role.
 REPORT_VARIABLES = prefixed("celery_report_", SUMMARY)
+# Of the playbook doctor, whose roles have the first one, too.
+DOCTOR_PLAYBOOK = (*DOCTOR_VARIABLES, *prefixed("celery_doctor_", DOCTOR_SUMMARY))
 ROLES = (
     Role(
         name="celery_worker",
@@ -205,6 +212,10 @@ ROLES = (
                 "short_description": "Check whether the workers can run",
                 "description": "Lists everything that would keep the workers of O(celery_worker_instances) from"
                 " running, and changes nothing.",
+            },
+            "doctor": {
+                "short_description": "Look for traps in how the workers are set up",
+                "description": "Applies the rules of docs/doctor.md, and changes nothing. For the playbook doctor.",
             },
             "rollback": {
                 "short_description": "Roll back the workers",
@@ -237,6 +248,10 @@ ROLES = (
                 "short_description": "Check whether the beats can run",
                 "description": "Lists everything that would keep the beats of O(celery_beat_instances) from running,"
                 " shows what they will send, and changes nothing.",
+            },
+            "doctor": {
+                "short_description": "Look for traps in how the beats are set up",
+                "description": "Applies the rules of docs/doctor.md, and changes nothing. For the playbook doctor.",
             },
             "remove_elsewhere": {
                 "short_description": "Remove the beats from other hosts",

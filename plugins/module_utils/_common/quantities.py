@@ -63,3 +63,13 @@ def format_size(size: int) -> str:
         if size and size % 1024 ** _POWER[unit] == 0:
             return f"{size // 1024 ** _POWER[unit]}{unit}"
     return str(size)
+
+
+def format_duration(seconds: float) -> str:
+    """A number of seconds in its two largest units, as systemd writes it: 2h 30min, 1min 30s, 5s."""
+    rest, parts = round(seconds), []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"

@@ -14,6 +14,7 @@ from .._celery import log_file
 from .._celery.options import Instance
 from .._celery.secrets import without_secrets
 from .._common.texts import printable
+from .._doctor import facts
 
 Answer = dict[str, Any]
 
@@ -36,10 +37,14 @@ def paths(instance: Instance) -> list[str]:
 def read(output: str, instance: Instance) -> Answer:
     """What the lines with our mark say together, with all texts of it fit to be shown. Raises AnswerError."""
     answer: Answer = {}
+    told: dict[str, Any] = {}  # to the doctor, a line for each section
     for line in output.splitlines():
         if line.startswith(MARK):
-            answer.update(_checked(line[len(MARK) :], instance))
-    return {name: shown(value, instance) for name, value in answer.items()}
+            checked = _checked(line[len(MARK) :], instance)
+            told.update(checked.pop("facts", {}))
+            answer.update(checked)
+    answer = {name: shown(value, instance) for name, value in answer.items()}
+    return {**answer, "facts": facts.read(shown(told, instance))} if told else answer
 
 
 def shown(value: Any, instance: Instance) -> Any:
@@ -169,7 +174,7 @@ _FORMS = {
     "results_uri": _is_text,
     "results": _is_text,
     "transport": _is_transport,
-    "requeues": _is_switch,
+    "facts": lambda value, _instance: isinstance(value, dict),
     "footprint": _is_footprint,
     "time_limits": _is_time_limits,
     **dict.fromkeys(("scheduler", "zone", "schedule"), _is_text),

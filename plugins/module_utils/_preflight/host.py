@@ -16,6 +16,7 @@ from .._celery.memory import NOTHING_KNOWN, Footprint, memory_errors, memory_war
 from .._celery.options import Instance
 from .._common import files, systemd
 from .._common.paths import MARKER
+from .._doctor.findings import HINT
 from .._targets.deployed import has_beat
 from .._targets.stale_workers import handling
 from .._targets.systemd_unit import unit
@@ -28,6 +29,7 @@ from . import (
     probe,
     schedule,
     time_limits,
+    traps,
     writable_paths,
 )
 
@@ -47,11 +49,17 @@ class Findings:
     time_limits: dict[str, int] = field(default_factory=dict)
 
 
-def look(instances: list[Instance], consumed: Collection[str] = (), together_with: Collection[str] = ()) -> Findings:
+def look(
+    instances: list[Instance],
+    consumed: Collection[str] = (),
+    together_with: Collection[str] = (),
+    ignored: Collection[str] = (),
+) -> Findings:
     """What is wrong and what is right with these services on this host.
 
     consumed: the queues that workers consume from, if they are known.
     together_with: the names of the play's services of other kinds.
+    ignored: the doctor's rules that are not to be said.
     """
     findings = Findings()
     if not Path("/run/systemd/system").is_dir():
@@ -59,7 +67,7 @@ def look(instances: list[Instance], consumed: Collection[str] = (), together_wit
         return findings
     units = systemd.look(instance["name"] for instance in instances)
     complaints = systemd.verify({instance["name"]: unit(instance) for instance in instances})
-    unknown = {instance["name"]: list(_user_errors(instance)) for instance in instances}
+    unknown = {instance["name"]: list(user_errors(instance)) for instance in instances}
     answers = probe.ask_each([instance for instance in instances if not unknown[instance["name"]]])
     for instance in instances:
         unit_there = units[instance["name"]]
@@ -89,6 +97,8 @@ def look(instances: list[Instance], consumed: Collection[str] = (), together_wit
             findings.schedule += [f"{instance['name']}: {line}" for line in schedule.lines(answer)]
         findings.errors += [f"{instance['name']}: {error}" for error in [*wrong, *unknown[instance["name"]]]]
         findings.warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
+    found = traps.findings(traps.services(instances, answers), ignored)
+    findings.warnings += [each.sentence for each in found if each.severity != HINT]
     _code, wrong = code_state.look([instance for instance in instances if not unknown[instance["name"]]])
     findings.errors += wrong
     if not findings.errors:
@@ -157,7 +167,7 @@ def _unit_errors(there: systemd.Unit) -> Iterator[str]:
             yield f"name: {there.fragment} is not a unit of Celery. Choose another name."
 
 
-def _user_errors(instance: Instance) -> Iterator[str]:
+def user_errors(instance: Instance) -> Iterator[str]:
     for user in [instance["user"], *handling(instance)[1]]:
         try:
             pwd.getpwnam(user)

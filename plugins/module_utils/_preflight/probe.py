@@ -19,21 +19,23 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Callable, TypeVar
+from typing import Any, Callable, TypeVar
 
 from .._celery import log_file
 from .._celery.command import command, module, state_directory
-from .._celery.options import Instance
+from .._celery.options import Instance, node_name
 from .._common import files, systemd, transient
 from .._common.paths import program_directory
 from .._common.quantities import format_size, parse_duration, parse_size
+from .._doctor import programs as of_facts
 from .._targets import systemd_unit, unit_text
 from . import answer, hidden, probe_program, start_program
 from .answer import MARK, Answer
 
-TIMEOUT = 5  # seconds for the broker to answer, and for all databases
+TIMEOUT = 5  # seconds for the broker to answer, for all databases, and for what the doctor asks
 OLDEST = (5, 3)  # version of Celery that we test with
 UNIT = "evenkeel-probe"
 _DIRECTORY = "/run"  # where only root can make files, and none survives a reboot
@@ -62,9 +64,9 @@ def question(instance: Instance) -> str:
     return json.dumps([instance.get(option) for option in ("kind", *_ASKED)], sort_keys=True)
 
 
-def ask_each(instances: list[Instance]) -> dict[str, Answer]:
-    """What the probe found for each service, by its name."""
-    return for_each(instances, question, ask)
+def ask_each(instances: list[Instance], of_workers: bool = False) -> dict[str, Answer]:
+    """What the probe found for each service, by its name. of_workers: whether it also asks all running workers."""
+    return for_each(instances, question, partial(ask, of_workers=of_workers))
 
 
 def for_each(
@@ -99,18 +101,26 @@ def _remove_leftovers() -> None:
                 shutil.rmtree(directory)
 
 
-def ask(group: list[Instance]) -> Answer:
+def ask(group: list[Instance], of_workers: bool = False) -> Answer:
     """What the probe of these services, which have the same question, found."""
     # The broker is asked twice, the result backend and the databases once.
-    seconds = max(parse_duration(each["start_timeout"]) for each in group) + 4 * TIMEOUT
-    return _understood(start(group, command(group[0]), seconds), group[0])
+    of_facts = (2 if of_workers else 1) * TIMEOUT
+    seconds = max(parse_duration(each["start_timeout"]) for each in group) + 4 * TIMEOUT + of_facts
+    request = {
+        "facts_timeout": of_facts,
+        "ask_workers": of_workers,
+        "nodes": [node_name(each) for each in group if each["kind"] == "worker"],
+    }
+    return _understood(start(group, command(group[0]), seconds, request), group[0])
 
 
-def start(group: list[Instance], line: list[str], seconds: float) -> transient.Result:
-    """Runs a command as these services would run."""
+def start(
+    group: list[Instance], line: list[str], seconds: float, request: dict[str, Any] | None = None
+) -> transient.Result:
+    """Runs a command as these services would run. request: what else the probe is asked."""
     instance = group[0]
     with tempfile.TemporaryDirectory(prefix=f"{UNIT}-", dir=_DIRECTORY) as directory:
-        programs = _write(instance, directory, line)
+        programs = _write(instance, directory, line, request or {})
         return transient.run(
             _units(),
             ["/usr/bin/python3", "-I", f"{programs}/{_file(start_program)}"],
@@ -150,11 +160,12 @@ def _memory(group: list[Instance]) -> list[str]:
     return [f"MemoryMax={max(map(parse_size, [*limits, LEAST_MEMORY]))}"]
 
 
-def _write(instance: Instance, directory: str, line: list[str]) -> str:
+def _write(instance: Instance, directory: str, line: list[str], asked: dict[str, Any]) -> str:
     """Writes the environment, which only root can read, and the programs, whose directory is returned."""
     Path(directory).chmod(0o711)
     programs = f"{directory}/programs"
     request = {
+        **asked,
         "command": line,
         "mark": MARK,
         "timeout": TIMEOUT,
@@ -167,6 +178,7 @@ def _write(instance: Instance, directory: str, line: list[str]) -> str:
     texts = {
         f"{programs}/{_file(start_program)}": (_SOURCE[start_program], 0o644),
         f"{programs}/{module(instance)}.py": (_SOURCE[probe_program], 0o644),
+        **{f"{programs}/{name}.py": (source, 0o644) for name, source in of_facts.SOURCES.items()},
         f"{programs}/request.json": (json.dumps(request), 0o644),
         f"{directory}/environment": (
             systemd_unit.environment(instance).replace(program_directory(instance["name"]), programs),
@@ -323,10 +335,4 @@ def warnings(instance: Instance, found: Answer) -> Iterator[str]:
         yield (
             f"the result backend {found.get('results_uri', '')} does not answer: {found['results'].rstrip('.')}. Start"
             " it, or correct its URL. Until then, results are lost, and whoever waits for one waits in vain."
-        )
-    worker = instance["kind"] == "worker"
-    if worker and instance["settings"].get("task_reject_on_worker_lost", found.get("requeues")):
-        yield (
-            "task_reject_on_worker_lost is set for all tasks. With task_acks_late, a task that needs too much memory is"
-            " redelivered forever, unless the application counts its deliveries (docs/memory.md)."
         )

@@ -7,9 +7,12 @@ A worker loads it by the name of the watchdog, after the application and the mod
 worker's own start: nothing has been consumed, and no handler of worker_init has run. A beat calls scheduler() for its
 scheduler: nothing has been sent or written.
 
-Prints one line: the mark, then a JSON object. Works with Python 3.9 and Celery 5.2, and later ones.
+Prints lines: the mark, then a JSON object. The first is the answer; the others are facts for the doctor.
+
+Works with Python 3.9 and Celery 5.2, and later ones.
 """
 
+import contextlib
 import difflib
 import errno
 import gc
@@ -19,6 +22,7 @@ import json
 import math
 import os
 import pickle
+import signal
 import sys
 import threading
 import time
@@ -141,7 +145,6 @@ def look_at_worker(request, app, _found):
     return {
         **look_at_broker(app.connection_for_read, request["timeout"]),
         **look_at_results(app, request["timeout"]),
-        "requeues": bool(app.conf.task_reject_on_worker_lost),
         "footprint": footprint(request["pool"]),
         "time_limits": time_limits(app),
     }
@@ -310,9 +313,24 @@ def answer(app, look_closer):
         found.update(look_closer(request, app, found))
     except BaseException as error:
         found = {"failed": describe(error)}
+    say(request, found)
+    with contextlib.suppress(BaseException):
+        tell_facts({**request, "has_broker": "broker" not in found}, app)
+    os._exit(0)
+
+
+def say(request, found):
     # Not by sys.stdout, which the application may have replaced.
     os.write(1, f"\n{request['mark']}{json.dumps(found)}\n".encode())
-    os._exit(0)
+
+
+def tell_facts(request, app):
+    """For the doctor. Has to end in time: the kernel sees to it."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, request["facts_timeout"])
+    importlib.import_module("evenkeel_facts").tell(
+        request, app, lambda section, facts: say(request, {"facts": {section: facts}})
+    )
 
 
 def scheduler(app, **_options):

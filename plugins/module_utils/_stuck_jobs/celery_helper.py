@@ -97,6 +97,8 @@ def known_tasks(app, named, timeout):
     workers, tasks = Workers(app, named, timeout), {}
     try:
         workers.find()
+        if not named:
+            workers.keep_our_own()
         for question, doing in QUESTIONS.items():
             for node, entries in workers.ask(question):
                 for entry in entries:
@@ -118,7 +120,6 @@ class Workers:
     def __init__(self, app, named, timeout):
         self._app, self._named, self._timeout = app, named, timeout
         self._nodes = Counter()  # how many workers have each name
-        self.warnings = []
 
     def find(self):
         """Finds the workers. It asks twice, as two workers of one name may share a mailbox and answer by turns."""
@@ -145,13 +146,12 @@ class Workers:
                 f" restarted just now (try again), or several workers share the name. {REMEDY}"
             )
         self._nodes = Counter(node for node, _process in found.elements())
-        if not self._named:
-            self._keep_our_own()
-        for node, count in self._nodes.items():
-            if count > 1:
-                self.warnings.append(f"{count} workers share the name {node}. {REMEDY}")
 
-    def _keep_our_own(self):
+    @property
+    def warnings(self):
+        return [f"{count} workers share the name {node}. {REMEDY}" for node, count in self._nodes.items() if count > 1]
+
+    def keep_our_own(self):
         """Leaves out workers of other applications, which may use the same broker and answer too."""
         own = {name for name in self._app.tasks if not name.startswith("celery.")}
         if not own:  # for example, an application that only sends tasks by their names
@@ -163,8 +163,8 @@ class Workers:
             raise Unsure(f"only workers of other applications answered, with none of this one's tasks: {others}")
         self._nodes = Counter({node: count for node, count in self._nodes.items() if node in ours})
 
-    def ask(self, question):
-        """Each worker's reply to a question, as pairs of a node's name and a list. Raises Unsure."""
+    def ask(self, question, kind=list):
+        """Each worker's reply to a question, as pairs of a node's name and a list (or `kind`). Raises Unsure."""
         replies = self._replies(question, sorted(self._nodes), sum(self._nodes.values()), self._timeout)
         missing = self._nodes - Counter(node for node, _reply in replies)
         for node in sorted(missing):
@@ -175,7 +175,7 @@ class Workers:
                 )
             raise Unsure(f"{node} answered first, but not when it was asked for {question} within {self._timeout:g} s")
         for node, reply in replies:
-            if not isinstance(reply, list):
+            if not isinstance(reply, kind) or (kind is dict and "error" in reply):
                 error = reply.get("error", reply) if isinstance(reply, dict) else reply
                 raise Unsure(f"{node} answered with an error when it was asked for {question}: {error}")
         return replies

@@ -11,10 +11,10 @@ from typing import Any
 
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import printable
 
+from .._common.silence import reason
 from .read import read
 from .words import HOUR, MINUTE
 
-LONGEST_REASON = 200  # characters of why a host gave no answer
 OUT_OF_MEMORY = "out of memory"
 MOST_KILLS = 1000  # that are counted of a run, if nobody tells when they were
 SUCCEEDED, FAILED, RETRIED, REFUSED = range(4)  # the columns of `hours`
@@ -251,8 +251,4 @@ def _answer(result: Mapping[str, Any]) -> Answer:
             return read(Answer, result["report"])
         except ValueError as error:
             raise ValueError(f"its answer can't be read: {error}") from None
-    # What ended the module before it could answer is the last line of its errors.
-    written = str(result.get("module_stderr") or "").strip().splitlines()[-1:]
-    said = "".join(written) or str(result.get("msg") or "no reason is known").removeprefix("Task failed: ")
-    said = printable(said.strip().rstrip("."), LONGEST_REASON)
-    raise ValueError(f"it can't be reached: {said}" if result.get("unreachable") else said)
+    raise ValueError(reason(result))

@@ -2,6 +2,7 @@ import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.quantities import (
     LONGEST,
     MOST_BYTES,
+    format_duration,
     format_size,
     parse_duration,
     parse_size,
@@ -67,3 +68,10 @@ def test_every_input_is_a_number_within_its_limits_or_an_error(value):
             assert 0 <= parse(value) <= most
         except ValueError as error:
             assert "write" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0s"), (5.4, "5s"), (90, "1min 30s"), (9000, "2h 30min"), (90061, "1d 1h")]
+)
+def test_a_duration_is_written_in_its_two_largest_units(seconds, text):
+    assert format_duration(seconds) == text

@@ -29,7 +29,7 @@ NAMES = st.sampled_from(
             "unknown_settings",
             "uri",
         ),
-        *("broker", "transport", "requeues", "footprint", "time_limits", "databases", "another"),
+        *("broker", "transport", "footprint", "time_limits", "databases", "another"),
     ]
 )
 

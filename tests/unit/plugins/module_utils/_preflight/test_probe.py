@@ -134,7 +134,7 @@ def test_an_ending_becomes_a_sentence(ended, ending, sentence):
 
 
 def test_a_good_answer_is_no_error(ended):
-    assert ended(output=f'{MARK}{{"version": [5, 3], "child": false, "requeues": false, "footprint": [1, 1, 1]}}') == []
+    assert ended(output=f'{MARK}{{"version": [5, 3], "child": false, "footprint": [1, 1, 1]}}') == []
 
 
 def test_a_socket_that_the_sandbox_hides_is_explained(ended):
@@ -206,20 +206,6 @@ def test_what_a_killed_run_left_is_removed_after_a_day(monkeypatch, tmp_path):
 def test_the_limit_of_the_probe_is_the_highest_of_its_workers(limits, property):
     found = probe._memory([worker(memory_max=limit) for limit in limits])
     assert found == [property] * bool(property)
-
-
-@pytest.mark.parametrize(
-    ("settings", "of_the_application", "warned"),
-    [
-        ({}, True, 1),
-        ({}, False, 0),
-        ({"task_reject_on_worker_lost": True}, False, 1),
-        ({"task_reject_on_worker_lost": False}, True, 0),
-    ],
-)
-def test_task_reject_on_worker_lost_for_all_tasks_gets_a_warning(settings, of_the_application, warned):
-    found = list(probe.warnings(worker(settings=settings), {"requeues": of_the_application}))
-    assert [warning.split()[0] for warning in found] == ["task_reject_on_worker_lost"] * warned
 
 
 @pytest.mark.parametrize(

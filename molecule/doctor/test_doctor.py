@@ -1,0 +1,123 @@
+"""What the playbook doctor finds: each trap where it is, and nothing where there is none (docs/doctor.md)."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+VARS = Path(__file__).parent / "vars"
+HOST = "doctor-debian13"
+# What must be found of the services of vars/traps.yml, and nothing else. Of a service that is not named here: nothing.
+TRAPS = {
+    "evicting": {"redis_evicts_queues"},
+    "volatile": {"redis_evicts_results"},
+    "forgetful": {"redis_not_persistent"},
+    "full": {"redis_almost_full"},
+    "unsaved": {"redis_failed_to_save"},
+    "cache": {"cache_beside_queues"},
+    "others": {"cache_beside_queues"},
+    "eta": {"visibility_timeout_eta"},
+    "emial": {"queue_without_worker"},
+    "routed": {"queue_without_worker"},
+    "long": {"visibility_timeout", "late_not_requeued"},
+    "reserving": {"visibility_timeout_reserved", "late_not_requeued"},
+    "reserving-one": {"late_not_requeued"},
+    "late": {"late_not_requeued"},
+    "requeued": {"requeued_without_late"},
+    "forever": {"requeued_forever"},
+    "kept": {"results_never_expire"},
+    "eager": {"always_eager"},
+    "pickle": {"pickle"},
+    "old": {"known_faults"},
+    "beat": {"queue_without_worker"},
+}
+
+
+@pytest.fixture(scope="module")
+def examine(rollout):
+    """Runs the playbook with the services of a file; returns its exit code and its answer."""
+
+    def run(name, *options):
+        services = f"--extra-vars=@{VARS / name}.yml"
+        result = rollout("playbooks/doctor.yml", services, "--extra-vars=celery_doctor_format=json", *options)
+        output = result.stdout
+        assert "\n{\n" in output, output + result.stderr
+        return result.returncode, json.JSONDecoder().raw_decode(output, output.index("\n{\n") + 1)[0]
+
+    return run
+
+
+def by_place(answer):
+    """The rules that were found, by host and service."""
+    found = {}
+    for finding in answer["findings"]:
+        for place in finding["where"]:
+            found.setdefault(place, set()).add(finding["rule"])
+    return found
+
+
+def test_each_trap_is_found_where_it_is_and_nothing_else(examine):
+    code, answer = examine("traps")
+    assert answer["unknown"] == {}
+    assert by_place(answer) == {f"{HOST}: {service}": rules for service, rules in TRAPS.items()}
+    assert code == 2
+
+
+@pytest.fixture
+def check(rollout):
+    """What a deployment says of a worker of this broker before it changes anything."""
+
+    def run(broker, **options):
+        worker = {"name": "new", "environment": {"BROKER": f"redis://127.0.0.1:{broker}"}}
+        given = json.dumps({"celery_worker_instances": [worker], **options})
+        result = rollout("molecule/doctor/preflight.yml", f"--extra-vars={given}")
+        return " ".join((result.stdout + result.stderr).split())
+
+    return run
+
+
+def test_a_deployment_warns_of_traps_unless_they_are_ignored(check):
+    trap, rule = "new: Redis has maxmemory-policy allkeys-lru.", "redis_evicts_queues"
+    said = check("6381/0")
+    assert trap in said
+    assert f"(docs/doctor.md, {rule})" in said
+    assert "docs/doctor.md" not in check("6379/13")
+    assert trap not in check("6381/0", celery_doctor_ignore=[rule])
+
+
+def test_only_rules_that_there_are_can_be_ignored(check):
+    said = check("6381/0", celery_doctor_ignore=["redis_evicts_queue"])
+    assert "value of celery_doctor_ignore must be one or more of: visibility_timeout," in said
+
+
+def test_healthy_services_have_no_traps(examine):
+    code, answer = examine("healthy", "--extra-vars=celery_doctor_fail_on=warning")
+    assert (answer["findings"], answer["unknown"]) == ([], {})
+    assert code == 0
+
+
+def test_what_only_running_workers_show_is_found(server, examine, wait_for):
+    send = "cd /opt/traps && BROKER=redis://127.0.0.1:6379/10 /opt/shop/venv/bin/"
+    server.check_output(send + "celery -A traps call --queue=shared traps.hold")
+    server.check_output(send + "celery -A traps call --queue=shared traps.nap")
+    server.check_output(send + "celery -A traps control -d idle@%h add_consumer shared".replace("%h", HOST))
+
+    def found():
+        rules = by_place(examine("running")[1])
+        return rules if f"{HOST}: busy" in rules else None
+
+    assert wait_for(found, "a task to be active for a minute") == {
+        f"{HOST}: busy": {"reserved_behind_long"},
+        f"{HOST}: unneeded": {"worker_without_tasks"},
+    }
+
+
+def test_what_only_several_hosts_show_is_found(examine):
+    _code, answer = examine("fleet", f"--inventory={VARS.parent / 'twin.yml'}")
+    alike = {"one_node_name", "clocks_apart"}
+    assert by_place(answer) == {f"{HOST}: alike": alike, "doctor-twin: alike": alike}
+
+
+def test_one_host_of_them_alone_has_none_of_it(examine):
+    _code, answer = examine("fleet")
+    assert by_place(answer) == {}
