@@ -1,7 +1,6 @@
 """What the start program says of a worker's paths before it becomes the worker's command."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,12 +45,6 @@ def test_it_becomes_the_command(start):
 def test_it_says_why_directory_or_executable_can_not_be_used(start, tmp_path):
     assert start(directory=str(tmp_path / "nowhere"))[0]["directory"] == "No such file or directory"
     assert start(command=["/nowhere/celery"])[0]["executable"] == "No such file or directory"
-
-
-def test_a_file_system_that_is_not_read_only_although_it_should_be(start):
-    is_read_only = bool(os.statvfs("/").f_flag & os.ST_RDONLY)
-    assert ("unprotected" in start(is_strict=True)[0]) == (not is_read_only)
-    assert "unprotected" not in start()[0]
 
 
 def test_paths_that_do_not_exist(start, tmp_path):
