@@ -14,7 +14,7 @@ from docker.errors import DockerException
 SWAPPINESS = Path("/proc/sys/vm/swappiness")
 KEPT = Path(".cache/rig/swappiness")
 IMAGE = "evenkeel/server:debian12"
-IMAGES = ("evenkeel/export", "evenkeel/server", "evenkeel/tools")
+IMAGES = ("evenkeel/export", "evenkeel/guest", "evenkeel/server", "evenkeel/tools")
 HOSTS = ("evenkeel", "owner=molecule")  # labels: the demo's and the benchmark's, and the scenarios'
 CACHES = (".cache", ".pytest_cache", ".hypothesis", ".ruff_cache")
 

@@ -373,6 +373,16 @@ options:
         description: Directives of systemd.exec(5) and their values, merged into the default.
           V(false) leaves one out.
         type: dict
+      unenforced:
+        description:
+          - What the preflight does if a memory limit, O(instances[].oom_policy), O(instances[].oom_score_adj)
+            or a directive of O(instances[].sandbox) has no effect on the host, as in some containers
+            and with cgroup v1.
+          - V(warn) says so. V(fail) refuses to deploy the service there, before anything is
+            changed.
+        type: str
+        default: warn
+        choices: [warn, fail]
       scheduler:
         description:
           - The class of the scheduler as C(module:Class), Celery's C(beat_scheduler). Empty

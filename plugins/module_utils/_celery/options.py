@@ -151,6 +151,17 @@ _LIMITS = (
         " worker's child has 200 more than its main process.",
     ),
 )
+_UNENFORCED = Option(
+    "unenforced",
+    "str",
+    (
+        "What the preflight does if a memory limit, O(oom_policy), O(oom_score_adj) or a directive of O(sandbox) has no"
+        " effect on the host, as in some containers and with cgroup v1.",
+        "V(warn) says so. V(fail) refuses to deploy the service there, before anything is changed.",
+    ),
+    "warn",
+    choices=("warn", "fail"),
+)
 _SUPERVISION = (
     Option(
         "restart",
@@ -395,6 +406,7 @@ WORKER = (
         "Directives of systemd.exec(5) and their values, merged into the default. V(false) leaves one out.",
         SANDBOX,
     ),
+    _UNENFORCED,
 )
 
 BEAT = (
@@ -452,6 +464,7 @@ BEAT = (
         "Directives of systemd.exec(5) and their values, merged into the default. V(false) leaves one out.",
         BEAT_SANDBOX,
     ),
+    _UNENFORCED,
 )
 
 # The options of each kind of service.

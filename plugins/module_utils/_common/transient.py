@@ -45,12 +45,10 @@ class Result:
 def run(prefix: str, command: Iterable[str], properties: Iterable[str], seconds: float) -> Result:
     """Runs a program for at most so many seconds. `properties`: as systemd-run takes them, such as User=nobody."""
     unit = f"{prefix}-{secrets.token_hex(6)}.service"
-    bounds = (
-        *(f"RuntimeMaxSec={seconds:g}", "TimeoutStopSec=5", "TasksMax=1000", "OOMScoreAdjust=1000"),
-        *("KillMode=control-group", "KillSignal=SIGKILL"),
-    )
+    usual = ("TasksMax=1000", "OOMScoreAdjust=1000")
+    bounds = (f"RuntimeMaxSec={seconds:g}", "TimeoutStopSec=5", "KillMode=control-group", "KillSignal=SIGKILL")
     line = ["systemd-run", "--pipe", "--wait", "--collect", f"--unit={unit}", f"--description={prefix}"]
-    line += [f"--property={each}" for each in (*properties, *bounds)]
+    line += [f"--property={each}" for each in (*usual, *properties, *bounds)]
     # systemd expands variables in the command line.
     line += ["--", *(word.replace("$", "$$") for word in command)]
     outcome = "output"

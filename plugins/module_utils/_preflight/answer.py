@@ -167,7 +167,6 @@ _FORMS = {
     "failed": _is_text,
     "version": _is_version,
     "child": _is_switch,
-    "unprotected": _is_switch,
     "unknown_settings": _is_settings,
     "uri": _is_text,
     "broker": _is_text,

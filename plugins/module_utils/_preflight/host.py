@@ -25,6 +25,7 @@ from . import (
     code_state,
     commands,
     databases,
+    effects,
     log_rotation,
     probe,
     schedule,
@@ -34,7 +35,6 @@ from . import (
 )
 
 _LONGEST_UNIT = 2**20  # bytes
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass
@@ -68,7 +68,8 @@ def look(
     units = systemd.look(instance["name"] for instance in instances)
     complaints = systemd.verify({instance["name"]: unit(instance) for instance in instances})
     unknown = {instance["name"]: list(user_errors(instance)) for instance in instances}
-    answers = probe.ask_each([instance for instance in instances if not unknown[instance["name"]]])
+    usable = [instance for instance in instances if not unknown[instance["name"]]]
+    answers, idle = probe.ask_each(usable), effects.without_effect(usable)
     for instance in instances:
         unit_there = units[instance["name"]]
         wrong, doubtful = list(_unit_errors(unit_there)), list(_unit_warnings(unit_there))
@@ -81,7 +82,7 @@ def look(
                 wrong.append(f"systemd rejects its unit. Correct the option that it names:\n{about}")
             wrong += [*probe.errors(instance, answer), *memory_errors(instance, footprint)]
             doubtful += [*probe.warnings(instance, answer), *memory_warnings(instance, footprint)]
-            doubtful += _cgroup_warnings(instance)
+            (wrong if instance["unenforced"] == "fail" else doubtful).extend(idle[instance["name"]])
             if not together_with:
                 doubtful += _embedded_beat_warnings(unit_there)
             wrong += schedule.errors(instance, answer)
@@ -99,7 +100,7 @@ def look(
         findings.warnings += [f"{instance['name']}: {warning}" for warning in doubtful]
     found = traps.findings(traps.services(instances, answers), ignored)
     findings.warnings += [each.sentence for each in found if each.severity != HINT]
-    _code, wrong = code_state.look([instance for instance in instances if not unknown[instance["name"]]])
+    _code, wrong = code_state.look(usable)
     findings.errors += wrong
     if not findings.errors:
         findings.errors += [f"{name}: {error}" for name, error in commands.errors(instances).items()]
@@ -136,26 +137,6 @@ def _text(there: systemd.Unit) -> str:
         return files.read_start(there.fragment, _LONGEST_UNIT).decode(errors="replace").replace("\\\n", " ")
     except OSError:
         return ""
-
-
-def _cgroup_warnings(instance: Instance) -> Iterator[str]:
-    """The limits that the kernel does not know, or has switched off."""
-    limits = [option for option in ("memory_max", "memory_high", "memory_swap_max") if instance[option] is not None]
-    try:
-        has_memory = "memory" in (_CGROUP / "cgroup.controllers").read_text(encoding="ascii").split()
-    except FileNotFoundError:  # cgroup v1
-        has_memory = (_CGROUP / "memory/memory.limit_in_bytes").exists()
-        only_v2 = [option for option in limits if option != "memory_max"]
-        if has_memory and only_v2:
-            yield (
-                f"{' and '.join(only_v2)} will have no effect, as this host uses cgroup v1. Use memory_max, or cgroup"
-                " v2."
-            )
-    if limits and not has_memory:
-        yield (
-            f"{' and '.join(limits)} will have no effect, as this host has no memory controller. Switch it on"
-            " (cgroup_enable=memory on the kernel's command line), or, in a container, delegate it."
-        )
 
 
 def _unit_errors(there: systemd.Unit) -> Iterator[str]:

@@ -172,7 +172,6 @@ def _write(instance: Instance, directory: str, line: list[str], asked: dict[str,
         "settings": sorted(set(instance["settings"]) - {"include"}),
         "schedule": f"/var/lib/{state_directory(instance)}/schedule",
         "paths": answer.paths(instance),
-        "is_strict": instance["sandbox"].get("ProtectSystem") == "strict",
         **{option: instance.get(option) for option in ("directory", "pool", "check_databases")},
     }
     texts = {
@@ -324,12 +323,6 @@ def warnings(instance: Instance, found: Answer) -> Iterator[str]:
         yield (
             f"executable {instance['executable']!r} is of Celery {version}, which evenkeel.celery is not tested with."
             f" Install Celery {oldest} or later."
-        )
-    if "unprotected" in found:
-        yield (
-            "the sandbox has no effect, as systemd can't set it up on this host: tasks can write wherever user"
-            f" {instance['user']} can. If it is a container, give it the capability SYS_ADMIN; see"
-            " systemd-analyze security."
         )
     if "results" in found:
         yield (

@@ -8,7 +8,6 @@ Only the kernel knows all the rules of access. Prints a line, probe.py's mark an
   absent: writable paths that do not exist
   closed: each writable path that can't be written, with what denies access (the path itself or a directory above it),
     and its owner, group and mode
-  unprotected: whether the file system is not read-only, although ProtectSystem=strict should make it so
   roots: how many files in the other writable paths belong to root and can't be written by the user, and the first ones
 """
 
@@ -93,8 +92,6 @@ def main(request):
         sys.stdout.flush()
 
     say(**look(request["paths"]))
-    if request["is_strict"] and not os.statvfs("/").f_flag & os.ST_RDONLY:
-        say(unprotected=True)
     why = enter(request["directory"])
     if why:
         say(directory=why)

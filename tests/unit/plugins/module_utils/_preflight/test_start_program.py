@@ -1,7 +1,6 @@
 """What the start program says of a worker's paths before it becomes the worker's command."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,12 +60,6 @@ def test_it_says_what_the_kernel_does_not(start, tmp_path, text, arguments, why)
     (tmp_path / "celery").write_bytes(text.encode())
     (tmp_path / "celery").chmod(0o755)
     assert start(command=[f"{tmp_path}/celery{arguments}"])[0]["executable"].startswith(why)
-
-
-def test_a_file_system_that_is_not_read_only_although_it_should_be(start):
-    is_read_only = bool(os.statvfs("/").f_flag & os.ST_RDONLY)
-    assert ("unprotected" in start(is_strict=True)[0]) == (not is_read_only)
-    assert "unprotected" not in start()[0]
 
 
 def test_paths_that_do_not_exist(start, tmp_path):
