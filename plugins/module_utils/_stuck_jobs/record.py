@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of a run: each batch of original rows, synced to the disk before the database is changed.
+"""The record of a run: each batch of original rows, synced to the disk before the database commits their change.
 
 JSON lines that only the database's owner can read: a head, the shapes of the changes, and for each batch first what is
 going to be written, then which jobs of it were left alone, then (requeue) that its tasks were sent. During a run the
@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -92,16 +93,22 @@ class Record:
         self._written = 0  # jobs that were changed
         self._in_doubt = 0  # jobs of the last batch, until it is done
         self._is_sent = True  # the tasks of the last batch, if any are to be sent
+        self._sync: _Sync | None = None  # of the last batch
 
     def intend(self, batch: Sequence[Change]) -> None:
-        """Records what is going to be written. It is synced to the disk when this returns."""
+        """Records what is going to be written. Nothing of it may be committed before synced() has returned."""
         rows = []
         for number, change in enumerate(batch):
             for row in change.flat():
                 rows.append((number, self._shape(row.shape), row.before, row.after))
         self._line({"rows": rows})
         self._in_doubt, self._is_sent = len(batch), not self.database.requeue
-        os.fdatasync(self._open_file().fileno())
+        self._sync = _Sync(self._open_file())
+
+    def synced(self) -> None:
+        """Returns when the last batch is synced to the disk. Raises OSError."""
+        if self._sync:
+            self._sync.end()
 
     def done(self, left: Sequence[int]) -> None:
         """Records that the last batch is written, without these jobs of it, by their numbers."""
@@ -127,8 +134,9 @@ class Record:
         """
         if not self._file:
             return ""
-        with contextlib.suppress(OSError):  # a full disk has already been reported
-            self._file.close()
+        for end in (self.synced, self._file.close):
+            with contextlib.suppress(OSError):  # a full disk has already been reported
+                end()
         part = Path(self.part)
         if not self._written and not self._in_doubt:
             part.unlink()
@@ -160,6 +168,28 @@ class Record:
         file.write(_encode(data))  # not joined first, as it may be large
         file.write("\n")
         file.flush()
+
+
+class _Sync(threading.Thread):
+    """Syncs a file to the disk, while the database writes."""
+
+    def __init__(self, file: IO[str]) -> None:
+        super().__init__(daemon=True)
+        self._number = file.fileno()
+        self._error: OSError | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            os.fdatasync(self._number)
+        except OSError as error:
+            self._error = error
+
+    def end(self) -> None:
+        """Waits for it. Raises OSError."""
+        self.join()
+        if self._error:
+            raise self._error
 
 
 def finish(part: Path) -> None:

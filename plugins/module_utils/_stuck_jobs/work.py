@@ -183,6 +183,7 @@ class _Run:
     def _attempt(self, batch: Sequence[Change]) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
         with self.pace.transaction(batch):
             result = self.session.write(batch, self.plan.unharmed)
+            self.record.synced()
         self.report.batches += 1
         return result
 

@@ -46,10 +46,11 @@ class Connection:
     def run(self, sql: str, values: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of a statement with these values for its %s, or of several statements without any.
 
+        A list is the text of an array, which the statement casts to the array's type.
         Raises ServerError; Unfit; and UnicodeDecodeError for a value of the database's that is not UTF-8.
         """
         try:
-            self._cursor.execute(sql, values)
+            self._cursor.execute(sql, values and [_array(v) if isinstance(v, list) else v for v in values])
             return self._cursor.fetchall() if self._cursor.description else []
         except (self._module.Error, ValueError) as error:
             for text in _texts(values or ()):
@@ -98,6 +99,15 @@ def _texts(values: Iterable[Any]) -> Iterator[str]:
             yield value
         elif isinstance(value, (list, tuple)):
             yield from _texts(value)
+
+
+def _array(values: Sequence[Any]) -> str:
+    """As PostgreSQL writes it. The drivers take forty times as long, as they look for the type of each value."""
+    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+
+
+def _quoted(value: Any) -> str:
+    return '"' + str(value).replace("\\", r"\\").replace('"', r"\"") + '"'
 
 
 def _is_fit(text: str) -> bool:
