@@ -110,7 +110,7 @@ for number in range(3):
     send("failed-over", f"at-the-first-broker-{number}")
 for number in range(60):
     for worker in ("cancelled", "paused", "rate-limited", "eta"):
-        send(worker, f"{worker}-{number}", countdown=600 if worker == "eta" else None)
+        send(worker, f"{worker}-{number}", countdown=3600 if worker == "eta" else None)
 for name in ("first", "second"):  # Celery 5.3 may take one more task before it takes none
     for worker in CUT_OFF:
         send(worker, f"{name}-{worker}")
