@@ -27,7 +27,7 @@ from .users import Identity
 
 LONGEST = 65_536  # bytes of a message
 PATIENCE = 5.0  # seconds for a child to end when it is asked to
-PATH = "/usr/local/bin:/usr/bin:/bin"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # as systemd has it
 _CRASH = "crash"  # the key of the last message of a child that has met an error
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of prctl(2)
 
@@ -201,9 +201,9 @@ def _leave_root(pipe: int, identity: Identity, memory: int, parent: int) -> None
 
 
 def environment(identity: Identity) -> Mapping[str, str]:
-    """The environment of a process of this user, with nothing of ours."""
-    name = identity.name
-    return {"PATH": PATH, "HOME": identity.home, "USER": name, "LOGNAME": name, "LANG": "C.UTF-8"}
+    """The environment of a process of this user, as systemd gives it to a service, with nothing of ours."""
+    name, shell = identity.name, {"SHELL": identity.shell} if identity.shell else {}
+    return {"PATH": PATH, "HOME": identity.home, "USER": name, "LOGNAME": name, **shell, "LANG": "C.UTF-8"}
 
 
 def lift_memory_limit() -> None:

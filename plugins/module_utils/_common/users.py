@@ -13,6 +13,9 @@ from dataclasses import dataclass
 NO_GROUP = 65534  # nogroup, as systemd and the kernel have it
 
 
+_NO_SHELL = ("", "nologin", "false", "true")
+
+
 @dataclass(frozen=True)
 class Identity:
     """A user with the groups that a process of that user has."""
@@ -31,6 +34,15 @@ class Identity:
             return pwd.getpwuid(self.uid).pw_dir
         except KeyError:
             return "/"
+
+    @property
+    def shell(self) -> str:
+        """Empty for a user who can't log in."""
+        try:
+            shell = pwd.getpwuid(self.uid).pw_shell
+        except KeyError:
+            return ""
+        return "" if shell.rpartition("/")[2] in _NO_SHELL else shell
 
 
 def service_identity(user: str, group: str = "") -> Identity:

@@ -42,8 +42,10 @@ def variables(path: str, text: bytes | None) -> dict[str, str]:
     """The variables of a file, whose text root may have read already. Raises StuckJobsError."""
     try:
         read = text if text is not None or not path else files.read_start(path, LONGEST)
+        if b"\0" in (read or b""):
+            raise ValueError("it has a NUL byte, for which systemd refuses it too")
         return environment_files.variables((read or b"").decode())
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:
         raise StuckJobsError(
             f"environment_file can't be read: {error}. Let the database's owner read it, or keep it and its directories"
             " root's."

@@ -12,11 +12,11 @@ from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-_EPOCH_TEXT = re.compile(r"(\d{10}|\d{13})(\.\d+)?|\d{16}|\d{19}")
+_EPOCH_TEXT = re.compile(r"(\d{10}|\d{13})(\.\d+)?|\d{16}|\d{19}", re.ASCII)
 _ISO = re.compile(
     r"(?P<day>\d{4}(?P<dash>[-/])\d\d(?P=dash)\d\d)[T ](?P<minute>\d\d:\d\d)(?P<second>:\d\d)?([.,](?P<fraction>\d+))?"
     r"\s*(?P<utc>Z|UTC|GMT)?((?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d)?)?(?P<name>.*)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 # The zone's name after its offset, which alone counts, as Go (+0000 UTC, +0545 +0545) and Java (Z[UTC]) write it.
 _NAME = re.compile(r"\s[A-Z]{3,5}|\s[+-]\d{2,4}|\[[\w/+-]+\]")
@@ -24,6 +24,7 @@ _MONOTONIC = re.compile(r"\sm=[+-]\d+\.\d+$")  # the other clock of a Go program
 _HTTP = re.compile(r"[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (GMT|(?!-0000)[+-]\d{4})")  # and e-mail
 _SCALES = (1, 1_000, 1_000_000, 1_000_000_000)  # of epochs in s, ms, µs and ns
 _EARLIEST = 315_532_800  # 1980: earlier times, such as 0001 and 1970, mean "never" in some programs
+_LATEST = 253_402_300_799  # the end of 9999, which means "never" too; a zone may put it into the year 10000
 
 
 class Clock:
@@ -65,14 +66,15 @@ def parse_time(value: Any, zone: tzinfo = timezone.utc) -> float | None:
     """
     if isinstance(value, str):
         text = value.strip()
-        if text[4:5] in ("-", "/") and text[10:11] in ("T", " ", "t"):
+        # No other forms of ISO 8601, such as week dates, which only some Pythons read and which we would not write.
+        if text[4:5] in ("-", "/") and text[7:8] == text[4:5] and text[10:11] in ("T", " ", "t") and text[13:14] == ":":
             return _seconds(_iso_moment(text), zone)
         if _HTTP.fullmatch(text):
             return _seconds(_http_moment(text), zone)
         value = float(text) if _EPOCH_TEXT.fullmatch(text) else None
     if isinstance(value, (int, float)):
         for scale in _SCALES:
-            if 1e9 <= value / scale < 1e10:
+            if 1e9 * scale <= value < 1e10 * scale:
                 return value / scale
     return None
 
@@ -82,7 +84,7 @@ def _seconds(moment: datetime | None, zone: tzinfo) -> float | None:
         return None
     # An hour that occurs twice, at the end of summer time, is taken as the later one: no job looks older than it is.
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=zone, fold=1)).timestamp()
-    return seconds if seconds >= _EARLIEST else None
+    return min(seconds, _LATEST) if seconds >= _EARLIEST else None
 
 
 def _iso_moment(text: str) -> datetime | None:

@@ -263,7 +263,7 @@ def test_the_application_is_its_user_in_every_way_and_knows_nothing_of_roots(srv
     ids, variables, descriptors = json.loads(told.read_text())
     assert ids == [APP] * 7
     assert variables.pop("SECRET") == "word"
-    ours = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "PYTHONDONTWRITEBYTECODE", "LC_CTYPE"}
+    ours = {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "PYTHONDONTWRITEBYTECODE", "LC_CTYPE"}
     assert set(variables) <= ours, "nothing of root's environment"
     assert len(descriptors) <= 6, "stdin, stdout, stderr, the answers, and those of this very question"
 

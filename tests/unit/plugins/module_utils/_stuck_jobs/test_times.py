@@ -9,7 +9,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.engine
     parse_time,
     write_time,
 )
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.times import iso_time, parse_zone
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.times import iso_time, parse_zone, utc_time
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +63,10 @@ OTHERS = st.one_of(EPOCHS, EPOCHS.map(float), EPOCHS.map(str), st.just("16000000
         ("soon", None),
         (20_260_118, None),
         ("infinity", None),
+        ("2020-W01-3T00:00:00", None),
+        ("2020-01-01T00", None),
+        ("١٦٠٠٠٠٠٠٠٠", None),
+        (10**400, None),
     ],
 )
 def test_it_has_the_form_of_the_other_time(like, written):
@@ -85,6 +89,11 @@ def test_it_is_that_time_within_the_precision_of_the_form(seconds, like, zone):
     # An hour that occurs twice is taken as the later one.
     past = min(seconds - parsed, seconds - parsed + 3600, key=abs) if zone is BERLIN else seconds - parsed
     assert -1e-3 <= past <= precision(like)
+
+
+@pytest.mark.parametrize("never", ["9999-12-31 23:59:59.9999999", "9999-12-31T23:59:59-12:00"])
+def test_the_last_time_of_all_is_one_that_can_be_shown(never):
+    assert utc_time(parse_time(never)) == "9999-12-31T23:59:59Z"
 
 
 @given(SECONDS)
