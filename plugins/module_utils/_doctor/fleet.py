@@ -103,8 +103,8 @@ def _one_node_name(members: Collection[Member], _complete: bool) -> Found:
                     Trap(
                         f"{count} workers are called {node}. Monitoring and celery inspect show only one of them, and"
                         " one that is busy can look idle; remote control reaches both, or one of them by chance.",
-                        f"node_name: {node.partition('@')[0] or 'worker'}@{{{{ inventory_hostname }}}}. If the other"
-                        " one is not in this inventory, end it, or rename it with celery worker -n.",
+                        f"Write node_name: {node.partition('@')[0] or 'worker'}@{{{{ inventory_hostname }}}}. If one of"
+                        " them is not in this inventory, end it, or rename it with celery worker -n.",
                     ),
                 )
 
@@ -130,8 +130,7 @@ def _queue_without_worker(members: Collection[Member], complete: bool) -> Found:
                     Trap(
                         f"No worker consumes the queue {queue}, and {' and '.join(why for _where, why in reasons)}."
                         " These tasks are never executed.",
-                        f"queues: [{queue}] for one of the workers, or correct the name of the queue where the tasks"
-                        " are sent.",
+                        f"Write queues: [{queue}] for one of the workers, or correct its name where tasks are sent.",
                     ),
                 )
 
@@ -223,8 +222,7 @@ def _worker_without_tasks(members: Collection[Member], complete: bool) -> Found:
                     Trap(
                         f"The worker consumes {_list(member.consumes)} and has received no task for a day. No task and"
                         " no schedule of this play leads there.",
-                        "queues: the queues that tasks are sent to; or remove the worker, if its work is done"
-                        " elsewhere.",
+                        "Write queues: with the queues that tasks are sent to, or remove the worker.",
                     ),
                 )
 

@@ -72,7 +72,7 @@ def test_workers_of_one_name_on_two_hosts_are_named_together():
     (found,) = fleet.of_fleet([member("a", node="w@x"), member("b", node="w@x"), member("c", node="w@y")])
     assert found.where == ("a: shop", "b: shop")
     assert found.why.startswith("2 workers are called w@x.")
-    assert found.write.startswith("node_name: w@{{ inventory_hostname }}.")
+    assert found.write.startswith("Write node_name: w@{{ inventory_hostname }}.")
 
 
 def test_a_worker_outside_of_the_play_may_have_the_name_too():
