@@ -130,7 +130,7 @@ def _queue_without_worker(members: Collection[Member], complete: bool) -> Found:
                     Trap(
                         f"No worker consumes the queue {queue}, and {' and '.join(why for _where, why in reasons)}."
                         " These tasks are never executed.",
-                        f"Write queues: [{queue}] for one of the workers, or correct its name where the tasks are sent."
+                        f"Write queues: [{queue}] for one of the workers, or correct its name where tasks are sent.",
                     ),
                 )
 

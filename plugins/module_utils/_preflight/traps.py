@@ -41,7 +41,8 @@ def _of_host(instance: Instance, answer: Answer, times: Mapping[str, str]) -> di
     if used.isdigit() and since.isdigit() and int(since) and int(used) < 2**63:  # systemd's word for unknown
         known["cpu"], known["up"] = int(used) / 1e9, time.monotonic() - int(since) / 1e6
     if instance["kind"] == "beat":
-        known["entries"] = {entry["queue"]: entry["name"] for entry in answer.get("entries", [])}
+        if "entries" in answer and not answer.get("more_entries"):  # all are known
+            known["entries"] = {entry["queue"]: entry["name"] for entry in answer["entries"]}
         return known
     if node_name(instance) in settings.get("nodes", {}):
         known["node"] = settings["nodes"][node_name(instance)]
