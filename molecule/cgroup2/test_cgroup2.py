@@ -7,6 +7,8 @@ import pytest
 CONVERGE = "molecule/cgroup2/converge.yml"
 MEBI = 2**20
 TOO_MUCH = 400  # MiB
+POLICIES = ("continue", "stop", "kill")
+METRICS = "/var/lib/evenkeel/monitoring/evenkeel.prom"
 
 
 @pytest.fixture
@@ -111,11 +113,20 @@ def test_with_kill_the_whole_worker_is_killed_and_starts_again(server, out_of_me
 def test_what_the_kernel_killed_is_measured(server):
     """On its own, to have all that the tests above have done."""
     server.check_output("systemctl start evenkeel-sample")
-    samples = server.check_output("cat /var/lib/evenkeel/monitoring/*.prom")
+    samples = dict(line.rsplit(" ", 1) for line in server.check_output(f"cat {METRICS}").splitlines())
+    kills = {worker: samples[f'evenkeel_service_oom_kills_total{{service="{worker}"}}'] for worker in POLICIES}
+    assert kills == {"continue": "1", "stop": "1", "kill": "3"}
     print(samples)
 
 
-def test_preflight_says_nothing_of_limits_that_act(ansible_output):
-    output = ansible_output(CONVERGE, "--check")
-    assert "no effect" not in output
-    assert "failed=0" in output
+def test_limits_that_would_not_act_are_refused_if_they_have_to(server, ansible_playbook):
+    """Where they do, nothing is said: converge.yml has refused nothing."""
+    before = server.check_output("sha256sum /etc/systemd/system/*.service")
+    server.check_output(
+        "mkdir /run/systemd/system/system.slice.d && cd /run/systemd/system/system.slice.d &&"
+        " printf '[Slice]\\nDisableControllers=memory\\n' >no_memory.conf && systemctl daemon-reload"
+    )
+    with pytest.raises(AssertionError, match=r"Nothing was changed\. Correct this first") as refused:
+        ansible_playbook(CONVERGE)
+    assert "slow: memory_max and memory_high and memory_swap_max will have no effect" in str(refused.value)
+    assert server.check_output("sha256sum /etc/systemd/system/*.service") == before
