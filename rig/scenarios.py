@@ -29,7 +29,7 @@ AT_A_TIME = 3  # keep two cores busy: a scenario waits for a third of its time, 
 # These take longest, so they are started first.
 SLOWEST = (
     *("attacks", "restart", "monitoring", "beat", "default", "deploy", "export", "photo_album", "watchdog"),
-    *("celery_worker", "job_cleanup", "imagineer", "report"),
+    *("celery_worker", "cgroup2", "job_cleanup", "imagineer", "report"),
 )
 
 

@@ -57,6 +57,7 @@ _NO_COUNTERPART = {
     "stale_beats_timeout": "is not needed: what a container leaves behind ends with it",
     "preflight_command": "is not run. Run it where the image is built or deployed",
     "check_databases": "is a check of the servers' preflight, which no container has",
+    "unenforced": "is about the servers' preflight. Look on the platform whether the limits hold",
 }
 # Further ones of a single platform.
 _NOT_ON = {

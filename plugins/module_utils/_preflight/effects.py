@@ -126,8 +126,8 @@ def _memory(instance: Instance, facts: Facts) -> Iterator[str]:
     has_memory = "memory.limit_in_bytes" if facts["cgroup"] == 1 else "memory.events"
     if has_memory not in facts["files"]:
         why = (
-            "this host has no memory controller. Switch it on (cgroup_enable=memory on the kernel's command line), or,"
-            " in a container, delegate it"
+            "this host's services have no memory controller. Switch it on (cgroup_enable=memory on the kernel's command"
+            " line; DisableControllers= of a slice), or, in a container, delegate it"
         )
     elif facts["cgroup"] == 1:
         why = "this host uses cgroup v1. Use memory_max, or cgroup v2"

@@ -9,7 +9,7 @@ from workers import PROGRAMS, beat, worker
 OF_THE_DEPLOYMENT = ("stay_up", "restart_on")
 # Options from which others follow on a machine: test_profile.py.
 OF_THE_MACHINE = ("profile",)
-OF_THE_PREFLIGHT = ("preflight_command", "check_databases")
+OF_THE_PREFLIGHT = ("preflight_command", "check_databases", "unenforced")
 MAKE = {"worker": worker, "beat": beat}
 OPTIONS = [
     pytest.param(kind, option, id=f"{kind} {option.name}")

@@ -15,6 +15,7 @@ VALUES = {
     "log_level": "debug",
     "oom_policy": "stop",
     "restart": "on-failure",
+    "unenforced": "fail",
     "stale_workers": "kill",
     "stale_beats": "report",
     "log_file": True,

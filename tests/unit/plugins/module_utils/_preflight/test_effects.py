@@ -64,12 +64,12 @@ def test_nothing_is_said_of_what_has_its_effect():
         (
             {"files": {"pids.max": "50"}},
             MEMORY,
-            "memory_max and memory_high and memory_swap_max will have no effect, as this host has no memory controller",
+            "memory_max and memory_high and memory_swap_max will have no effect, as this host's services have no",
         ),
         (
             {"cgroup": 1, "files": {}},
             {"memory_max": "1G"},
-            "memory_max will have no effect, as this host has no memory",
+            "memory_max will have no effect, as this host's services have no memory",
         ),
         (
             {"files": without(V2, "memory.swap.max")},
