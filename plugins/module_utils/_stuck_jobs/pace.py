@@ -48,24 +48,30 @@ class Pace:
             yield batch
 
     @contextlib.contextmanager
-    def transaction(self, jobs: Sequence[Any]) -> Iterator[None]:
-        """A transaction that writes these jobs: a batch or a part of one. Before it, other processes can write."""
+    def transaction(self, jobs: Sequence[Any], before_commit: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """A transaction that writes these jobs: a batch or a part of one. Before it, other processes can write.
+
+        before_commit: waits for what has to be done by then.
+        """
         self.in_doubt = False
         self._session.begin()
         begun = time.monotonic()
         try:
             yield
             written = time.monotonic()
+            before_commit()
+            ready = time.monotonic()
             self.in_doubt = True
             self._session.commit()
         finally:
             if self._session.roll_back():
                 self.in_doubt = False
         ended = time.monotonic()
-        took = ended - begun
-        self.locked += took
-        self.longest = max(self.longest, took)
-        self._least_commit = min(self._least_commit, ended - written)
+        self.locked += ended - begun
+        self.longest = max(self.longest, ended - begun)
+        commit = ended - ready
+        took = written - begun + commit
+        self._least_commit = min(self._least_commit, commit)
         # Approaches the number of rows that can be written in that time, or in twice the time of a commit where syncing
         # is slow, so that not most of the time is syncing. Parts and small batches are not representative.
         if len(jobs) == self._jobs and self._rows >= self._size / 2:

@@ -29,6 +29,7 @@ from .change import Change, Recorded, Shape
 from .options import Database, StuckJobsError
 
 PART = ".part"
+LONGEST_SYNC = 10.0  # seconds
 LONGEST_HEAD = 65_536  # bytes
 
 
@@ -186,8 +187,10 @@ class _Sync(threading.Thread):
             self._error = error
 
     def end(self) -> None:
-        """Waits for it. Raises OSError."""
-        self.join()
+        """Waits for it, but not for a disk that hangs, as others wait for the batch. Raises OSError."""
+        self.join(LONGEST_SYNC)
+        if self.is_alive():
+            raise TimeoutError(f"the disk with the record has not synced it after {LONGEST_SYNC:g} s")
         if self._error:
             raise self._error
 

@@ -181,9 +181,8 @@ class _Run:
             self.report.add(done)
 
     def _attempt(self, batch: Sequence[Change]) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
-        with self.pace.transaction(batch):
+        with self.pace.transaction(batch, self.record.synced):
             result = self.session.write(batch, self.plan.unharmed)
-            self.record.synced()
         self.report.batches += 1
         return result
 

@@ -207,14 +207,12 @@ class Statements:
     def write(self, rows: Sequence[Change]) -> tuple[str, list[Any]]:
         """Writes rows that are locked, whatever a trigger has changed in them since."""
         alike = [as_text(value) for number, value in enumerate(rows[0].after) if number not in self._own]
-        return self._write, [*self._columns((*row.place, *self._different(row)) for row in rows), *alike]
+        different = [[as_text(row.after[number]) for row in rows] for number in self._own]
+        return self._write, [*self._columns(row.place for row in rows), *different, *alike]
 
     @staticmethod
     def _columns(rows: Iterable[tuple[Any, ...]]) -> list[Any]:
         return list(map(list, zip(*rows)))
-
-    def _different(self, row: Change) -> list[str | None]:
-        return [as_text(row.after[number]) for number in self._own]
 
 
 class _Partly(Exception):

@@ -64,6 +64,17 @@ def test_a_commit_that_once_waited_for_a_reader_makes_no_larger_batches(pace):
     assert sizes(pace, 20_000)[-1] == LEAST
 
 
+def test_waiting_before_a_commit_makes_no_smaller_batches(pace):
+    def wait():
+        pace.session.now += 1
+
+    before = sizes(pace, 50_000)[-1]
+    for batch in pace.batches(range(before), lambda _job: 1):
+        with pace.transaction(batch, wait):
+            pace.session.now += ROW * len(batch)
+    assert sizes(pace, 50_000)[0] == pytest.approx(before, abs=2)
+
+
 def test_a_part_of_a_batch_changes_no_size(pace):
     before = sizes(pace, 50_000)[-1]
     for batch in pace.batches(range(before), lambda _job: 1):

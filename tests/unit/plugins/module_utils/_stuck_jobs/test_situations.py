@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import engine_of, read_database
@@ -77,6 +79,16 @@ def test_a_job_that_kills_each_worker_fails_in_the_end(jobs):
         jobs.sql("UPDATE jobs SET status = 'processing' WHERE id = 4")
     assert jobs.run(now=NOW, **options).counts == {"jobs": {"fail": 1}}
     assert not jobs.run(now=NOW, **options).changed
+
+
+def test_nothing_is_committed_unless_its_record_is_on_the_disk(jobs, monkeypatch):
+    def fail(_file):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    report = jobs.run(now=NOW)
+    assert "Input/output error" in report.error
+    assert statuses(jobs) == ["processing"] * 6
 
 
 def test_a_worker_that_ends_a_job_just_before_the_write_wins(jobs, monkeypatch):

@@ -164,6 +164,13 @@ def test_a_value_that_is_no_text_of_postgresqls_is_told(jobs, driver, text, is_j
     assert f"{text!r} can't be a text of PostgreSQL's, which is UTF-8 without NUL. Correct that" in report.error
 
 
+def test_a_list_is_an_array(driver, access):
+    texts = ["", "NULL", None, " a, b ", '{"c"}', r"\d\\", "\n\t", "\x85\u2028", "%s é"]
+    assert access.run("SELECT %s::text[], %s::bigint[], %s::text[]", [texts, [1, None, -2], []]) == [
+        (texts, [1, None, -2], [])
+    ]
+
+
 def test_a_password_that_is_not_utf_8_is_not_shown(jobs, driver):
     error = jobs.run(**{"login_password": "open sesame\udcff"}).error
     assert "no connection: a value of the login is not UTF-8, or has a NUL." in error
