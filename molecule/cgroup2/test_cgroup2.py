@@ -131,5 +131,5 @@ def test_limits_that_would_not_act_are_refused_if_they_have_to(server, ansible_p
     )
     with pytest.raises(AssertionError, match=r"Nothing was changed\. Correct this first") as refused:
         ansible_playbook(CONVERGE)
-    assert "slow: memory_max and memory_high and memory_swap_max will have no effect" in str(refused.value)
+    assert "slow: memory_max, memory_high and memory_swap_max will have no effect" in str(refused.value)
     assert server.check_output("sha256sum /etc/systemd/system/*.service") == before
