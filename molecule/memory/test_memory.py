@@ -223,15 +223,6 @@ def test_limits_below_what_the_application_needs_are_refused_with_measured_figur
     assert int(needed[1]) == pytest.approx(int(live_need) / 1024, rel=0.3)
 
 
-def test_limits_that_would_not_act_on_this_machine_are_refused_if_they_have_to(server, refusal):
-    has_v2 = server.host.file("/sys/fs/cgroup/cgroup.controllers").exists
-    # So that there is an error with either version.
-    wrong = {"name": "limited", "memory_max": "20M"}
-    message = refusal(wrong, {"name": "configured", "memory_high": "200M", "unenforced": "fail"})
-    expected = "configured: memory_high and memory_swap_max will have no effect, as this host uses cgroup v1."
-    assert (expected in message) != has_v2
-
-
 def test_limits_of_children_are_refused_for_a_pool_without_children(refusal):
     message = refusal(
         {"name": "configured", "pool": "threads", "max_memory_per_child": "200M", "max_tasks_per_child": 5}

@@ -154,22 +154,25 @@ def _shows(name: str, facts: Facts) -> bool:
 
 
 def _numbers(instance: Instance, wanted: Mapping[str, Any], facts: Facts) -> Iterator[str]:
-    numbers = {"Nice": "nice", "OOMScoreAdjust": "oom_score_adj"}
-    asked = [(f"sandbox: {name}", wanted[name], facts[fact]) for name, fact in numbers.items() if name in wanted]
-    if instance["oom_score_adj"] is not None and "OOMScoreAdjust" not in wanted:
-        asked.append(("oom_score_adj", instance["oom_score_adj"], facts["oom_score_adj"]))
+    adjusted = wanted.get("OOMScoreAdjust", instance["oom_score_adj"])
+    option = "sandbox: OOMScoreAdjust" if "OOMScoreAdjust" in wanted else "oom_score_adj"
+    asked = [
+        (option, adjusted, [str(adjusted)], [facts["oom_score_adj"]], "SYS_RESOURCE"),
+        ("sandbox: Nice", wanted.get("Nice"), [str(wanted.get("Nice"))], [facts["nice"]], "SYS_NICE"),
+    ]
     for name, value in wanted.items():
-        limit = facts["limits"].get(name[len("Limit") :]) if name.startswith("Limit") else None
-        asked += [(f"sandbox: {name}", each, is_there) for each, is_there in zip(_limit(value), limit or ())]
-    for name, value, is_there in asked:
-        if re.fullmatch(r"[+-]?\d+", str(value)) and int(value) != is_there:
+        limits = facts["limits"].get(name[len("Limit") :]) if name.startswith("Limit") else None
+        asked.append((f"sandbox: {name}", value, _limits(value), limits or [], "SYS_RESOURCE"))
+    for name, value, numbers, there, capability in asked:
+        others = [has for wish, has in zip(numbers, there) if re.fullmatch(r"[+-]?\d+", wish) and int(wish) != has]
+        if others:
             yield (
-                f"{name} {value} will have no effect: on this host, its processes have {is_there}. If it is a"
-                " container, give it the capability SYS_RESOURCE, or for Nice SYS_NICE."
+                f"{name} {value} will have no effect: on this host, its processes have {others[0]}. If it is a"
+                f" container, give it the capability {capability}."
             )
 
 
-def _limit(value: Any) -> list[str]:
+def _limits(value: Any) -> list[str]:
     """The soft and the hard limit."""
     soft, colon, hard = str(value).partition(":")
     return ["-1" if each == "infinity" else each for each in (soft, hard if colon else soft)]
@@ -194,4 +197,5 @@ def _namespaces(instance: Instance, wanted: Mapping[str, Any], facts: Facts, own
 
 
 def _and(names: Iterable[str]) -> str:
-    return " and ".join(names)
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

@@ -58,13 +58,13 @@ def test_nothing_is_said_of_what_has_its_effect():
         (
             {"cgroup": 1, "files": V1},
             {**MEMORY, "oom_policy": "kill"},
-            "memory_high and memory_swap_max and oom_policy kill will have no effect, as this host uses cgroup v1.",
+            "memory_high, memory_swap_max and oom_policy kill will have no effect, as this host uses cgroup v1.",
         ),
         ({"cgroup": 1, "files": V1}, {"oom_policy": "stop"}, "oom_policy stop will have no effect, as this host uses"),
         (
             {"files": {"pids.max": "50"}},
             MEMORY,
-            "memory_max and memory_high and memory_swap_max will have no effect, as this host's services have no",
+            "memory_max, memory_high and memory_swap_max will have no effect, as this host's services have no",
         ),
         (
             {"cgroup": 1, "files": {}},
@@ -88,7 +88,7 @@ def test_nothing_is_said_of_what_has_its_effect():
             "the sandbox has no effect, as systemd can't set it up on this host: tasks can write wherever user celery",
         ),
         ({"own_namespaces": ["uts"]}, {}, "sandbox: ProtectHostname will have no effect, as systemd can't make a"),
-        ({"filters": 1}, {}, "sandbox: SystemCallFilter and SystemCallArchitectures and RestrictAddressFamilies and"),
+        ({"filters": 1}, {}, "sandbox: SystemCallFilter, SystemCallArchitectures, RestrictAddressFamilies,"),
         (
             {"own_namespaces": ["net"]},
             {"sandbox": {"PrivateNetwork": True}},
@@ -97,7 +97,7 @@ def test_nothing_is_said_of_what_has_its_effect():
         (
             {"files": without(V2, "pids.max")},
             {"sandbox": {"TasksMax": 50, "CPUQuota": "50%", "IOWeight": 20, "AllowedCPUs": 0}},
-            "sandbox: TasksMax and CPUQuota and IOWeight and AllowedCPUs will have no effect, as the services of",
+            "sandbox: TasksMax, CPUQuota, IOWeight and AllowedCPUs will have no effect, as the services of",
         ),
         ({}, {"sandbox": {"Nice": -5}}, "sandbox: Nice -5 will have no effect: on this host, its processes have 0."),
         ({}, {"sandbox": {"LimitNOFILE": 99999}}, "sandbox: LimitNOFILE 99999 will have no effect: on this host, its"),
@@ -112,7 +112,7 @@ def test_what_has_no_effect_is_said_with_the_reason(host, options, sentence):
     said = found(worker(**options), **host)
     assert said
     assert any(each.startswith(sentence) for each in said), said
-    assert len({each.split(":")[0] for each in said}) <= 2
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize(
