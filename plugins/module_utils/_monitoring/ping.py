@@ -31,6 +31,7 @@ _PROPERTIES = (
     *("ExecStart", "User", "Group", "WorkingDirectory", "EnvironmentFiles", "MainPID", "ActiveState", "MemoryMax"),
 )
 MEMORY = "2G"  # at most, where the worker has no limit
+_REACH = ("broker_", "control_", "worker_enable_remote_control")  # settings that tell how a worker can be asked
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -72,6 +73,12 @@ class Worker:
         name = self.option("--hostname", "-n") or "celery@%h"
         name = name if "@" in name else f"celery@{name}"
         return name.replace("%h", host).replace("%n", short).replace("%d", domain)
+
+    @property
+    def own_settings(self) -> list[str]:
+        """The names of those settings in its command that other commands lack, and that they need to reach it."""
+        settings = self.words[self.words.index("--") :] if "--" in self.words else ()
+        return [word.partition("=")[0] for word in settings if word.startswith(_REACH)]
 
     def celery(self, *arguments: str) -> transient.Result:
         """Runs another command of the same application."""
@@ -125,6 +132,11 @@ def _ping(worker: Worker) -> Ping:
     found = Ping(children=_children(worker.main), concurrency=_concurrency(worker))
     if worker.node in replies:
         found.answers = True
+    elif worker.own_settings:
+        names = printable(", ".join(worker.own_settings), _LONGEST)
+        found.why = (
+            f"celery inspect does not know {names} of the worker's command line; set it in the application instead"
+        )
     elif replies or "No nodes replied" in result.error:
         found.answers, found.why = False, f"{printable(worker.node, _LONGEST)} did not answer in {PATIENCE} s"
     else:

@@ -242,8 +242,11 @@ class Watchdog(bootsteps.StartStopStep):
 def in_time(driver, options):
     """Transport options with which a frozen broker keeps a probe waiting for seconds only."""
     socket = {"socket_timeout": 3, "socket_connect_timeout": 3}
+    if driver == "redis":
+        backoff, retry = importlib.import_module("redis.backoff"), importlib.import_module("redis.retry")
+        once = {"retry": retry.Retry(backoff.NoBackoff(), 0)}  # redis-py 6 and later ask each sentinel eleven times
+        return {**options, **socket, "sentinel_kwargs": {**(options.get("sentinel_kwargs") or {}), **socket, **once}}
     limits = {
-        "redis": {**socket, "sentinel_kwargs": {**(options.get("sentinel_kwargs") or {}), **socket}},
         "amqp": {"read_timeout": 3, "write_timeout": 3},
         "sqs": {
             "client-config": {

@@ -69,6 +69,25 @@ def test_no_answer_differs_from_not_known(ask, output, error, answers, why):
 
 
 @pytest.mark.parametrize(
+    ("output", "error"),
+    [(PONG.replace("shop@", "other@"), ""), ("", "No nodes replied"), ("", "certificate verify failed")],
+)
+@pytest.mark.parametrize(
+    ("settings", "known"),
+    [
+        ("broker_url=redis://other/0", False),
+        ('broker_use_ssl=(json){"ca_certs": "/ca.pem"}', False),
+        ("task_acks_late=true worker_enable_remote_control=false", False),
+        ("task_acks_late=true", True),
+    ],
+)
+def test_settings_that_only_the_worker_knows_may_be_why_it_does_not_answer(ask, settings, known, output, error):
+    unit = {**UNIT, "ExecStart": START.format(f"{COMMAND} -- {settings}")}
+    assert ("celery inspect does not know" in ask(output, error, unit=unit).why) is not known
+    assert ask(PONG, unit=unit).answers is True, "it answers all the same"
+
+
+@pytest.mark.parametrize(
     ("changes", "why"),
     [
         ({"ActiveState": "failed"}, "it does not run"),

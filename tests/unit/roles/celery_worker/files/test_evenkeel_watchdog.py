@@ -70,6 +70,8 @@ def celery(monkeypatch):
         log,
         module("celery.worker", state=state),
         state,
+        module("redis.backoff", NoBackoff=lambda: None),
+        module("redis.retry", Retry=lambda backoff, retries: retries),
     ]
     for each in modules:
         monkeypatch.setitem(sys.modules, each.__name__, each)
