@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import json
 
+from ansible.errors import AnsibleFilterError
+
 DOCUMENTATION = r"""
 name: with_encoded_environment
 short_description: A worker with its environment as one encoded text
@@ -40,6 +42,12 @@ _value:
 
 
 def with_encoded_environment(worker):
+    for name in worker.get("environment") or {}:
+        if not isinstance(name, str):
+            raise AnsibleFilterError(
+                f"environment: {name!r} is no text, as YAML gives words such as ON, and numbers, another meaning."
+                " Put the name in quotes."
+            )
     # As text: a value that is encrypted by itself (!vault), before ansible-core 2.19.
     environment = json.dumps(worker.get("environment") or {}, sort_keys=True, default=str)
     encoded = {**worker, "environment": base64.b64encode(environment.encode()).decode()}

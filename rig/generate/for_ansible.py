@@ -95,9 +95,9 @@ def _documentation(options: Iterable[Option], inner: str, prefix: str = "") -> d
     documented = {}
     for option in options:
         fields = {"description": markup.for_ansible(option, names, prefix), **option.argument()}
-        # Modules document what users see. Before ansible-core 2.19, roles refuse a value of a secret dictionary that is
-        # encrypted by itself (!vault).
-        if inner == "suboptions" or option.type == "dict":
+        # Modules document what users see. Before ansible-core 2.19, roles refuse a secret value that is encrypted by
+        # itself (!vault).
+        if inner == "suboptions" or fields.get("no_log"):
             fields.pop("no_log", None)
         if fields.pop("options", None):
             below = f"{prefix}{option.name}{'[]' if option.type == 'list' else ''}."

@@ -37,6 +37,8 @@ _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]+\.(service|socket|target|mount|automount
 # What the unit has without quotes: systemd removes white space around it, and a backslash at the end of a line joins it
 # with the next.
 _UNQUOTED = ("description", "directory", "user", "group", "revision")
+# With another value the service could not tell systemd how it is, or the preflight could not find that out.
+_SYSTEMDS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "SYSTEMD_EXEC_PID")
 
 _LONGEST_NAME = 60  # characters of a variable's name that is shown although it is not valid
 _LONGEST_VARIABLE = 131072  # bytes of name and value with their "=", execve(2)
@@ -279,6 +281,8 @@ def _wrong_variable(variable: str, value: Any) -> Iterator[str]:
             f"environment: {variable} has {len(str(value))} characters, more than a variable can have on Linux"
             " (131072 bytes with its name). Put it into a file, and its path into the variable."
         )
+    if variable in _SYSTEMDS:
+        yield f"environment: {variable} is systemd's own, for each start another one. Remove it."
     if variable == "CELERY_WORKER_BEAT" and value not in (None, "", "0"):
         yield (
             "environment: CELERY_WORKER_BEAT runs a beat within a worker, where nothing notices if it ends. Remove it,"

@@ -32,7 +32,7 @@ from .._common.paths import program_directory
 from .._common.quantities import format_size, parse_duration, parse_size
 from .._doctor import programs as of_facts
 from .._targets import systemd_unit, unit_text
-from . import answer, hidden, probe_program, start_program
+from . import answer, directories, hidden, probe_program, start_program
 from .answer import MARK, Answer
 
 TIMEOUT = 5  # seconds for the broker to answer, for all databases, and for what the doctor asks
@@ -78,14 +78,15 @@ def for_each(
         groups.setdefault(key(instance), []).append(instance)
     _remove_leftovers()
     threads = ThreadPoolExecutor(os.cpu_count())
-    try:
-        answers = threads.map(work, groups.values())
-        return {instance["name"]: found for group, found in zip(groups.values(), answers) for instance in group}
-    except BaseException:
-        transient.kill(f"{_units()}-*")  # so that their threads end now
-        raise
-    finally:
-        threads.shutdown(cancel_futures=True)
+    with directories.present(instances):
+        try:
+            answers = threads.map(work, groups.values())
+            return {instance["name"]: found for group, found in zip(groups.values(), answers) for instance in group}
+        except BaseException:
+            transient.kill(f"{_units()}-*")  # so that their threads end now
+            raise
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
 def _units() -> str:
@@ -149,7 +150,7 @@ def properties(instance: Instance, programs: str) -> list[str]:
     # Unlike in a unit file, systemd does not expand specifiers here.
     lines = [line.rstrip("\n").replace("%%", "%") for line in unit_text.lines(wanted)]
     # A check writes nothing.
-    own = ["Environment=PYTHONDONTWRITEBYTECODE=1", "LimitCORE=0"]
+    own = ["Environment=PYTHONDONTWRITEBYTECODE=1", "LimitCORE=0", *directories.properties(instance)]
     return [line.replace(program_directory(instance["name"]), programs) for line in lines] + own
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from ansible.errors import AnsibleFilterError
 from ansible.module_utils.basic import heuristic_log_sanitize
 from ansible_collections.evenkeel.celery.plugins.filter.with_encoded_environment import with_encoded_environment
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.options import complete
@@ -26,6 +27,12 @@ def test_a_value_that_is_encrypted_by_itself_is_decrypted():
 
     encoded = with_encoded_environment({"name": "w", "environment": {"CELERY_BROKER_URL": Encrypted()}})
     assert complete(encoded)["environment"] == {"CELERY_BROKER_URL": "redis://:geheim@host"}
+
+
+@pytest.mark.parametrize("name", [True, 1, None])
+def test_a_name_that_is_no_text_to_yaml_is_refused(name):
+    with pytest.raises(AnsibleFilterError, match=f"environment: {name} is no text"):
+        with_encoded_environment({"name": "w", "environment": {name: "geheim", "A": "b"}})
 
 
 @given(ENVIRONMENTS, st.text(alphabet="ab:/@ "))

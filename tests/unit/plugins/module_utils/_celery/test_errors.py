@@ -76,6 +76,7 @@ def test_a_beat_within_a_worker_is_refused():
         ({"settings": {"timezone": "UTC"}}, "w: settings: 'timezone' can't be set on Celery's command line"),
         ({"environment": {"A-B": "1"}}, "w: environment: 'A-B' is not a valid variable name"),
         ({"environment": {"DEBUG": True}}, "w: environment: DEBUG is a bool, not a string. Put its value in quotes"),
+        ({"environment": {"NOTIFY_SOCKET": "/run/x"}}, "w: environment: NOTIFY_SOCKET is systemd's own"),
         ({"environment": {"CELERY_WORKER_INCLUDE": "x"}}, "w: environment: CELERY_WORKER_INCLUDE has no effect"),
         ({"settings": {"include": "shop.reports"}}, "w: settings: include 'shop.reports' is not a list of modules"),
         ({"settings": {"broker_url": "redis://:pw@host/0"}}, "w: settings: 'broker_url' contains a password"),

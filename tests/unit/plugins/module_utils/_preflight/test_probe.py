@@ -160,7 +160,7 @@ def test_the_probe_has_the_properties_of_the_unit_but_is_not_supervised():
                 user="shop",
                 directory="/srv/50 % of it",
                 writable_paths=["/srv/50 % of it/data"],
-                sandbox={"ProtectSystem": "strict", "CapabilityBoundingSet": "", "StateDirectory": "x"},
+                sandbox={"ProtectSystem": "strict", "CapabilityBoundingSet": "", "Slice": "x.slice"},
             ),
             "/run/probe/programs",
         )
@@ -177,7 +177,7 @@ def test_the_probe_has_the_properties_of_the_unit_but_is_not_supervised():
         "EnvironmentFile",
         "Restart",
         "WatchdogSec",
-        "StateDirectory",
+        "Slice",
     } & set(found)
 
 
