@@ -14,13 +14,6 @@ options:
     type: str
     default: worker
     choices: [worker, beat]
-  together_with:
-    description:
-      - The names of the play's services of other kinds, which no service of this kind may have.
-      - Without O(project), they also tell which services on the host are the play's.
-    type: list
-    elements: str
-    default: []
   instances:
     description: The services, each with its options.
     type: list
@@ -418,6 +411,17 @@ options:
             is seconds.
         type: str
         default: 60s
+"""
+
+    TOGETHER = r"""
+options:
+  together_with:
+    description:
+      - The names of the play's services of other kinds, which no service of this kind may have.
+      - Without O(project), they also tell which services on the host are the play's.
+    type: list
+    elements: str
+    default: []
 """
 
     RESERVE = r"""

@@ -77,7 +77,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "instances": for_modules().argument(),
-            **argument_spec((*OF_A_PLAY, *MEMORY[:1], *DOCTOR)),
+            **argument_spec((*OF_A_PLAY[:1], *MEMORY[:1], *DOCTOR)),
         },
         supports_check_mode=True,
     )

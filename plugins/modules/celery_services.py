@@ -27,6 +27,7 @@ author:
   - The evenkeel developers (@evenkeel)
 extends_documentation_fragment:
   - evenkeel.celery.services
+  - evenkeel.celery.services.together
   - evenkeel.celery.services.reserve
   - evenkeel.celery.project
 options:

@@ -31,7 +31,12 @@ LICENSE = """\
 FRAGMENTS = {
     "services": (
         "plugins/module_utils/_celery/options.py",
-        {"DOCUMENTATION": (*OF_A_PLAY, for_modules()), "RESERVE": MEMORY[:1], "OVERCOMMIT": MEMORY[1:]},
+        {
+            "DOCUMENTATION": (*OF_A_PLAY[:1], for_modules()),
+            "TOGETHER": OF_A_PLAY[1:],
+            "RESERVE": MEMORY[:1],
+            "OVERCOMMIT": MEMORY[1:],
+        },
     ),
     "doctor": ("plugins/module_utils/_doctor/options.py", {"DOCUMENTATION": DOCTOR, "SUMMARY": DOCTOR_SUMMARY}),
     "project": ("plugins/module_utils/_common/project.py", {"DOCUMENTATION": PROJECT}),
