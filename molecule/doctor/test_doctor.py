@@ -89,6 +89,7 @@ def test_healthy_services_have_no_traps(examine):
 
 def test_what_only_running_workers_show_is_found(server, examine, wait_for):
     celery = "cd /opt/traps && BROKER=redis://127.0.0.1:6379/10 /opt/shop/venv/bin/celery -A traps "
+    server.check_output("rm --force /opt/traps/released && systemctl restart idle")
     server.check_output(celery + "call --queue=shared traps.hold")
     server.check_output(celery + "call --queue=shared traps.nap")
     sent = server.now()
@@ -104,6 +105,7 @@ def test_what_only_running_workers_show_is_found(server, examine, wait_for):
         f"{HOST}: busy": {"reserved_behind_long"},
         f"{HOST}: unneeded": {"worker_without_tasks"},
     }
+    server.check_output("touch /opt/traps/released")
 
 
 def test_what_only_several_hosts_show_is_found(examine):
