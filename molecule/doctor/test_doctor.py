@@ -109,7 +109,7 @@ def test_what_only_running_workers_show_is_found(server, examine, wait_for):
 
 
 def test_what_only_several_hosts_show_is_found(examine):
-    _code, answer = examine("fleet", f"--inventory={VARS.parent / 'twin.yml'}")
+    _code, answer = examine("fleet", f"--inventory={VARS.parent / 'inventory/twin.yml'}")
     alike = {"one_node_name", "clocks_apart"}
     assert by_place(answer) == {f"{HOST}: alike": alike, "doctor-twin: alike": alike}
 
