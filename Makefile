@@ -41,8 +41,11 @@ lint: setup ## Everything that is checked without running it: code, what is gene
 	antsibull-changelog lint
 	antsibull-changelog lint-changelog-yaml changelogs/changelog.yaml
 	antsibull-docs lint-collection-docs --plugin-docs .
-	ansible-lint --offline
+	python rig/ansible_lint.py --offline
 
+# With bytecode, but not among the files.
+unit: export PYTHONDONTWRITEBYTECODE :=
+unit: export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
 unit: setup ## Unit tests
 	pytest -n auto --dist worksteal
 

@@ -50,13 +50,14 @@ def pytest_runtest_makereport(item):
 
 def wait_for(condition, what):
     """The condition's first true value; fails with `what` if there is none."""
-    end = time.monotonic() + PATIENCE
+    begun = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < end, f"waited {PATIENCE} s in vain for {what}"
-        time.sleep(0.3)
+        waited = time.monotonic() - begun
+        assert waited < PATIENCE, f"waited {PATIENCE} s in vain for {what}"
+        time.sleep(min(1, 0.3 + waited / 10))  # each look takes time from what is waited for
 
 
 @pytest.fixture(name="wait_for", scope="session")

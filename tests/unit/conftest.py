@@ -1,6 +1,7 @@
 """Lets the unit tests import this checkout as ansible_collections.evenkeel.celery, as Ansible itself does."""
 
 import importlib
+import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -11,7 +12,7 @@ from ansible.utils.collection_loader._collection_finder import _AnsibleCollectio
 from clean_ups import any_database, app, we_are_system_user
 from hypothesis import HealthCheck, settings
 from in_process import Here
-from postgresql import driver, postgresql, postgresql_server
+from postgresql import driver, postgresql, postgresql_server, quick_place
 
 __all__ = ["any_database", "app", "driver", "postgresql", "postgresql_server", "we_are_system_user"]  # fixtures
 
@@ -20,6 +21,9 @@ collect_ignore = ["plugins/plugin_utils", "plugins/action"] if sys.version_info 
 COLLECTIONS = Path(__file__).parents[2] / ".ansible" / "collections"
 
 _AnsibleCollectionFinder(paths=[str(COLLECTIONS)])._install()
+
+# Where tmp_path lies.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", quick_place())
 
 # A busy machine fails no property.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
