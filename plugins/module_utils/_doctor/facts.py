@@ -151,13 +151,20 @@ NOTHING_KNOWN: Facts = MappingProxyType({section: MappingProxyType({}) for secti
 
 def read(given: Any) -> Facts:
     """The facts of the expected form, for each section; their texts are printable."""
+    return {
+        section: {name: _printable(value) for name, value in known.items()} for section, known in of_form(given).items()
+    }
+
+
+def of_form(given: Any) -> dict[str, dict[str, Any]]:
+    """The facts of the expected form, for each section, as they were given."""
     given = given if isinstance(given, dict) else {}
     return {section: _section(forms, given.get(section)) for section, forms in FORMS.items()}
 
 
 def _section(forms: Mapping[str, Form], given: Any) -> dict[str, Any]:
     given = given if isinstance(given, dict) else {}
-    return {name: _printable(given[name]) for name, form in forms.items() if name in given and form(given[name])}
+    return {name: given[name] for name, form in forms.items() if name in given and form(given[name])}
 
 
 def _printable(value: Any) -> Any:

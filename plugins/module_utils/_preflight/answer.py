@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -19,8 +20,10 @@ from .._doctor import facts
 Answer = dict[str, Any]
 
 MARK = "evenkeel-probe:"
+_FACTS = '{"facts":'  # how the text of a line for the doctor begins
 _LONGEST = 2**16  # characters of a line
 _READ = 2000  # characters of a text that are searched for secrets; fewer are shown
+_MOST = 2**16  # characters of all texts of an answer that are searched for secrets, as this takes root some time
 _MOST_MEMORY = 2**50
 
 
@@ -39,23 +42,64 @@ def read(output: str, instance: Instance) -> Answer:
     answer: Answer = {}
     told: dict[str, Any] = {}  # to the doctor, a line for each section
     for line in output.splitlines():
-        if line.startswith(MARK):
-            checked = _checked(line[len(MARK) :], instance)
-            told.update(checked.pop("facts", {}))
-            answer.update(checked)
-    answer = {name: shown(value, instance) for name, value in answer.items()}
-    return {**answer, "facts": facts.read(shown(told, instance))} if told else answer
+        text = line[len(MARK) :]
+        if not line.startswith(MARK):
+            continue
+        if text.startswith(_FACTS):
+            told.update(_told(text))
+        else:
+            answer.update(_checked(text, instance))
+    texts = _Texts(instance)
+    answer = texts.shown(answer)
+    return {**answer, "facts": _facts(told, texts)} if told else answer
+
+
+def _told(text: str) -> dict[str, Any]:
+    """The facts of a line. One that can't be read, such as one that was cut off, tells none."""
+    try:
+        return dict(json.loads(text[:_LONGEST])["facts"])
+    except (ValueError, TypeError, RecursionError):
+        return {}
+
+
+def _facts(told: dict[str, Any], texts: _Texts) -> facts.Facts:
+    fit = {}
+    # Whatever has another form, such as a list of lists of lists, is left out before it costs anything.
+    for section, known in facts.of_form(told).items():
+        with contextlib.suppress(AnswerError):
+            fit[section] = texts.shown(known)
+    return facts.read(fit)
 
 
 def shown(value: Any, instance: Instance) -> Any:
-    """The value without secrets, and with each text in it printable and not too long."""
-    if isinstance(value, str):
-        return printable(without_secrets(value[:_READ], [instance]))
-    if isinstance(value, list):
-        return [shown(each, instance) for each in value]
-    if isinstance(value, dict):
-        return {name: shown(each, instance) for name, each in value.items()}
-    return value
+    """The value without secrets, and with each text in it printable and not too long. Raises AnswerError."""
+    return _Texts(instance).shown(value)
+
+
+class _Texts:
+    """Makes the texts of an answer fit to be shown, those of dictionaries' keys too. Each is searched once."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance, self._room = instance, _MOST
+        self._searched: dict[str, str] = {}
+
+    def shown(self, value: Any) -> Any:
+        """Raises AnswerError if there are too many texts."""
+        if isinstance(value, str):
+            return self._text(value[:_READ])
+        if isinstance(value, list):
+            return [self.shown(each) for each in value]
+        if isinstance(value, dict):
+            return {self.shown(name): self.shown(each) for name, each in value.items()}
+        return value
+
+    def _text(self, text: str) -> str:
+        if text not in self._searched:
+            self._room -= len(text)
+            if self._room < 0:
+                raise AnswerError
+            self._searched[text] = printable(without_secrets(text, [self._instance]))
+        return self._searched[text]
 
 
 def _checked(text: str, instance: Instance) -> Answer:
@@ -173,7 +217,6 @@ _FORMS = {
     "results_uri": _is_text,
     "results": _is_text,
     "transport": _is_transport,
-    "facts": lambda value, _instance: isinstance(value, dict),
     "footprint": _is_footprint,
     "time_limits": _is_time_limits,
     **dict.fromkeys(("scheduler", "zone", "schedule"), _is_text),

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common.texts import is_hidden
+from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import answer as module
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight.answer import MARK, AnswerError, read
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,3 +99,52 @@ def test_no_output_is_more_than_refused(text):
         read(text, INSTANCE)
     except AnswerError:
         pass
+
+
+def facts(**sections):
+    return MARK + json.dumps({"facts": sections})
+
+
+NODES = {"nodes": {"w@%h": "w@a"}}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        facts(settings=NODES)[:-9],  # its writer was killed
+        MARK + '{"facts": ["x"]}',
+        MARK + '{"facts": {"x": ' + "[" * 700 + "]" * 700 + "}}",
+        facts(settings={"nodes": [[[[]]]], "x": "y"}),
+        facts(queues={"broker": "x" * 60_000}),
+    ],
+    ids=["cut off", "a list", "deep", "another form", "long"],
+)
+def test_facts_that_cannot_be_read_are_not_told_and_nothing_else_is_lost(line):
+    lines = [MARK + '{"child": false}', line, facts(versions={"celery": "5.4.0"})]
+    answer = read("\n".join(lines), INSTANCE)
+    assert answer["child"] is False
+    assert {name for name, known in answer["facts"].items() if known} == {"versions"}
+
+
+def test_names_among_the_facts_are_shown_without_secrets():
+    answer = read(facts(settings={"routes": {"mail-geheim-4711": "shop.geheim-4711"}}), INSTANCE)
+    assert answer["facts"]["settings"]["routes"] == {"mail-********": "shop.********"}
+
+
+def test_texts_are_searched_for_secrets_once_and_of_too_many_none_is_told(monkeypatch):
+    searched = []
+    monkeypatch.setattr(module, "without_secrets", lambda text, _instances: searched.append(text) or text)
+    nodes, entries, silent = ([f"{part}{number} ".ljust(200, "a") for number in range(120)] for part in "abc")
+    nodes, entries = ({text: text for text in texts} for texts in (nodes, entries))
+    lines = [facts(settings={"nodes": nodes}), facts(service={"entries": entries}), facts(workers={"silent": silent})]
+    answer = read("\n".join([MARK + '{"child": false}', *lines]), INSTANCE)
+    assert answer["facts"]["settings"] == {"nodes": nodes}
+    assert answer["facts"]["service"] == {"entries": entries}
+    assert not answer["facts"]["workers"]
+    assert sum(map(len, searched)) < 2**17
+    assert len(searched) == len(set(searched))
+
+
+def test_an_answer_with_too_many_texts_is_refused():
+    with pytest.raises(AnswerError):
+        read(MARK + json.dumps({"migrations": [f"{number:08}" for number in range(5500)]}), INSTANCE)
