@@ -110,8 +110,6 @@ time_limits:
   sample: {trainer: 1800}
 """
 
-import signal
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery import profile
 from ansible_collections.evenkeel.celery.plugins.module_utils._celery.errors import errors, warnings
@@ -143,8 +141,6 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # an exception, so that the probe removes its files
     try:
         instances = [complete(instance, module.params["kind"]) for instance in module.params["instances"]]
     except ValueError as error:

@@ -15,7 +15,9 @@ import inspect
 import json
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -78,18 +80,48 @@ def for_each(
         groups.setdefault(key(instance), []).append(instance)
     _remove_leftovers()
     threads = ThreadPoolExecutor(os.cpu_count())
-    with directories.present(instances):
+    with _interruptible(), directories.present(instances):
         try:
-            answers = threads.map(work, groups.values())
-            return {instance["name"]: found for group, found in zip(groups.values(), answers) for instance in group}
+            with _uninterrupted():  # or a thread may have begun that `threads` does not know yet
+                found = threads.map(work, groups.values())
+            answers = list(found)
         except BaseException:
-            transient.kill(f"{_units()}-*")  # so that their threads end now
+            threads.shutdown(wait=False, cancel_futures=True)
+            end = threading.Thread(target=threads.shutdown)
+            end.start()
+            while end.is_alive():
+                transient.kill(f"{units()}-*")
+                end.join(1)  # a thread may have been about to start its unit
             raise
-        finally:
-            threads.shutdown(cancel_futures=True)
+        threads.shutdown()
+    return {instance["name"]: told for group, told in zip(groups.values(), answers) for instance in group}
 
 
-def _units() -> str:
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Meanwhile a signal that would end this process is an exception, so that its units and files are removed."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    ending = [number for number, handler in before.items() if handler != signal.SIG_IGN]
+    for number in ending:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ending:
+            signal.signal(number, before[number])
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Signals that would end this process wait meanwhile."""
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+
+
+def units() -> str:
     """How the names of this run's units begin; another controller may be running the same."""
     return f"{UNIT}-{os.getpid()}"
 
@@ -123,7 +155,7 @@ def start(
     with tempfile.TemporaryDirectory(prefix=f"{UNIT}-", dir=_DIRECTORY) as directory:
         programs = _write(instance, directory, line, request or {})
         return transient.run(
-            _units(),
+            units(),
             ["/usr/bin/python3", "-I", f"{programs}/{_file(start_program)}"],
             [*properties(instance, programs), f"EnvironmentFile={directory}/environment", *_memory(group)],
             seconds,

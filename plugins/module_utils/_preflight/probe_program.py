@@ -321,7 +321,10 @@ def answer(app, look_closer):
 
 def say(request, found):
     # Not by sys.stdout, which the application may have replaced.
-    os.write(1, f"\n{request['mark']}{json.dumps(found)}\n".encode())
+    os.set_blocking(1, True)  # or a full pipe is an error
+    line = f"\n{request['mark']}{json.dumps(found)}\n".encode()
+    while line:
+        line = line[os.write(1, line) :]
 
 
 def tell_facts(request, app):

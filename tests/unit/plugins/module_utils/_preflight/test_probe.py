@@ -1,10 +1,13 @@
 """What the probe is asked and started with, and what its answers mean."""
 
 import os
+import signal
+import threading
+from fnmatch import fnmatch
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._common import transient
-from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import probe
+from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import answer, probe, probe_program
 from workers import worker
 
 MARK = "evenkeel-probe:"
@@ -189,6 +192,47 @@ def test_what_a_killed_run_left_is_removed_after_a_day(monkeypatch, tmp_path):
     os.utime(tmp_path / "another", (0, 0))
     assert probe.ask_each([]) == {}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["another", "evenkeel-probe-new"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_ends_its_units_and_removes_its_files(monkeypatch, tmp_path, number):
+    monkeypatch.setattr(probe, "_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(probe.os, "cpu_count", lambda: 1)  # so that the second service still waits
+    started, killed = [], threading.Event()
+
+    def run(prefix, *_):
+        started.append(prefix)
+        assert list(tmp_path.iterdir())
+        os.kill(os.getpid(), number)
+        assert killed.wait(60)
+        raise transient.systemd.SystemdError
+
+    monkeypatch.setattr(transient, "run", run)
+    monkeypatch.setattr(transient, "kill", lambda units: fnmatch(f"{started[0]}-1", units) and killed.set())
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        probe.ask_each([worker(user="shop"), worker(name="other", user="other")])
+    assert len(started) == 1
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        found = probe.for_each([worker()], probe.question, lambda _group: signal.getsignal(signal.SIGHUP))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert list(found.values()) == [signal.SIG_IGN]
+
+
+def test_an_answer_is_written_whole_although_the_pipe_is_small_and_does_not_block(monkeypatch):
+    written, blocking = bytearray(), []
+    monkeypatch.setattr(probe_program.os, "set_blocking", lambda *asked: blocking.append(asked))
+    monkeypatch.setattr(probe_program.os, "write", lambda _one, some: written.extend(some[:100]) or len(some[:100]))
+    probe_program.say({"mark": MARK}, {"failed": "x" * 1000})
+    assert answer.read(written.decode(), worker())["failed"].startswith("xxx")
+    assert blocking == [(1, True)]
 
 
 @pytest.mark.parametrize(
