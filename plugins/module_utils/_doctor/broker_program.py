@@ -23,7 +23,11 @@ WORKERS_SECONDS = 3.0  # for the workers to answer
 MOST = 200  # queues, and workers; of more, none are told
 MOST_SCANS = 50  # of 1000 keys each
 MOST_MESSAGES = 500  # of each end of a queue, and of those that workers have received
-MOST_BYTES = 4_000_000  # of messages of a queue
+STEP = 10  # messages that are read at once
+MOST_BYTES = 500_000  # of messages of each end of a queue, after which no further one is read
+ROOM = 10_000_000  # of all messages
+READING = 2.0  # seconds for all messages to be read
+MOST_CLIENTS = 2000  # of Redis; of more, none are listed
 YOUNG = 30  # seconds
 LONGEST = 65_536  # bytes of a message that is read
 
@@ -91,6 +95,7 @@ class Redis:
         # kombu's own client adds the prefix to the keys of some commands, and not of others.
         self._client = importlib.import_module("redis").Redis(connection_pool=self._channel.pool)
         self._database = str(self._client.connection_pool.connection_kwargs.get("db", 0))
+        self._room, self._until = ROOM, time.monotonic() + READING
 
     def identity(self):
         """Of this run of the server, and what of it this application uses."""
@@ -110,17 +115,19 @@ class Redis:
 
     def queues(self):
         """Those in the database, whoever uses them, and those that the application names."""
-        found, cursor, tables = named(self._app), 0, self._key(self._channel.keyprefix_queue % "")
+        exchanges, cursor, tables = set(), 0, self._key(self._channel.keyprefix_queue % "")
         pattern = "".join(f"\\{each}" if each in "*?[]\\" else each for each in tables) + "*"
         for _at_most in range(MOST_SCANS):
             cursor, keys = self._client.scan(cursor, match=pattern, count=1000)
-            for exchange in (text(key)[len(tables) :] for key in keys):
-                # Others carry events and remote control, and no tasks.
-                if not exchange.endswith(".pidbox") and exchange != self._app.conf.event_exchange:
-                    found |= self._bound(exchange)
+            exchanges |= {text(key)[len(tables) :] for key in keys}
             if not cursor:
                 break
-        return bounded(found)
+        found = named(self._app)
+        # Others carry events and remote control, and no tasks.
+        exchanges = {each for each in exchanges if not each.endswith(".pidbox")} - {self._app.conf.event_exchange}
+        for exchange in bounded(exchanges):
+            found = bounded(found | self._bound(exchange))
+        return found
 
     def _bound(self, exchange):
         """The queues of an exchange."""
@@ -134,29 +141,45 @@ class Redis:
     def received(self):
         """Messages that workers have received and not acknowledged yet, each with when it was."""
         tags = self._client.zrange(self._key(self._channel.unacked_index_key), 0, MOST_MESSAGES - 1, withscores=True)
-        key, room = self._key(self._channel.unacked_key), MOST_BYTES
+        key = self._key(self._channel.unacked_key)
         for tag, when in tags:
-            size = self._client.hstrlen(key, tag)
-            room -= size
-            if room < 0:
+            if self._is_spent():
                 break
-            if size <= LONGEST:
-                with contextlib.suppress(ValueError, TypeError, IndexError):
-                    yield json.loads(self._client.hget(key, tag))[0], when
+            if self._client.hstrlen(key, tag) <= LONGEST:
+                with contextlib.suppress(ValueError, TypeError, IndexError, RecursionError):
+                    yield json.loads(self._counted(self._client.hget(key, tag)))[0], when
 
     def waiting(self, queue):
         """Messages of both ends of a queue."""
         for key in self._lists(queue):
             count = self._client.llen(key)
-            if not count:
-                continue
-            size = (self._client.memory_usage(key) or 0) / count  # of a message, about
-            some = min(MOST_MESSAGES, int(MOST_BYTES / max(size, 1)))
-            if not some:
-                continue
-            for message in {*self._client.lrange(key, 0, some - 1), *self._client.lrange(key, -some, -1)}:
-                with contextlib.suppress(ValueError):
+            # Redis tells the size of the first ones only, without a search through all.
+            if count and (self._client.memory_usage(key, samples=MOST_MESSAGES) or 0) / count <= LONGEST:
+                most = min(MOST_MESSAGES, math.ceil(count / 2))
+                yield from self._end(most, lambda first, last, key=key: self._client.lrange(key, first, last))
+                yield from self._end(most, lambda first, last, key=key: self._client.lrange(key, -last - 1, -first - 1))
+
+    def _end(self, most, read):
+        """At most so many messages, from the outermost one on. How large one is is not known before it is read."""
+        done, sizes = 0, [1]
+        while done < most and sum(sizes) < MOST_BYTES and not self._is_spent():
+            # One first; and as many as there is room for, if they are as large as the largest one.
+            some = min(STEP, most - done, max(1, done), max(1, (MOST_BYTES - sum(sizes)) // max(sizes)))
+            found = read(done, done + some - 1)
+            if not found:
+                break
+            done += len(found)
+            for message in found:
+                sizes.append(len(self._counted(message)))
+                with contextlib.suppress(ValueError, RecursionError):
                     yield json.loads(message)
+
+    def _is_spent(self):
+        return self._room <= 0 or time.monotonic() > self._until
+
+    def _counted(self, message):
+        self._room -= len(message)
+        return message
 
     # --- The clients --------------------------------------------------------------------------------------------------
 
@@ -168,6 +191,8 @@ class Redis:
 
     def listening(self):
         """How many connections wait for messages of the database, and have not just begun to, as those who ask have."""
+        if self._client.info("clients")["connected_clients"] > MOST_CLIENTS:
+            raise TooMany
         return sum(
             client["cmd"] == "brpop" and client["db"] == self._database and int(client["age"]) > YOUNG
             for client in self._client.client_list()
@@ -226,7 +251,8 @@ def workers(request, app):
         if connection.transport.driver_type == "redis":
             redis = Redis(app, connection)
             mailboxes = redis.mailboxes()
-            yield "listening", redis.listening()
+            with contextlib.suppress(TooMany):
+                yield "listening", redis.listening()
             if not mailboxes:  # nobody can answer
                 yield "workers", []
                 return

@@ -29,10 +29,10 @@ class Redis:
         self.lists, self.bound, self.clients, self.average = dict(lists), dict(bound), clients, average
         self.unacked = {f"tag-{number}".encode(): each for number, each in enumerate(received)}
         self.connection_pool = SimpleNamespace(connection_kwargs={"db": 1})
-        self.read = 0  # messages
+        self.read = self.bytes = self.most = 0  # messages, their bytes, and those of the largest answer
 
     def info(self, section):
-        return {"server": {"run_id": "4f2a"}}[section]
+        return {"server": {"run_id": "4f2a"}, "clients": {"connected_clients": len(self.clients)}}[section]
 
     def scan(self, cursor, match, count):
         tables = [f"_kombu.binding.{exchange}".encode() for exchange in self.bound]
@@ -49,11 +49,15 @@ class Redis:
         return len(self.lists.get(key, ()))
 
     def lrange(self, key, first, last):
-        found = self.lists[key][first:] if last == -1 else self.lists[key][first : last + 1]
+        found = self.lists[key][first : last + 1 or None]
+        found = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in found]
         self.read += len(found)
-        return [each if isinstance(each, bytes) else json.dumps(each).encode() for each in found]
+        self.bytes += sum(map(len, found))
+        self.most = max(self.most, sum(map(len, found)))
+        return found
 
-    def memory_usage(self, key):
+    def memory_usage(self, key, samples):
+        assert samples <= 1000
         return self.average * self.llen(key)
 
     def zrange(self, _key, _first, last, withscores):
@@ -196,12 +200,43 @@ def test_of_long_queues_both_ends_are_read_and_of_large_messages_few(tell):
     redis = Redis(lists={"celery": many})
     assert tell("etas", App(), redis)["longest"]["seconds"] > 7000
     assert redis.read <= 2 * broker_program.MOST_MESSAGES
-    redis = Redis(lists={"celery": many}, average=1_000_000)
-    tell("etas", App(), redis)
-    assert redis.read <= 2 * broker_program.MOST_BYTES / 1_000_000
-    redis = Redis(lists={"celery": many}, average=10 * broker_program.MOST_BYTES)
+    redis = Redis(lists={"celery": many}, average=broker_program.LONGEST + 1)
     tell("etas", App(), redis)
     assert not redis.read
+
+
+MEGABYTE = {**message(7200), "body": "x" * 1_000_000}
+
+
+def test_large_messages_behind_small_ones_are_read_one_by_one_and_few_of_them(tell):
+    redis = Redis(lists={"celery": [*[message()] * 5000, *[MEGABYTE] * 500]})
+    assert tell("etas", App(), redis)["longest"]["seconds"] > 7000
+    assert redis.most < 1_100_000
+    redis = Redis(lists={"celery": [*[message()] * 100, *[MEGABYTE] * 300, *[message()] * 100]})
+    tell("etas", App(), redis)
+    assert redis.bytes < 21_000_000
+
+
+def test_of_many_queues_no_more_than_some_megabytes_are_read(tell):
+    some = {**message(), "body": "x" * 40_000}
+    names = [f"queue{number}" for number in range(100)]
+    redis = Redis(lists=dict.fromkeys(names, [some] * 30), bound={"celery": names})
+    tell("etas", App(), redis)
+    assert redis.bytes < 11_000_000
+
+
+def test_a_slow_server_is_not_asked_for_long(tell, monkeypatch):
+    monkeypatch.setattr(broker_program, "READING", -1)
+    redis = Redis(lists={"celery": [message(600)]}, received=[(time.time(), message(600))])
+    assert not tell("etas", App(), redis)
+    assert not redis.read
+
+
+def test_of_short_queues_each_message_is_read_once(tell):
+    for count in (1, 2, 3, 30):
+        redis = Redis(lists={"celery": [message()] * count})
+        tell("etas", App(), redis)
+        assert count <= redis.read <= count + 1
 
 
 def test_a_large_message_that_a_worker_received_is_not_read(tell):
@@ -252,6 +287,12 @@ def test_connections_that_have_waited_for_a_while_are_counted(tell):
         {"cmd": "get", "db": "1", "age": "90"},
     ]
     assert tell("workers", App(), Redis(clients=clients))["listening"] == 1
+
+
+def test_too_many_connections_are_not_listed_and_nothing_else_is_lost(tell, monkeypatch):
+    monkeypatch.setattr(broker_program, "MOST_CLIENTS", 0)
+    told = tell("workers", App(), Redis(clients=[{"cmd": "brpop", "db": "1", "age": "90"}]))
+    assert told == {"workers": []}
 
 
 def test_unsure_answers_are_no_answers(tell):
