@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Callable
 
 from .._celery.options import Instance
+from .._common.texts import printable
 from .facts import NOTHING_KNOWN, Facts
 
 SERIOUS, WARNING, HINT = SEVERITIES = ("serious", "warning", "hint")  # from the worst on
 DOCUMENT = "docs/doctor.md"
+LONGEST = 1000  # characters of why, and of what to write: applications and brokers may tell long names
+NAMED = 3  # things that a sentence names
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,12 @@ class Finding:
     why: str
     write: str
 
+    @classmethod
+    def of(cls, rule: Rule, where: Iterable[str], trap: Trap) -> Finding:
+        severity, texts = trap.severity or rule.severity, (trap.why, trap.write)
+        why, write = (printable(text, LONGEST) for text in texts)
+        return cls(rule.name, severity, tuple(where), rule.line, why, write)
+
     @property
     def sentence(self) -> str:
         """For a warning in one line, which names what is found in the document."""
@@ -76,7 +86,7 @@ class Finding:
 def of_services(rules: Iterable[Rule], services: Collection[Service], ignored: Collection[str] = ()) -> list[Finding]:
     """What the rules say of these services, the worst first. What is the same for several of them is said once."""
     return merged(
-        Finding(rule.name, trap.severity or rule.severity, (service.name,), rule.line, trap.why, trap.write)
+        Finding.of(rule, [service.name], trap)
         for rule in rules
         if rule.check and rule.name not in ignored
         for service in services
@@ -91,3 +101,8 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
         places.setdefault(replace(finding, where=()), []).extend(finding.where)
     together = [replace(finding, where=tuple(dict.fromkeys(where))) for finding, where in places.items()]
     return sorted(together, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def some(names: Collection[str]) -> str:
+    """The first ones, for a sentence."""
+    return ", ".join([*islice(names, NAMED), *(["…"] if len(names) > NAMED else [])])

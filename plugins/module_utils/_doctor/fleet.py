@@ -13,12 +13,12 @@ from typing import Any
 
 from .._common.quantities import format_duration
 from .facts import Facts
-from .findings import Finding, Trap
+from .findings import Finding, Trap, some
 from .rules import RULES
 
 DAY = 86400
 APART = 5  # seconds between the clocks of two hosts
-NAMED = 3  # things that a sentence names
+MOST = 20  # queues without a worker that are said one by one, of a broker
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,7 @@ def of_fleet(members: Collection[Member], ignored: Collection[str] = (), complet
     for name, check in CHECKS.items():
         if name in rules:
             for where, trap in check(members, complete):
-                places = tuple(member.where for member in where)
-                rule = rules[name]
-                yield Finding(name, trap.severity or rule.severity, places, rule.line, trap.why, trap.write)
+                yield Finding.of(rules[name], (member.where for member in where), trap)
 
 
 def _by_broker(members: Collection[Member]) -> dict[str, list[Member]]:
@@ -114,25 +112,38 @@ def _one_node_name(members: Collection[Member], _complete: bool) -> Found:
 
 def _queue_without_worker(members: Collection[Member], complete: bool) -> Found:
     for group in _by_broker(members).values() if complete else ():
-        consumed = _consumed(group)
-        for queue, messages, consumers in _queues(group):
-            unconsumed = consumers == 0 if consumers is not None else _all_workers_are_known(group)
-            if queue in consumed or not unconsumed:
-                continue
-            reasons = list(_fillers(group, queue))
-            if messages:
-                reasons.insert(
-                    0, (group, f"{messages} messages wait there" if messages > 1 else "a message waits there")
-                )
-            if reasons:
-                yield (
-                    reasons[-1][0],
-                    Trap(
-                        f"No worker consumes the queue {queue}, and {' and '.join(why for _where, why in reasons)}."
-                        " These tasks are never executed.",
-                        f"Write queues: [{queue}] for one of the workers, or correct its name where tasks are sent.",
-                    ),
-                )
+        found = list(_unconsumed(group))
+        for queue, reasons in found[:MOST]:
+            yield (
+                reasons[-1][0],
+                Trap(
+                    f"No worker consumes the queue {queue}, and {' and '.join(why for _where, why in reasons)}."
+                    " These tasks are never executed.",
+                    f"Write queues: [{queue}] for one of the workers, or correct its name where tasks are sent.",
+                ),
+            )
+        further = [queue for queue, _reasons in found[MOST:]]
+        if further:
+            yield (
+                group,
+                Trap(
+                    f"No worker consumes {len(further)} further queues to which tasks are sent: {some(further)}.",
+                    "Write them to queues: of the workers, or correct their names where tasks are sent.",
+                ),
+            )
+
+
+def _unconsumed(group: Collection[Member]) -> Iterator[tuple[str, list[tuple[Collection[Member], str]]]]:
+    """Each queue of a broker that is filled and has no worker, with who fills it, and how."""
+    consumed, fillers, all_are_known = _consumed(group), _fillers(group), _all_workers_are_known(group)
+    for queue, messages, consumers in _queues(group):
+        unconsumed = consumers == 0 if consumers is not None else all_are_known
+        if queue in consumed or not unconsumed:
+            continue
+        waiting = f"{messages} messages wait there" if messages > 1 else "a message waits there"
+        reasons = [*([(group, waiting)] if messages else []), *fillers.get(queue, ())]
+        if reasons:
+            yield queue, reasons
 
 
 def _consumed(group: Collection[Member]) -> set[str]:
@@ -168,15 +179,24 @@ def _all_workers_are_known(group: Collection[Member]) -> bool:
     return False
 
 
-def _fillers(group: Collection[Member], queue: str) -> Iterator[tuple[list[Member], str]]:
-    """Who sends tasks to a queue on purpose, and what."""
-    # Without a route, a task goes to the default queue: many applications name another one where they send it.
-    routed = [each for each in group if queue in each.routes and queue != each.facts["settings"].get("default_queue")]
-    scheduled = [each for each in group if queue in each.entries]
-    if routed:
-        yield routed, f"task {routed[0].routes[queue]} is routed to it"
-    if scheduled:
-        yield scheduled, f"entry {scheduled[0].entries[queue]} of the schedule is sent to it"
+def _fillers(group: Collection[Member]) -> dict[str, list[tuple[list[Member], str]]]:
+    """By the queue: who sends tasks to it on purpose, and what."""
+    routed: dict[str, list[Member]] = {}
+    scheduled: dict[str, list[Member]] = {}
+    for member in group:
+        for queue in member.routes:
+            # Without a route, a task goes to the default queue: many applications name another one where they send it.
+            if queue != member.facts["settings"].get("default_queue"):
+                routed.setdefault(queue, []).append(member)
+        for queue in member.entries:
+            scheduled.setdefault(queue, []).append(member)
+    found: dict[str, list[tuple[list[Member], str]]] = {}
+    for queue, senders in routed.items():
+        found.setdefault(queue, []).append((senders, f"task {senders[0].routes[queue]} is routed to it"))
+    for queue, senders in scheduled.items():
+        entry = senders[0].entries[queue]
+        found.setdefault(queue, []).append((senders, f"entry {entry} of the schedule is sent to it"))
+    return found
 
 
 # --- Clocks -----------------------------------------------------------------------------------------------------------
@@ -220,7 +240,7 @@ def _worker_without_tasks(members: Collection[Member], complete: bool) -> Found:
                 yield (
                     [member],
                     Trap(
-                        f"The worker consumes {_list(member.consumes)} and has received no task for a day. No task and"
+                        f"The worker consumes {some(member.consumes)} and has received no task for a day. No task and"
                         " no schedule of this play leads there.",
                         "Write queues: with the queues that tasks are sent to, or remove the worker.",
                     ),
@@ -233,10 +253,6 @@ def _has_received_nothing(reply: Mapping[str, Any]) -> bool:
 
 def _fills_are_known(member: Member) -> bool:
     return "entries" in member.facts["service"] if member.kind == "beat" else "routes" in member.facts["settings"]
-
-
-def _list(names: Collection[str]) -> str:
-    return ", ".join([*list(names)[:NAMED], *(["…"] if len(names) > NAMED else [])])
 
 
 CHECKS = {

@@ -183,6 +183,25 @@ def test_a_queue_that_was_empty_at_one_of_two_looks_is_consumed():
     assert not rules(member("a", queues=[queue("mail", 1)]), member("b", queues=[queue("mail")]))
 
 
+def test_of_many_queues_without_a_worker_most_are_said_together():
+    many = [queue(f"queue{number:03}", 1) for number in range(fleet.MOST + 480)]
+    *single, together = sentences(member(queues=many))
+    assert len(single) == fleet.MOST
+    assert together == (
+        "warning: No worker consumes 480 further queues to which tasks are sent: queue020, queue021, queue022, …."
+    )
+
+
+def test_for_many_queues_the_services_are_looked_through_once(monkeypatch):
+    looked, look = [], fleet._all_workers_are_known
+    monkeypatch.setattr(fleet, "_all_workers_are_known", lambda group: looked.append(group) or look(group))
+    routed = fleet.Member.routes.fget
+    monkeypatch.setattr(fleet.Member, "routes", property(lambda self: looked.append(self) or routed(self)))
+    members = [member(f"host{number}", queues=[queue(f"queue{each}", 1) for each in range(100)]) for number in range(9)]
+    rules(*members)
+    assert len(looked) < 100
+
+
 LONG = {"uptime": DAY}
 IDLE = {"consumes": ["old"], "queues": [queue("old")], "replies": [reply("shop@a", ["old"], **LONG)]}
 
