@@ -81,7 +81,7 @@ class CeleryClient:
                 cwd="/",  # until Python and Celery have imported their own modules
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **self._variables},
                 umask=0o022,  # as systemd has it for services
-                preexec_fn=lift_memory_limit,  # noqa: PLW1509 -- we have no threads
+                preexec_fn=lift_memory_limit,  # noqa: PLW1509 -- no thread runs: that of a record ends with its run
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -89,8 +89,17 @@ class CeleryClient:
             os.set_blocking(self._process.stderr.fileno(), False)
             os.set_blocking(self._process.stdin.fileno(), False)
             self._broken = ""
-            setup = {option: getattr(celery, option) for option in ("app", "directory", "python", "pool", "timeout")}
-            self._write({**setup, "settings": dict(celery.settings), "workers": list(celery.workers)})
+            self._write(
+                {
+                    "app": celery.app,
+                    "directory": celery.directory,
+                    "python": celery.python,
+                    "pool": celery.pool,
+                    "settings": dict(celery.settings),
+                    "timeout": celery.timeout,
+                    "workers": list(celery.workers),
+                }
+            )
 
     def stop(self) -> None:
         if self._process:
