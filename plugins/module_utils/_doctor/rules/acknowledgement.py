@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..findings import Service, Trap
+from .versions import number
+
+_RETRIES = (5, 7)
 
 
 def requeued_forever(service: Service) -> Iterator[Trap]:
@@ -17,8 +20,9 @@ def requeued_forever(service: Service) -> Iterator[Trap]:
         yield Trap(
             "task_acks_late and task_reject_on_worker_lost are set for all tasks. One that needs too much memory is"
             " returned to the queue each time that it is killed, forever.",
-            "Set reject_on_worker_lost only for tasks that count their deliveries (docs/memory.md), and write settings:"
-            " {task_reject_on_worker_lost: false}.",
+            _retry(service)
+            or "Set reject_on_worker_lost only for tasks that count their deliveries (docs/memory.md), and write"
+            " settings: {task_reject_on_worker_lost: false}.",
         )
 
 
@@ -42,9 +46,18 @@ def late_not_requeued(service: Service) -> Iterator[Trap]:
             f"acks_late is set for {_some(without, settings)} without reject_on_worker_lost. If the process of one is"
             " killed, such as by the OOM killer, it fails with WorkerLostError and is not executed"
             " again. If the whole worker is killed, it is.",
-            "If they shall be executed again in both cases, set reject_on_worker_lost for those that count their"
+            f"If they shall be executed again in both cases: {_retry(service)}"
+            if _retry(service)
+            else "If they shall be executed again in both cases, set reject_on_worker_lost for those that count their"
             " deliveries (docs/memory.md).",
         )
+
+
+def _retry(service: Service) -> str:
+    """What Celery 5.7 can do instead; empty for earlier versions, or if the version is not known."""
+    if number(service.facts["versions"].get("celery", "0")) < _RETRIES:
+        return ""
+    return "Write settings: {task_retry_on_worker_lost: true}: they are executed again at most max_retries times."
 
 
 def _has_children(service: Service) -> bool:
