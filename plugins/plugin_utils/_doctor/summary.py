@@ -65,9 +65,7 @@ class Summary:
         }
 
 
-def summarize(
-    results: Mapping[str, Sequence[Any]], ignored: Collection[str] = (), complete: bool = True
-) -> Summary:
+def summarize(results: Mapping[str, Sequence[Any]], ignored: Collection[str] = (), complete: bool = True) -> Summary:
     """What there is to say.
 
     results: those of celery_doctor on each host, by the host's name. Hosts may answer anything.

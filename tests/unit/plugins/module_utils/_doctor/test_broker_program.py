@@ -78,11 +78,16 @@ class Channel:
 class App:
     """kind: of the broker. there: what RabbitMQ has, messages and consumers by a queue's name."""
 
-    def __init__(self, kind="redis", routes=(), there=(), answers=()):
+    def __init__(self, kind="redis", routes=(), there=(), answers=(), ends=("10.0.0.7", "10.0.0.2")):
         self.conf = SimpleNamespace(task_default_queue="celery", control_exchange="celery", event_exchange="celeryev")
         self.tasks = {"celery.chord": None, "shop.make": None, **dict.fromkeys(dict(routes))}
         self.amqp = SimpleNamespace(queues={"celery": None}, router=self)
-        self.connection, self.virtual_host = SimpleNamespace(server_properties={"cluster_name": "rabbit@mq1"}), "shop"
+        own, other = ends  # addresses of the connection to RabbitMQ
+        sock = SimpleNamespace(getsockname=lambda: (own, 40000), getpeername=lambda: (other, 5672))
+        self.connection = SimpleNamespace(
+            server_properties={"cluster_name": "rabbit@mq1"}, transport=SimpleNamespace(sock=sock)
+        )
+        self.virtual_host = "shop"
         self.control, self.channel_errors, self.default_channel = self, (LookupError,), Channel()
         self.transport = SimpleNamespace(driver_type=kind)
         self.routes, self.there, self.answers = dict(routes), dict(there), dict(answers)
@@ -153,6 +158,25 @@ def test_rabbitmq_tells_the_queues_that_the_application_names_and_their_consumer
         {"name": "celery", "messages": 0, "consumers": 2},
         {"name": "mail", "messages": 7, "consumers": 0},
     ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "broker"),
+    [
+        (("127.0.0.1", "127.0.0.1"), "rabbit@mq1 shop b007"),
+        (("127.0.0.1", "127.0.1.1"), "rabbit@mq1 shop b007"),
+        (("::1", "::1"), "rabbit@mq1 shop b007"),
+        (("10.0.0.7", "10.0.0.7"), "rabbit@mq1 shop b007"),
+        (("10.0.0.7", "10.0.0.2"), "rabbit@mq1 shop"),
+    ],
+)
+def test_rabbitmqs_of_one_name_are_told_apart_where_each_is_on_its_own_host(tell, monkeypatch, ends, broker):
+    monkeypatch.setattr(broker_program, "this_host", lambda: "b007")
+    assert tell("queues", App("amqp", there={"celery": (0, 2)}, ends=ends))["broker"] == broker
+
+
+def test_a_host_is_told_apart_from_others():
+    assert len(broker_program.this_host()) > 30
 
 
 @pytest.mark.parametrize("section", ["queues", "etas"])
