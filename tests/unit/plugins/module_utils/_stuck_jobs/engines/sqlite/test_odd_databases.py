@@ -263,13 +263,13 @@ def test_a_run_that_fails_halfway_reports_what_it_changed(path, monkeypatch):
     original, seen = Pace.transaction, []
 
     @contextmanager
-    def transaction(pace, jobs):
+    def transaction(pace, jobs, *before_commit):
         seen.append(len(jobs))
         if len(seen) == 2:
             sql(path, "INSERT INTO states VALUES ('pending')")
         if len(seen) == 3:
             raise sqlite3.OperationalError("database is locked")
-        with original(pace, jobs):
+        with original(pace, jobs, *before_commit):
             yield
 
     monkeypatch.setattr(Pace, "transaction", transaction)
