@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -18,8 +17,9 @@ NOW = datetime(2026, 1, 18, 12, tzinfo=timezone.utc)
 
 
 def message(seconds=None, task="shop.make", queue="celery", zone=timezone.utc):
-    """A message that is due in so many seconds."""
-    eta = seconds and (NOW.astimezone(zone) + timedelta(seconds=seconds)).isoformat()
+    """A message that is due so many seconds after NOW; without a zone, its ETA does not name one."""
+    now = NOW.astimezone(zone) if zone else NOW.replace(tzinfo=None)
+    eta = seconds and (now + timedelta(seconds=seconds)).isoformat()
     return {"headers": {"task": task, "eta": eta}, "properties": {"delivery_info": {"routing_key": queue}}}
 
 
@@ -122,7 +122,8 @@ class App:
 
 @pytest.fixture
 def tell(monkeypatch):
-    """What a section tells."""
+    """What a section tells NOW."""
+    monkeypatch.setattr(broker_program, "time", SimpleNamespace(time=NOW.timestamp))
 
     def told(section, app, redis=None, asks=True):
         monkeypatch.setitem(sys.modules, "redis", SimpleNamespace(Redis=lambda connection_pool: redis))
@@ -205,10 +206,7 @@ def test_too_many_queues_are_not_told(tell, bound):
         ([b"not JSON", b"[]", {"headers": None}, {"headers": {"eta": "soon"}}, message(60)], [], 60),
     ],
 )
-def test_the_longest_eta_is_that_after_which_a_worker_received_it_or_could(
-    tell, waiting, received, seconds, monkeypatch
-):
-    monkeypatch.setattr(broker_program.time, "time", NOW.timestamp)
+def test_the_longest_eta_is_that_after_which_a_worker_received_it_or_could(tell, waiting, received, seconds):
     received = [(NOW.timestamp() - ago, each) for ago, each in received]
     longest = tell("etas", App(), Redis(lists={"celery": waiting}, received=received))["longest"]
     assert longest["seconds"] == seconds
@@ -234,7 +232,7 @@ def test_of_long_queues_both_ends_are_read_and_of_large_messages_few(tell):
 
 def test_a_large_message_that_a_worker_received_is_not_read(tell):
     large = {**message(7200), "body": "x" * broker_program.LONGEST}
-    assert not tell("etas", App(), Redis(received=[(time.time(), large)]))
+    assert not tell("etas", App(), Redis(received=[(NOW.timestamp(), large)]))
 
 
 # --- Workers ----------------------------------------------------------------------------------------------------------
@@ -245,7 +243,7 @@ def reply(queues=("celery",), registered=("shop.make",), active=(), **stats):
         "stats": {"pid": 1, "uptime": 90, "total": {}, "pool": {"max-concurrency": 4}, **stats},
         "active_queues": [{"name": queue} for queue in queues],
         "registered": list(registered),
-        "active": [{"id": "1", "time_start": time.time() - ago} for ago in active],
+        "active": [{"id": "1", "time_start": NOW.timestamp() - ago} for ago in active],
         "reserved": [],
     }
 
