@@ -27,9 +27,13 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _result, options = self.validate_argument_spec(
-            {"answers": {"type": "dict", "required": True}, **argument_spec((*DOCTOR, *SUMMARY))}
+            {
+                "answers": {"type": "dict", "required": True},
+                "complete": {"type": "bool", "default": True},
+                **argument_spec((*DOCTOR, *SUMMARY)),
+            }
         )
-        summary = summarize(options["answers"], options["ignore"])
+        summary = summarize(options["answers"], options["ignore"], options["complete"])
         if options["format"] == "json":
             Display().display(json.dumps(summary.as_data(), indent=1, ensure_ascii=False))
         elif options["format"] == "table":

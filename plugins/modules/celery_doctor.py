@@ -12,7 +12,8 @@ description:
   - Starts each service's own command like M(evenkeel.celery.celery_preflight), which ends before it consumes or sends a
     message. Asks the application for its effective settings, the broker for its settings and queues, and the workers
     that run for theirs. Applies the rules of docs/doctor.md to what it has learned.
-  - Reads only. It works before the first deployment, too.
+  - No task is consumed or sent; workers are asked by Celery's remote control, as C(celery inspect) does. It works
+    before the first deployment, too.
   - What can't be known is not warned of.
 version_added: "0.2.0"
 author:

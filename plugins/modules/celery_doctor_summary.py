@@ -26,6 +26,12 @@ options:
         C(services) is that of a host that did not answer.
     type: dict
     required: true
+  complete:
+    description:
+      - Whether these are all hosts of the inventory that have workers or beats. Otherwise nothing is said of queues
+        without a worker, and of workers without tasks, as the other hosts may have what is missing.
+    type: bool
+    default: true
 attributes: {}
 seealso:
   - module: evenkeel.celery.celery_doctor

@@ -20,7 +20,11 @@ if "TRAPS_KOMBU" in os.environ:
 if "TRAPS_CACHE" in os.environ:
     from django.conf import settings
 
-    cache = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": os.environ["TRAPS_CACHE"]}
+    cache = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": os.environ["TRAPS_CACHE"],
+        "OPTIONS": json.loads(os.environ.get("TRAPS_CACHE_OPTIONS", "{}")),
+    }
     settings.configure(CACHES={"default": cache})
 
 app = Celery("traps", broker=os.environ["BROKER"], backend=os.environ.get("RESULTS"))

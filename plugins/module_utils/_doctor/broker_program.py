@@ -4,19 +4,22 @@
 """Tells what waits in an application's broker, and which workers answer. See facts_program.py, which calls it.
 
 Redis tells all queues and some of their messages, RabbitMQ the queues that the application names. Other brokers are not
-asked: SQS, for example, can't show a message without handing it out. Nothing is consumed or declared.
+asked: SQS, for example, can't show a message without handing it out. No task is consumed or sent; workers are asked by
+Celery's remote control, as `celery inspect` does.
 
 Works with Python 3.9 and Celery 5.2, and later ones.
 """
 
 import contextlib
 import importlib
+import ipaddress
 import json
 import math
 import time
 from collections import Counter
 from datetime import datetime
 from itertools import chain
+from pathlib import Path
 
 SECONDS = 4  # for the broker to answer
 WORKERS_SECONDS = 3.0  # for the workers to answer
@@ -61,8 +64,22 @@ def queues(_request, app):
             yield "broker", redis.identity()
             yield "queues", list(redis.lengths())
         elif kind == "amqp":
-            yield "broker", f"{connection.connection.server_properties['cluster_name']} {connection.virtual_host}"
+            with contextlib.suppress(Exception):  # better no name than one that two of them have
+                yield "broker", rabbitmq(connection)
             yield "queues", list(declared(connection, named(app)))
+
+
+def rabbitmq(connection):
+    """Which one it is. RabbitMQ on two hosts may have one name, as when both come from one compose file."""
+    amqp = connection.connection
+    identity = f"{amqp.server_properties['cluster_name']} {connection.virtual_host}"
+    own, other = amqp.transport.sock.getsockname()[0], amqp.transport.sock.getpeername()[0]
+    here = other == own or ipaddress.ip_address(other).is_loopback
+    return f"{identity} {this_host()}" if here else identity
+
+
+def this_host():
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def named(app):

@@ -72,18 +72,20 @@ def fields(**forms: Form) -> Form:
 FORMS: dict[str, dict[str, Form]] = {
     "settings": {
         "tasks": number,  # the application's own
-        "late": number,  # of them, those that are acknowledged after they have ended
-        "requeued": number,  # of them, those that are returned to the queue if their process is lost
-        "late_requeued": number,  # both
+        # Of them, without those that Celery retries a limited number of times if their process is lost:
+        "late": number,  # that are acknowledged after they have ended
+        "requeued": number,  # that are returned to the queue if their process is lost
+        "late_requeued": number,  # both, or retried for ever
         "eager": switch,  # whether a task is executed by whoever sends it
         "limit": number,  # of all tasks: the hard time limit, or the soft one if there is no other; 0 for none
         "own_limit": number,  # the longest that a task has for itself
         "late_own_limit": number,  # and that one of the late tasks has
         "late_without_own_limit": switch,  # whether one of them has none
         "prefetch": number,  # worker_prefetch_multiplier
+        "disable_prefetch": switch,  # worker_disable_prefetch
         "accepted": list_of(text),  # accept_content
         "transport": text,  # kombu's name: redis, amqp, sqs
-        "visibility_timeout": number,
+        "visibility_timeout": number,  # on Redis
         "results": text,  # the module of the backend, or disabled
         "storing": number,  # tasks that store their result
         "results_expire": number,  # 0: never

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tells, in a service that was started by its own command line, what the doctor's rules are about. See facts.py.
 
-probe_program.py calls tell() after it has answered. Reads only: nothing is consumed, declared or written. Each section
-is told as soon as it is known, so that one that fails or waits for ever takes only itself, and those after it, along.
+probe_program.py calls tell() after it has answered. No task is consumed or sent; workers are asked by Celery's remote
+control, as `celery inspect` does. Each section is told as soon as it is known, so that one that fails or waits for ever
+takes only itself, and those after it, along.
 
 Works with Python 3.9 and Celery 5.2, and later ones.
 """
@@ -14,6 +15,7 @@ import importlib
 import itertools
 import json
 import math
+import re
 import sys
 import time
 
@@ -25,6 +27,11 @@ MOST_TASKS = 2000  # whose routes are looked at
 MOST_QUEUES = 100
 MOST_SCANS = 20  # of 1000 keys each
 MOST_KEYS = 200  # whose type is looked at
+# Parts of the names of Celery's keys, as each application may put a prefix before its own.
+OF_CELERY = (
+    *("_kombu.", "unacked", "celery-task-meta-", "celery-taskset-meta-", "chord-unlock-"),
+    *("celery_beat_lock", "redbeat", "evenkeel"),
+)
 
 
 def tell(request, app, say):
@@ -61,13 +68,20 @@ def settings(request, app):
 
 
 def of_tasks(tasks, conf):
-    late = {task.name for task in tasks if task.acks_late}
-    requeued = {task.name for task in tasks if task.reject_on_worker_lost}
+    again = {task.name for task in tasks if retried(task)}
+    forever = {task.name for task in tasks if retried(task) and task.max_retries is None}
+    late = {task.name for task in tasks if task.acks_late} - again | forever
+    requeued = {task.name for task in tasks if task.reject_on_worker_lost} - again | forever
     yield "tasks", len(tasks)
     yield "late", len(late)
     yield "requeued", len(requeued)
     yield "late_requeued", len(late & requeued)
     yield "eager", bool(conf.task_always_eager)
+
+
+def retried(task):
+    """Whether a task is sent again if its process is lost, up to max_retries times: Celery 5.7 and later."""
+    return bool(getattr(task, "retry_on_worker_lost", None))
 
 
 def of_time_limits(tasks, conf):
@@ -100,13 +114,10 @@ def of_broker(app):
     connection = app.connection_for_read()
     transport = connection.transport
     yield "transport", transport.driver_type
-    if transport.driver_type == "redis":
+    if transport.driver_type == "redis":  # to SQS, each queue's own value counts, which the settings don't tell
         default = transport.Channel.visibility_timeout
-    elif transport.driver_type == "sqs":
-        default = transport.Channel.default_visibility_timeout
-    else:
-        return
-    yield "visibility_timeout", seconds(connection.transport_options.get("visibility_timeout")) or default
+        yield "visibility_timeout", seconds(connection.transport_options.get("visibility_timeout")) or default
+        yield "disable_prefetch", bool(app.conf.get("worker_disable_prefetch"))
 
 
 def of_results(app, tasks):
@@ -242,33 +253,29 @@ def django_caches():
     from redis.connection import parse_url
 
     for alias, cache in conf.settings.CACHES.items():
-        locations = cache.get("LOCATION") or ()
-        for location in [locations] if isinstance(locations, str) else locations:
+        locations, options = cache.get("LOCATION") or (), cache.get("OPTIONS") or {}
+        # Django hands its options to the connection, django-redis those within. What the URL says wins.
+        given = {**options, **(options.get("CONNECTION_POOL_KWARGS") or {})}
+        for location in re.split("[;,]", locations) if isinstance(locations, str) else locations:
             with contextlib.suppress(ValueError, TypeError):
-                yield str(alias), place(parse_url(location))
+                yield str(alias), place({**given, **parse_url(location)})
 
 
 def keys(app, channel, client):
     """How many single values there are in the broker's database that are not Celery's. Queues are lists."""
-    own = (
-        "_kombu.",
-        "unacked",
-        "celery-",
-        "chord-",
-        "celery_beat_lock",
-        "evenkeel",
-        "redbeat",
-        *([app.backend.task_keyprefix.decode()] if hasattr(app.backend, "task_keyprefix") else []),
-    )
-    prefix = channel.global_keyprefix
+    prefixes = [
+        prefix.decode()
+        for kind in ("task", "group", "chord")
+        for prefix in [getattr(app.backend, f"{kind}_keyprefix", None)]
+        if prefix
+    ]
+    own = (*OF_CELERY, *prefixes)
     plain = importlib.import_module("redis").Redis(connection_pool=channel.pool)  # kombu's own adds the prefix
     cursor, others = 0, []
     for _at_most in range(MOST_SCANS):
         cursor, found = plain.scan(cursor, count=1000)
         names = (key.decode(errors="replace") for key in found)
-        others += [
-            key for key, name in zip(found, names) if not name[len(prefix) * name.startswith(prefix) :].startswith(own)
-        ]
+        others += [key for key, name in zip(found, names) if not any(part in name for part in own)]
         if not cursor:
             break
     pipeline = plain.pipeline(transaction=False)

@@ -50,6 +50,7 @@ class Rule:
 
     line: what happens, for the head of the finding and the heading of the document.
     check: what it says of a service; None for a rule that needs all hosts (fleet.py).
+    of_workers: whether it is about how tasks are executed, and says nothing of a beat with the same application.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Rule:
     line: str
     source: str
     check: Callable[[Service], Iterator[Trap]] | None = None
+    of_workers: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def of_services(rules: Iterable[Rule], services: Collection[Service], ignored: C
         for rule in rules
         if rule.check and rule.name not in ignored
         for service in services
+        if not rule.of_workers or service.instance["kind"] == "worker"
         for trap in rule.check(service)
     )
 

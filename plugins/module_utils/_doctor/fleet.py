@@ -64,7 +64,7 @@ Found = Iterator[tuple[Collection[Member], Trap]]
 def of_fleet(members: Collection[Member], ignored: Collection[str] = (), complete: bool = True) -> Iterator[Finding]:
     """What the rules say of these services of all hosts.
 
-    complete: whether these are all services of the play. Otherwise it is not known who else consumes a queue.
+    complete: whether these are all services of the inventory. Otherwise it is not known who else consumes a queue.
     """
     rules = {rule.name: rule for rule in RULES if not rule.check and rule.name not in ignored}
     for name, check in CHECKS.items():

@@ -65,8 +65,12 @@ class Summary:
         }
 
 
-def summarize(results: Mapping[str, Sequence[Any]], ignored: Collection[str] = ()) -> Summary:
-    """results: those of celery_doctor on each host, by the host's name. Hosts may answer anything."""
+def summarize(results: Mapping[str, Sequence[Any]], ignored: Collection[str] = (), complete: bool = True) -> Summary:
+    """What there is to say.
+
+    results: those of celery_doctor on each host, by the host's name. Hosts may answer anything.
+    complete: whether these are all hosts of the inventory that have services.
+    """
     findings: list[Finding] = []
     members: list[fleet.Member] = []
     unknown: dict[str, str] = {}
@@ -81,7 +85,7 @@ def summarize(results: Mapping[str, Sequence[Any]], ignored: Collection[str] = (
             findings += _findings(name, answer.get("findings"))
             members += _members(name, answer["services"])
             unknown.update(_unknown(name, answer.get("unknown")))
-    of_all = fleet.of_fleet(members, ignored, complete=not unknown)
+    of_all = fleet.of_fleet(members, ignored, complete=complete and not unknown)
     return Summary(merged([*findings, *of_all]), unknown, len(members))
 
 

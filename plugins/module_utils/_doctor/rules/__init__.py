@@ -19,6 +19,7 @@ RULES = (
         "A long task runs twice, as visibility_timeout is shorter than it may take",
         f"{_ISSUES}/5935",
         redelivery.visibility_timeout,
+        of_workers=True,
     ),
     Rule(
         "visibility_timeout_reserved",
@@ -26,6 +27,7 @@ RULES = (
         "A reserved task runs twice, as visibility_timeout is shorter than it may wait",
         "https://github.com/pretix/pretix/issues/2058",
         redelivery.visibility_timeout_reserved,
+        of_workers=True,
     ),
     Rule(
         "visibility_timeout_eta",
@@ -33,26 +35,28 @@ RULES = (
         "A task with an ETA runs several times, as visibility_timeout is shorter",
         "https://github.com/celery/kombu/issues/337",
         redelivery.visibility_timeout_eta,
+        of_workers=True,
     ),
     Rule(
         "rabbitmq_timeout",
         HINT,
-        "RabbitMQ closes the connection of a worker with a long task",
+        "RabbitMQ closes the channel of a worker with a long task",
         f"{_ISSUES}/6760",
         redelivery.rabbitmq_timeout,
+        of_workers=True,
     ),
     Rule(
         "redis_evicts_queues",
         SERIOUS,
         "Redis drops queues when its memory is full",
-        "https://github.com/celery/celery/pull/6319",
+        "https://github.com/sidekiq/sidekiq/issues/2883",
         redis.evicts_queues,
     ),
     Rule(
         "redis_evicts_results",
         WARNING,
         "Redis drops results when its memory is full",
-        "https://github.com/sidekiq/sidekiq/issues/2883",
+        "https://redis.io/docs/latest/develop/reference/eviction/",
         redis.evicts_results,
     ),
     Rule(
@@ -87,8 +91,9 @@ RULES = (
         "results_never_expire",
         WARNING,
         "Results are kept forever",
-        f"{_ISSUES}/7801",
+        f"{_CELERY}/userguide/configuration.html#result-expires",
         results.never_expire,
+        of_workers=True,
     ),
     Rule(
         "requeued_forever",
@@ -96,6 +101,7 @@ RULES = (
         "A task that needs too much memory is executed again forever",
         f"{_CELERY}/userguide/tasks.html#Task.reject_on_worker_lost",
         acknowledgement.requeued_forever,
+        of_workers=True,
     ),
     Rule(
         "requeued_without_late",
@@ -103,6 +109,7 @@ RULES = (
         "reject_on_worker_lost has no effect without acks_late",
         f"{_CELERY}/userguide/tasks.html#Task.reject_on_worker_lost",
         acknowledgement.requeued_without_late,
+        of_workers=True,
     ),
     Rule(
         "late_not_requeued",
@@ -110,6 +117,7 @@ RULES = (
         "A task whose process is killed is not executed again, although it is acknowledged late",
         f"{_CELERY}/userguide/configuration.html#task-reject-on-worker-lost",
         acknowledgement.late_not_requeued,
+        of_workers=True,
     ),
     Rule(
         "reserved_behind_long",
@@ -117,6 +125,7 @@ RULES = (
         "Messages wait behind a long task while another worker is idle",
         f"{_CELERY}/userguide/optimizing.html#prefetch-limits",
         prefetch.reserved_behind_long,
+        of_workers=True,
     ),
     Rule(
         "too_many_processes",
@@ -124,6 +133,7 @@ RULES = (
         "More tasks compute at once than there are processors",
         f"{_CELERY}/userguide/workers.html#concurrency",
         prefetch.too_many_processes,
+        of_workers=True,
     ),
     Rule(
         "known_faults",
@@ -145,6 +155,7 @@ RULES = (
         "Whoever can write to the broker can execute code",
         f"{_CELERY}/userguide/security.html#serializers",
         settings.pickle,
+        of_workers=True,
     ),
     Rule(
         "one_node_name",

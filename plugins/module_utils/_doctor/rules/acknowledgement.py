@@ -9,6 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..findings import Service, Trap
+from .versions import number
+
+_RETRIES = (5, 7)  # the first Celery that does
+_RETRY = "settings: {task_retry_on_worker_lost: true}, which executes a task again at most max_retries times"
 
 
 def requeued_forever(service: Service) -> Iterator[Trap]:
@@ -17,8 +21,10 @@ def requeued_forever(service: Service) -> Iterator[Trap]:
         yield Trap(
             "task_acks_late and task_reject_on_worker_lost are set for all tasks. One that needs too much memory is"
             " returned to the queue each time that it is killed, forever.",
-            "Set reject_on_worker_lost only for tasks that count their deliveries (docs/memory.md), and write settings:"
-            " {task_reject_on_worker_lost: false}.",
+            f"Write {_RETRY}."
+            if _can_retry(service)
+            else "Set reject_on_worker_lost only for tasks that count their deliveries (docs/memory.md), and write"
+            " settings: {task_reject_on_worker_lost: false}.",
         )
 
 
@@ -42,9 +48,15 @@ def late_not_requeued(service: Service) -> Iterator[Trap]:
             f"acks_late is set for {_some(without, settings)} without reject_on_worker_lost. If the process of one is"
             " killed, such as by the OOM killer, it fails with WorkerLostError and is not executed"
             " again. If the whole worker is killed, it is.",
-            "If they shall be executed again in both cases, set reject_on_worker_lost for those that count their"
+            f"If they shall be executed again in both cases, write {_RETRY}."
+            if _can_retry(service)
+            else "If they shall be executed again in both cases, set reject_on_worker_lost for those that count their"
             " deliveries (docs/memory.md).",
         )
+
+
+def _can_retry(service: Service) -> bool:
+    return number(service.facts["versions"].get("celery", "0")) >= _RETRIES
 
 
 def _has_children(service: Service) -> bool:

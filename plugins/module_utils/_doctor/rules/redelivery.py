@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brokers deliver a message once more if it is not acknowledged in time: Redis and SQS, and in its way RabbitMQ."""
+"""Brokers deliver a message once more if it is not acknowledged in time: Redis, and in its way RabbitMQ."""
 
 from __future__ import annotations
 
@@ -60,16 +60,18 @@ def rabbitmq_timeout(service: Service) -> Iterator[Trap]:
     if version and number(version) >= _SINCE and limit > _CONSUMER_TIMEOUT:
         yield Trap(
             f"Tasks with acks_late may take {format_duration(limit)}. Unless its consumer_timeout was raised,"
-            f" RabbitMQ {version} closes the connection of a worker that has not acknowledged a message after"
-            f" {format_duration(_CONSUMER_TIMEOUT)}, and delivers all of its messages again.",
-            f"In rabbitmq.conf: consumer_timeout = {_rounded(limit) * 1000}",
+            f" RabbitMQ {version} closes the channel of a worker that has not acknowledged a message after"
+            f" {format_duration(_CONSUMER_TIMEOUT)} (PRECONDITION_FAILED), and delivers all of its messages again.",
+            f"In rabbitmq.conf, or the provider's settings: consumer_timeout = {_rounded(limit) * 1000}",
         )
 
 
 def prefetch(service: Service) -> float:
     """How many messages are reserved for each process; 0 if there is no bound, or it is not known."""
-    own = service.instance.get("prefetch_multiplier")
-    return service.facts["settings"].get("prefetch", 0) if own is None else own
+    settings, own = service.facts["settings"], service.instance.get("prefetch_multiplier")
+    if settings.get("disable_prefetch"):
+        return 1
+    return settings.get("prefetch", 0) if own is None else own
 
 
 def _common(service: Service) -> float:
@@ -87,8 +89,6 @@ def _longest(service: Service) -> float:
 def _longest_late(service: Service) -> float:
     """The same for tasks with acks_late."""
     settings = service.facts["settings"]
-    if not settings.get("late"):
-        return 0
     common = _common(service) if settings.get("late_without_own_limit") else 0
     return max(common, settings.get("late_own_limit", 0))
 

@@ -13,7 +13,8 @@ from ..findings import HINT, WARNING, Service, Trap
 _ALMOST_FULL = 0.9
 _MANY = 100  # values of others
 
-_NOEVICTION = "In redis.conf: maxmemory-policy noeviction. Put caches into another Redis."
+_CONF = "In redis.conf, or the provider's parameter group:"
+_NOEVICTION = f"{_CONF} maxmemory-policy noeviction. Put caches into another Redis."
 
 
 def evicts_queues(service: Service) -> Iterator[Trap]:
@@ -50,7 +51,7 @@ def almost_full(service: Service) -> Iterator[Trap]:
         then = "drops keys" if redis.get("policy", "noeviction") != "noeviction" else "refuses new messages"
         yield Trap(
             f"Redis uses {used / most:.0%} of its maxmemory, {format_size(int(most))}. When it is full, it {then}.",
-            f"Find what fills it (redis-cli --bigkeys), or in redis.conf: maxmemory {_twice(int(most))}",
+            f"Find what fills it: redis-cli --bigkeys. Or give it more. {_CONF} maxmemory {_twice(int(most))}",
         )
 
 
@@ -60,8 +61,8 @@ def not_persistent(service: Service) -> Iterator[Trap]:
         yield Trap(
             "Redis saves nothing: neither snapshots nor an append-only file. When it restarts, all messages that"
             " wait or are being executed are lost.",
-            "In redis.conf: appendonly yes. On a running server first redis-cli CONFIG SET appendonly yes, or the file"
-            " begins empty.",
+            f"{_CONF} appendonly yes. On a running server of your own first redis-cli CONFIG SET appendonly yes, or the"
+            " file begins empty.",
         )
 
 

@@ -26,5 +26,6 @@ def pickle(service: Service) -> Iterator[Trap]:
         yield Trap(
             "accept_content has pickle: whoever can write to the broker can let the worker execute any code as its"
             " user.",
-            "Write settings: {accept_content: [json]}, and task_serializer: json in whatever sends tasks.",
+            "First set task_serializer: json in whatever sends tasks. When no pickled message waits any more, write"
+            " settings: {accept_content: [json]}: it discards those that still wait.",
         )

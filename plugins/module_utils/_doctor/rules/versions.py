@@ -15,7 +15,8 @@ from ..findings import HINT, WARNING, Service, Trap
 class Fault:
     """Versions from `since` on have it, and those from `fixed` on no longer.
 
-    transport, results: what has to be used for the fault to matter; empty for any.
+    redis: where Redis has to be used for the fault to matter, as transport or for results; empty for faults that
+    always do.
     """
 
     package: str
@@ -24,8 +25,7 @@ class Fault:
     what: str
     source: str
     severity: str = WARNING
-    transport: str = ""
-    results: str = ""
+    redis: tuple[str, ...] = ()
 
 
 FAULTS = (
@@ -33,13 +33,13 @@ FAULTS = (
         *("kombu", "5.2.3", "5.4.0"),
         "after Redis was away, such as for a restart, a worker may be connected again and still receive nothing",
         "https://github.com/celery/celery/issues/8030",
-        transport="redis",
+        redis=("transport",),
     ),
     Fault(
         *("kombu", "0", "5.3.2"),
         "a task may be lost when a worker closes its connection to Redis, such as at a restart",
         "https://github.com/celery/kombu/pull/1733",
-        transport="redis",
+        redis=("transport",),
     ),
     Fault(
         *("celery", "5.3.2", "5.3.4"),
@@ -48,8 +48,9 @@ FAULTS = (
     ),
     Fault(
         *("redis", "4.5.5", "4.6.0"),
-        "faults for which Celery excludes this version",
-        "https://github.com/celery/celery/pull/8317",
+        "a worker may end without any message, for which Celery excludes this version",
+        "https://github.com/celery/celery/issues/8310",
+        redis=("transport", "results"),
     ),
     Fault(
         *("celery", "0", "5.6.0"),
@@ -67,7 +68,7 @@ def known_faults(service: Service) -> Iterator[Trap]:
         version = versions.get(fault.package)
         if not version or not number(fault.since) <= number(version) < number(fault.fixed):
             continue
-        if fault.transport in ("", settings.get("transport")) and fault.results in ("", settings.get("results")):
+        if not fault.redis or "redis" in [settings.get(use) for use in fault.redis]:
             # The watchdog restarts a worker that receives nothing while messages wait.
             name = _NAMES.get(fault.package, fault.package)
             yield Trap(

@@ -43,6 +43,17 @@ def test_json_has_all_that_the_table_has(run):
     assert "vps: shop" in run.shown[2]
 
 
+@pytest.mark.parametrize(("complete", "warnings"), [(True, 1), (False, 0)])
+def test_while_some_hosts_were_left_out_no_queue_is_said_to_be_without_a_worker(run, complete, warnings):
+    facts = {
+        "service": {"node": "w@vps", "queues": ["celery"]},
+        "queues": {"broker": "4f2a 0", "queues": [{"name": "mail", "messages": 7, "consumers": None}]},
+        "workers": {"workers": [], "silent": [], "listening": 0},
+    }
+    answers = {"vps": [{"findings": [], "services": {"shop": {"kind": "worker", "facts": facts}}, "unknown": {}}]}
+    assert run(answers=answers, complete=complete)["warning"] == warnings
+
+
 def test_a_rule_that_does_not_exist_is_refused_with_those_that_do(run):
     with pytest.raises(AnsibleError, match=r"(?s)must be one or more of.*pickle.*Got no match for: pikle"):
         run(ignore=["pikle"])

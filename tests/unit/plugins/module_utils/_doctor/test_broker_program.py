@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -18,8 +17,9 @@ NOW = datetime(2026, 1, 18, 12, tzinfo=timezone.utc)
 
 
 def message(seconds=None, task="shop.make", queue="celery", zone=timezone.utc):
-    """A message that is due in so many seconds."""
-    eta = seconds and (NOW.astimezone(zone) + timedelta(seconds=seconds)).isoformat()
+    """A message that is due so many seconds after NOW; without a zone, its ETA does not name one."""
+    now = NOW.astimezone(zone) if zone else NOW.replace(tzinfo=None)
+    eta = seconds and (now + timedelta(seconds=seconds)).isoformat()
     return {"headers": {"task": task, "eta": eta}, "properties": {"delivery_info": {"routing_key": queue}}}
 
 
@@ -83,11 +83,16 @@ class Channel:
 class App:
     """kind: of the broker. there: what RabbitMQ has, messages and consumers by a queue's name."""
 
-    def __init__(self, kind="redis", routes=(), there=(), answers=()):
+    def __init__(self, kind="redis", routes=(), there=(), answers=(), ends=("10.0.0.7", "10.0.0.2")):
         self.conf = SimpleNamespace(task_default_queue="celery", control_exchange="celery", event_exchange="celeryev")
         self.tasks = {"celery.chord": None, "shop.make": None, **dict.fromkeys(dict(routes))}
         self.amqp = SimpleNamespace(queues={"celery": None}, router=self)
-        self.connection, self.virtual_host = SimpleNamespace(server_properties={"cluster_name": "rabbit@mq1"}), "shop"
+        own, other = ends  # addresses of the connection to RabbitMQ
+        sock = SimpleNamespace(getsockname=lambda: (own, 40000), getpeername=lambda: (other, 5672))
+        self.connection = SimpleNamespace(
+            server_properties={"cluster_name": "rabbit@mq1"}, transport=SimpleNamespace(sock=sock)
+        )
+        self.virtual_host = "shop"
         self.control, self.channel_errors, self.default_channel = self, (LookupError,), Channel()
         self.transport = SimpleNamespace(driver_type=kind)
         self.routes, self.there, self.answers = dict(routes), dict(there), dict(answers)
@@ -121,7 +126,8 @@ class App:
 
 @pytest.fixture
 def tell(monkeypatch):
-    """What a section tells."""
+    """What a section tells NOW."""
+    monkeypatch.setattr(broker_program, "time", SimpleNamespace(time=NOW.timestamp))
 
     def told(section, app, redis=None, asks=True):
         monkeypatch.setitem(sys.modules, "redis", SimpleNamespace(Redis=lambda connection_pool: redis))
@@ -160,6 +166,25 @@ def test_rabbitmq_tells_the_queues_that_the_application_names_and_their_consumer
     ]
 
 
+@pytest.mark.parametrize(
+    ("ends", "broker"),
+    [
+        (("127.0.0.1", "127.0.0.1"), "rabbit@mq1 shop b007"),
+        (("127.0.0.1", "127.0.1.1"), "rabbit@mq1 shop b007"),
+        (("::1", "::1"), "rabbit@mq1 shop b007"),
+        (("10.0.0.7", "10.0.0.7"), "rabbit@mq1 shop b007"),
+        (("10.0.0.7", "10.0.0.2"), "rabbit@mq1 shop"),
+    ],
+)
+def test_rabbitmqs_of_one_name_are_told_apart_where_each_is_on_its_own_host(tell, monkeypatch, ends, broker):
+    monkeypatch.setattr(broker_program, "this_host", lambda: "b007")
+    assert tell("queues", App("amqp", there={"celery": (0, 2)}, ends=ends))["broker"] == broker
+
+
+def test_a_host_is_told_apart_from_others():
+    assert len(broker_program.this_host()) > 30
+
+
 @pytest.mark.parametrize("section", ["queues", "etas"])
 def test_other_brokers_are_not_asked(tell, section):
     assert not tell(section, App("sqs"))
@@ -185,10 +210,7 @@ def test_too_many_queues_are_not_told(tell, bound):
         ([b"not JSON", b"[]", {"headers": None}, {"headers": {"eta": "soon"}}, message(60)], [], 60),
     ],
 )
-def test_the_longest_eta_is_that_after_which_a_worker_received_it_or_could(
-    tell, waiting, received, seconds, monkeypatch
-):
-    monkeypatch.setattr(broker_program.time, "time", NOW.timestamp)
+def test_the_longest_eta_is_that_after_which_a_worker_received_it_or_could(tell, waiting, received, seconds):
     received = [(NOW.timestamp() - ago, each) for ago, each in received]
     longest = tell("etas", App(), Redis(lists={"celery": waiting}, received=received))["longest"]
     assert longest["seconds"] == seconds
@@ -245,7 +267,7 @@ def test_of_short_queues_each_message_is_read_once(tell):
 
 def test_a_large_message_that_a_worker_received_is_not_read(tell):
     large = {**message(7200), "body": "x" * broker_program.LONGEST}
-    assert not tell("etas", App(), Redis(received=[(time.time(), large)]))
+    assert not tell("etas", App(), Redis(received=[(NOW.timestamp(), large)]))
 
 
 # --- Workers ----------------------------------------------------------------------------------------------------------
@@ -256,7 +278,7 @@ def reply(queues=("celery",), registered=("shop.make",), active=(), **stats):
         "stats": {"pid": 1, "uptime": 90, "total": {}, "pool": {"max-concurrency": 4}, **stats},
         "active_queues": [{"name": queue} for queue in queues],
         "registered": list(registered),
-        "active": [{"id": "1", "time_start": time.time() - ago} for ago in active],
+        "active": [{"id": "1", "time_start": NOW.timestamp() - ago} for ago in active],
         "reserved": [],
     }
 

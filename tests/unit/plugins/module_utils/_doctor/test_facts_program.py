@@ -3,15 +3,22 @@
 import sys
 from datetime import timedelta
 from types import ModuleType, SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor import facts_program, programs
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.facts import FORMS
 
 
-def task(name="shop.add", late=False, requeued=False, hard=None, soft=None):
+def task(name="shop.add", late=False, requeued=False, hard=None, soft=None, **of_celery_5_7):
     return SimpleNamespace(
-        name=name, acks_late=late, reject_on_worker_lost=requeued, time_limit=hard, soft_time_limit=soft
+        name=name,
+        acks_late=late,
+        reject_on_worker_lost=requeued,
+        time_limit=hard,
+        soft_time_limit=soft,
+        max_retries=of_celery_5_7.pop("max_retries", 3),
+        **of_celery_5_7,
     )
 
 
@@ -27,6 +34,17 @@ def test_tasks_are_counted_by_their_effective_settings():
         "late_requeued": 1,
         "eager": False,
     }
+
+
+def test_tasks_that_are_retried_if_their_process_is_lost_are_counted_only_if_that_never_ends():
+    retried = {"retry_on_worker_lost": True}
+    tasks = [
+        task("a", late=True, **retried),
+        task("b", late=True, requeued=True, **retried),
+        task("c", **retried, max_retries=None),
+        task("d", late=True, retry_on_worker_lost=False),
+    ]
+    assert dict(facts_program.of_tasks(tasks, CONF)).items() >= {"late": 2, "requeued": 1, "late_requeued": 1}.items()
 
 
 @pytest.mark.parametrize(
@@ -65,6 +83,91 @@ def test_a_limit_that_is_none_to_celery_is_none(limit, seconds):
 )
 def test_two_connections_to_one_database_are_recognised(parameters, same):
     assert (facts_program.place(parameters) == facts_program.place({"host": "127.0.0.1"})) is same
+
+
+def url_options(location):
+    """As redis.connection.parse_url has it."""
+    url = urlsplit(location)
+    if url.scheme not in ("redis", "unix"):
+        raise ValueError
+    number = url.path[1:] if url.scheme == "redis" else parse_qs(url.query).get("db", [""])[0]
+    at = {"host": url.hostname} if url.scheme == "redis" else {"path": url.path}
+    return {**at, **({"port": url.port} if url.port else {}), **({"db": int(number)} if number.isdigit() else {})}
+
+
+@pytest.mark.parametrize(
+    ("cache", "databases"),
+    [
+        ({"LOCATION": "redis://127.0.0.1:6379/2"}, [2]),
+        ({"LOCATION": "redis://127.0.0.1:6379"}, [0]),
+        ({"LOCATION": "redis://127.0.0.1:6379", "OPTIONS": {"db": "10", "pool_class": "x"}}, [10]),
+        ({"LOCATION": "redis://127.0.0.1:6379/2", "OPTIONS": {"db": "10"}}, [2]),
+        ({"LOCATION": "redis://127.0.0.1", "OPTIONS": {"CONNECTION_POOL_KWARGS": {"db": 3}}}, [3]),
+        ({"LOCATION": "redis://127.0.0.1/4,redis://replica:6380/5"}, [4, 5]),
+        ({"LOCATION": ["redis://127.0.0.1/4", "redis://replica/4"]}, [4, 4]),
+        ({"LOCATION": "unix:///run/redis.sock?db=6", "OPTIONS": None}, [6]),
+        ({"LOCATION": "127.0.0.1:11211"}, []),
+        ({}, []),
+    ],
+)
+def test_djangos_caches_are_found_in_their_databases(monkeypatch, cache, databases):
+    settings = SimpleNamespace(configured=True, CACHES={"default": cache})
+    monkeypatch.setitem(sys.modules, "django.conf", SimpleNamespace(settings=settings))
+    monkeypatch.setitem(sys.modules, "redis", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "redis.connection", SimpleNamespace(parse_url=url_options))
+    assert [(alias, there[1]) for alias, there in facts_program.django_caches()] == [
+        ("default", number) for number in databases
+    ]
+
+
+def app_of(kind, options=(), **conf):
+    channel = SimpleNamespace(visibility_timeout=3600, default_visibility_timeout=1800)
+    transport = SimpleNamespace(driver_type=kind, Channel=channel)
+    connection = SimpleNamespace(transport=transport, transport_options=dict(options))
+    return SimpleNamespace(connection_for_read=lambda: connection, conf=conf)
+
+
+@pytest.mark.parametrize(
+    ("app", "facts"),
+    [
+        (app_of("redis"), {"visibility_timeout": 3600, "disable_prefetch": False}),
+        (
+            app_of("redis", {"visibility_timeout": 60}, worker_disable_prefetch=True),
+            {"visibility_timeout": 60, "disable_prefetch": True},
+        ),
+        (app_of("sqs", {"visibility_timeout": 60}), {}),  # its queues may have another
+        (app_of("amqp", worker_disable_prefetch=True), {}),  # without effect there
+    ],
+)
+def test_what_counts_on_the_broker_is_told(app, facts):
+    assert dict(facts_program.of_broker(app)) == {"transport": app.connection_for_read().transport.driver_type, **facts}
+
+
+def test_values_of_celery_are_nobody_elses_whichever_application_wrote_them(monkeypatch):
+    names = [
+        *("celery-task-meta-1", "forge_celery-task-meta-1", "forge:celery-taskset-meta-1.t", "chord-unlock-1"),
+        *("forge_chord-unlock-1", "forge_unacked_mutex", "forge__kombu.binding.celery", "redbeat::lock", "made-1"),
+        *("set-of-1", "ended-1", ":1:views.cache.page", "session"),
+    ]
+    scan = SimpleNamespace(
+        scan=lambda _cursor, count: (0, [name.encode() for name in names]),
+        pipeline=lambda transaction: Pipeline(),
+    )
+    monkeypatch.setitem(sys.modules, "redis", SimpleNamespace(Redis=lambda connection_pool: scan))
+    backend = SimpleNamespace(task_keyprefix=b"made-", group_keyprefix=b"set-of-", chord_keyprefix=b"ended-")
+    channel = SimpleNamespace(pool=None)
+    assert dict(facts_program.keys(SimpleNamespace(backend=backend), channel, None)) == {"others": 2}
+
+
+class Pipeline:
+    def __init__(self):
+        self.asked = 0
+
+    def type(self, _key):
+        self.asked += 1
+
+    def execute(self):
+        return [b"string"] * self.asked
 
 
 def section(facts, error=None):

@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.facts import NOTHING_KNOWN, read
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.findings import Service, of_services
 from ansible_collections.evenkeel.celery.plugins.module_utils._doctor.rules import RULES
-from workers import worker
+from workers import beat, worker
 
 # What a healthy worker on Debian's Redis says, with results.
 HEALTHY = {
@@ -51,12 +51,12 @@ LATE = {"late": 1, "late_requeued": 1, "requeued": 1, "late_own_limit": 7200}
 FULL = {"memory": 95, "max_memory": 100}
 
 
-def found(options=(), **facts):
+def found(options=(), of=worker, **facts):
     """The rules that say something of a service that is healthy but for these facts."""
     together = {section: {**HEALTHY.get(section, {}), **facts.get(section, {})} for section in NOTHING_KNOWN}
     known = read(together)
     assert all(known[section] == together[section] for section in facts)  # the facts have their form
-    return of_services(RULES, [Service(worker(**dict(options)), known)])
+    return of_services(RULES, [Service(of(**dict(options)), known)])
 
 
 def busy_worker(name, **about):
@@ -156,6 +156,36 @@ def test_nothing_is_said_of_what_is_not_known():
         ("known_faults", "warning", "kombu 5.3.7 has a known fault: after Redis was", {"versions": {"kombu": "5.3.7"}}),
         ("known_faults", "warning", "Celery 5.3.3 has a known fault", {"versions": {"celery": "5.3.3"}}),
         ("known_faults", "warning", "redis-py 4.5.5 has a known fault", {"versions": {"redis": "4.5.5"}}),
+        (
+            "known_faults",
+            "warning",
+            "redis-py 4.5.5 has a known fault: a worker may end",
+            {"versions": {"redis": "4.5.5"}, "settings": {"transport": "amqp"}},  # results are in Redis
+        ),
+        (
+            "late_not_requeued",
+            "hint",
+            "in both cases, write settings: {task_retry_on_worker_lost: true",
+            {"settings": {"late": 1}, "versions": {"celery": "5.7.0"}},
+        ),
+        (
+            "late_not_requeued",
+            "hint",
+            "in both cases, set reject_on_worker_lost for those",
+            {"settings": {"late": 1}, "versions": {"celery": "5.6.3"}},
+        ),
+        (
+            "pickle",
+            "warning",
+            "First set task_serializer: json in whatever sends tasks. When no pickled message waits",
+            {"settings": {"accepted": ["pickle"]}},
+        ),
+        (
+            "redis_not_persistent",
+            "warning",
+            "In redis.conf, or the provider's parameter group: appendonly yes",
+            {"redis": {"snapshots": False}},
+        ),
         ("known_faults", "hint", "Celery 5.5.3 has a known fault", {"versions": {"celery": "5.5.3"}}),
         ("always_eager", "warning", "task_always_eager is on", {"settings": {"eager": True}}),
         ("pickle", "warning", "accept_content has pickle", {"settings": {"accepted": ["json", "pickle"]}}),
@@ -168,7 +198,7 @@ def test_nothing_is_said_of_what_is_not_known():
         (
             "rabbitmq_timeout",
             "hint",
-            "RabbitMQ 3.12.1 closes the connection",
+            "RabbitMQ 3.12.1 closes the channel of a worker",
             {
                 "settings": {**LATE, "transport": "amqp", "visibility_timeout": 99999},
                 "rabbitmq": {"version": "3.12.1"},
@@ -227,10 +257,35 @@ def test_a_rule_comes(rule, severity, words, case):
         ("too_many_processes", {"service": {"cpu": 1000, "up": 500}, "options": {"concurrency": 8}}),
         ("known_faults", {"versions": {"kombu": "5.4.0"}}),
         ("known_faults", {"versions": {"kombu": "5.3.7"}, "settings": {"transport": "amqp"}}),
+        ("known_faults", {"versions": {"redis": "4.5.5"}, "settings": {"transport": "amqp", "results": "database"}}),
+        (
+            "visibility_timeout_reserved",
+            {"settings": {"disable_prefetch": True}, "options": {"time_limit": "30min", "prefetch_multiplier": 4}},
+        ),
+        (
+            "reserved_behind_long",
+            {
+                "settings": {"disable_prefetch": True},
+                "workers": {"workers": [busy_worker("w@vps"), busy_worker("other@vps2", **IDLE)]},
+            },
+        ),
     ],
 )
 def test_a_rule_does_not_come(rule, case):
     assert rule not in [finding.rule for finding in found(**case)]
+
+
+def test_a_beat_with_the_same_application_has_none_of_its_workers_traps():
+    late = {"late": 3, "late_requeued": 2, "requeued": 3, "late_own_limit": 7200, "own_limit": 7200}
+    facts = {
+        "settings": {**late, "results_expire": 0, "accepted": ["pickle"], "eager": True},
+        "etas": {"longest": {"seconds": 90000, "task": "shop.remind", "queue": "mail"}},
+        "redis": {"failed_to_save": True},
+        "versions": {"kombu": "5.3.7"},
+    }
+    of_both = {"redis_failed_to_save", "known_faults", "always_eager"}
+    assert {finding.rule for finding in found(of=beat, **facts)} == of_both
+    assert {finding.rule for finding in found(**facts)} > of_both
 
 
 def test_a_rule_that_is_ignored_is_not_said():
