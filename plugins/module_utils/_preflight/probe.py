@@ -83,13 +83,13 @@ def for_each(
             answers = threads.map(work, groups.values())
             return {instance["name"]: found for group, found in zip(groups.values(), answers) for instance in group}
         except BaseException:
-            transient.kill(f"{_units()}-*")  # so that their threads end now
+            transient.kill(f"{units()}-*")  # so that their threads end now
             raise
         finally:
             threads.shutdown(cancel_futures=True)
 
 
-def _units() -> str:
+def units() -> str:
     """How the names of this run's units begin; another controller may be running the same."""
     return f"{UNIT}-{os.getpid()}"
 
@@ -123,7 +123,7 @@ def start(
     with tempfile.TemporaryDirectory(prefix=f"{UNIT}-", dir=_DIRECTORY) as directory:
         programs = _write(instance, directory, line, request or {})
         return transient.run(
-            _units(),
+            units(),
             ["/usr/bin/python3", "-I", f"{programs}/{_file(start_program)}"],
             [*properties(instance, programs), f"EnvironmentFile={directory}/environment", *_memory(group)],
             seconds,
@@ -200,7 +200,7 @@ def _understood(result: transient.Result, instance: Instance) -> Answer:
     except answer.AnswerError:
         return {"forged": True}
     if not {"directory", "executable", "failed", "child"} & set(found):
-        found[_ending(result, instance)] = answer.shown(_why(result), instance)
+        found[_ending(result, instance)] = answer.shown(why_ended(result), instance)
     return found
 
 
@@ -221,7 +221,8 @@ def _ending(result: transient.Result, instance: Instance) -> str:
     return next((name for name, applies in endings.items() if applies), "not_loaded")
 
 
-def _why(result: transient.Result) -> str:
+def why_ended(result: transient.Result) -> str:
+    """Why a process did not answer."""
     if result.outcome == "exit-code" and result.status in _NOT_PREPARED:
         return systemd.why_not_prepared(result.unit)
     if result.outcome in ("signal", "core-dump", "oom-kill"):
