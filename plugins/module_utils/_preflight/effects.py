@@ -58,8 +58,8 @@ _SYSTEM_CALLS = (
     *("RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "MemoryDenyWriteExecute"),
 )
 
-# The process gets these directives and no others, as those that name files, users, programs or variables could have it
-# run what the application can write.
+# The process gets these directives and no others, as it is root's: for another user, systemd can't filter system calls
+# in every container. Those that name files, programs or variables could have it run what the application can write.
 _ASKED = {
     *("OOMPolicy", "OOMScoreAdjust", "Nice", "SystemCallErrorNumber", "IPAddressDeny", *_FILES, *_SYSTEM_CALLS),
     *(name for names in _NAMESPACES.values() for name in names),
@@ -88,7 +88,7 @@ def without_effect(instances: list[Instance]) -> dict[str, list[str]]:
 
 def _ask(asked: list[str]) -> transient.Result:
     command = ["/usr/bin/python3", "-IS", "-c", _SOURCE]
-    return transient.run(f"{probe.units()}-effects", command, ["User=nobody", *asked], SECONDS)
+    return transient.run(f"{probe.units()}-effects", command, asked, SECONDS)
 
 
 def properties(instance: Instance) -> list[str]:

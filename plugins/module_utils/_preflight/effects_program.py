@@ -85,7 +85,7 @@ def look():
         "nr_open": nr_open(),
         "namespaces": {kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in NAMESPACES},
         "status": status(),
-        "nice": os.nice(0),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "oom_score_adj": int(Path("/proc/self/oom_score_adj").read_text()),
         "local": can_send(),
     }

@@ -185,7 +185,7 @@ def test_services_of_which_the_same_is_asked_share_an_answer(asked):
     others = [worker(name="x", memory_max="2G", user="other"), worker(name="y", oom_policy="kill")]
     effects.without_effect([worker(memory_max="1G"), *others, worker(name="z", memory_max="3G")])
     assert len(runs) == 3, "two, and a process without directives"
-    assert runs[0][2] == ["User=nobody"]
+    assert runs[0][2] == []
 
 
 @pytest.mark.parametrize(
