@@ -58,12 +58,13 @@ _SYSTEM_CALLS = (
     *("RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "MemoryDenyWriteExecute"),
 )
 
+CHECKED = {
+    *("OOMScoreAdjust", "Nice", "IPAddressDeny", *_FILES, *_SYSTEM_CALLS),
+    *(name for names in _NAMESPACES.values() for name in names),
+}  # and each Limit…
 # The process gets these directives and no others, as it is root's: for another user, systemd can't filter system calls
 # in every container. Those that name files, programs or variables could have it run what the application can write.
-_ASKED = {
-    *("OOMPolicy", "OOMScoreAdjust", "Nice", "SystemCallErrorNumber", "IPAddressDeny", *_FILES, *_SYSTEM_CALLS),
-    *(name for names in _NAMESPACES.values() for name in names),
-}
+_ASKED = re.compile("|".join((*CHECKED, "OOMPolicy", "SystemCallErrorNumber", "Limit[A-Z]+")))
 # What it gets instead of a directive's own value: limits with which it can answer, no path, and not the service's
 # exceptions (IPAddressAllow).
 _INSTEAD = {
@@ -94,9 +95,7 @@ def _ask(asked: list[str]) -> transient.Result:
 def properties(instance: Instance) -> list[str]:
     """What is asked about, as systemd-run takes it. Services of which it is the same have the same answer."""
     wanted = dict(
-        _asked(name, value)
-        for name, value in systemd_unit.sections(instance)["Service"]
-        if name in _ASKED or re.fullmatch("Limit[A-Z]+", name)
+        _asked(name, value) for name, value in systemd_unit.sections(instance)["Service"] if _ASKED.fullmatch(name)
     )
     return [line.rstrip("\n").replace("%%", "%") for line in unit_text.lines(sorted(wanted.items()))]
 
