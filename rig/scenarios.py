@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -31,6 +32,10 @@ SLOWEST = (
     *("attacks", "restart", "monitoring", "beat", "default", "deploy", "export", "photo_album", "watchdog"),
     *("celery_worker", "cgroup2", "job_cleanup", "imagineer", "report"),
 )
+# Scenarios that this machine can't run, and why.
+NOT_HERE = (
+    {} if platform.machine() == "x86_64" else {"cgroup2": "it needs user-mode Linux, which Debian has for x86_64 only"}
+)
 
 
 def main() -> None:
@@ -40,6 +45,8 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - set(scenarios()):
         parser.error(f"There is no scenario {', '.join(sorted(unknown))}. There are: {', '.join(sorted(scenarios()))}.")
+    for name in set(options.names) & set(NOT_HERE):
+        parser.error(f"{name} can't run on this machine: {NOT_HERE[name]}.")
     if options.soak is not None and (options.soak < 1 or len(options.names) != 1):
         parser.error("--soak needs the name of one scenario, and N of at least 1.")
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -48,7 +55,9 @@ def main() -> None:
             ran = soak(*options.names, options.soak)
             print(f"\n{results.soak_report(ran)}")
         else:
-            ran = run_all(options.names or scenarios())
+            for name, why in () if options.names else NOT_HERE.items():
+                print(f"{name}: skipped, as {why}")
+            ran = run_all(options.names or [name for name in scenarios() if name not in NOT_HERE])
             print(f"\n{results.report(ran)}")
     finally:
         clean.restore_swappiness()

@@ -122,13 +122,22 @@ def test_the_sampler_reads_the_kernels_log_and_the_peak(server):
     assert samples['evenkeel_service_memory_peak_bytes{service="swapped"}'] > 140 * MEBI
 
 
+@pytest.fixture
+def without_memory_controller(server):
+    """The services' slice has none."""
+    drop_in = "/run/systemd/system/system.slice.d"
+    server.check_output(
+        f"mkdir {drop_in} && printf '[Slice]\\nDisableControllers=memory\\n' >{drop_in}/no_memory.conf &&"
+        " systemctl daemon-reload"
+    )
+    yield
+    server.check_output(f"rm -r {drop_in} && systemctl daemon-reload")
+
+
+@pytest.mark.usefixtures("without_memory_controller")
 def test_limits_that_would_not_act_are_refused_if_they_have_to(server, ansible_playbook):
     """Where they do, nothing is said: converge.yml has refused nothing."""
     before = server.check_output("sha256sum /etc/systemd/system/*.service")
-    server.check_output(
-        "mkdir /run/systemd/system/system.slice.d && cd /run/systemd/system/system.slice.d &&"
-        " printf '[Slice]\\nDisableControllers=memory\\n' >no_memory.conf && systemctl daemon-reload"
-    )
     with pytest.raises(AssertionError, match=r"Nothing was changed\. Correct this first") as refused:
         ansible_playbook(CONVERGE)
     assert "slow: memory_max, memory_high and memory_swap_max will have no effect" in str(refused.value)

@@ -501,9 +501,12 @@ options:
         type: dict
       unenforced:
         description:
-          - What the preflight does if a memory limit, O(worker_instances[].oom_policy), O(worker_instances[].oom_score_adj)
-            or a directive of O(worker_instances[].sandbox) has no effect on the host, as in
-            some containers and with cgroup v1.
+          - 'What the preflight does if a memory limit, O(worker_instances[].oom_policy), O(worker_instances[].oom_score_adj)
+            or one of these directives of O(worker_instances[].sandbox) has no effect on the
+            host, as in some containers and with cgroup v1: limits and weights of control groups
+            (such as C(TasksMax)), C(Limit...), C(Nice), C(OOMScoreAdjust), C(IPAddressDeny),
+            those that need a namespace (such as C(ProtectSystem)), and those that filter system
+            calls. docs/sandbox.md lists them.'
           - V(warn) says so. V(fail) refuses to deploy the service there, before anything is
             changed.
         type: str
@@ -909,9 +912,12 @@ options:
         type: dict
       unenforced:
         description:
-          - What the preflight does if a memory limit, O(beat_instances[].oom_policy), O(beat_instances[].oom_score_adj)
-            or a directive of O(beat_instances[].sandbox) has no effect on the host, as in some
-            containers and with cgroup v1.
+          - 'What the preflight does if a memory limit, O(beat_instances[].oom_policy), O(beat_instances[].oom_score_adj)
+            or one of these directives of O(beat_instances[].sandbox) has no effect on the host,
+            as in some containers and with cgroup v1: limits and weights of control groups (such
+            as C(TasksMax)), C(Limit...), C(Nice), C(OOMScoreAdjust), C(IPAddressDeny), those
+            that need a namespace (such as C(ProtectSystem)), and those that filter system calls.
+            docs/sandbox.md lists them.'
           - V(warn) says so. V(fail) refuses to deploy the service there, before anything is
             changed.
         type: str

@@ -19,7 +19,8 @@ description:
   - Each service's own command is started in a transient unit of systemd's, with the user, environment, paths and
     sandbox of its unit. It ends before it consumes or sends a message. Services that differ only in names, queues,
     numbers and memory limits share one such start.
-  - A process that systemd starts as root with the same limits and sandbox tells which of them have no effect here.
+  - A process that systemd starts with the same limits and directives of the sandbox tells which of them have no effect
+    here. It is Python's own and root's, and gets no directive that names a file of the application's.
     O(instances[].unenforced) says whether that is a warning or an error.
   - The start may take O(instances[].start_timeout), and 25 s more for the broker, the result backend, the
     databases of a Django application and what the doctor asks. Whatever the application leaves

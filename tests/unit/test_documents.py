@@ -12,6 +12,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._deploy import sto
 from ansible_collections.evenkeel.celery.plugins.module_utils._job_cleanup import plan as job_cleanup
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring import config as monitoring
 from ansible_collections.evenkeel.celery.plugins.module_utils._monitoring_setup import exporters, sampler
+from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import effects
 from ansible_collections.evenkeel.celery.plugins.module_utils._swap import options, settings
 from ansible_collections.evenkeel.celery.plugins.module_utils._targets.stale_workers import PREFIXES, PROGRAM
 from project import PROJECT
@@ -51,6 +52,12 @@ def test_each_path_in_a_readmes_table_is_used_by_the_code(readme):
     documented = re.findall(r"^\| `(/[^`]+?)/?` \|", (PROJECT / readme).read_text(), re.MULTILINE)
     assert documented
     assert set(documented) <= ON_THE_HOST
+
+
+def test_the_page_about_the_sandbox_lists_each_directive_whose_effect_is_checked():
+    text = (PROJECT / "docs/sandbox.md").read_text()
+    listed = set(re.findall(r"`(\w+)`", text.partition("## Where it has no effect")[2].partition("No other")[0]))
+    assert listed >= effects.CHECKED
 
 
 def test_every_scenario_runs_on_every_platform():

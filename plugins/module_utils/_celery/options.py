@@ -155,8 +155,10 @@ _UNENFORCED = Option(
     "unenforced",
     "str",
     (
-        "What the preflight does if a memory limit, O(oom_policy), O(oom_score_adj) or a directive of O(sandbox) has no"
-        " effect on the host, as in some containers and with cgroup v1.",
+        "What the preflight does if a memory limit, O(oom_policy), O(oom_score_adj) or one of these directives of"
+        " O(sandbox) has no effect on the host, as in some containers and with cgroup v1: limits and weights of control"
+        " groups (such as C(TasksMax)), C(Limit...), C(Nice), C(OOMScoreAdjust), C(IPAddressDeny), those that need a"
+        " namespace (such as C(ProtectSystem)), and those that filter system calls. docs/sandbox.md lists them.",
         "V(warn) says so. V(fail) refuses to deploy the service there, before anything is changed.",
     ),
     "warn",

@@ -24,8 +24,6 @@ from . import effects_program, probe
 SECONDS = 30  # for the process to answer
 _SOURCE = inspect.getsource(effects_program)
 _LIMITS = {"memory_max": "MemoryMax", "memory_high": "MemoryHigh", "memory_swap_max": "MemorySwapMax"}
-_ENOUGH = "512M"  # instead of the limits, which may be too low for a process to answer
-_SUPERVISION = re.compile(f"(?!Memory|OOM|Tasks)(?:{transient.SUPERVISION.pattern})")
 
 # The files of control groups v2 and v1 in which a directive shows; () where systemd does not support it.
 _FILES = {
@@ -42,12 +40,13 @@ _FILES = {
     "AllowedMemoryNodes": (("cpuset.mems",), ()),
 }
 _UNLIMITED = re.compile(r"|max( \d+)?|-1|9\d{18}")
+_PATHS = ("ReadOnlyPaths", "InaccessiblePaths", "NoExecPaths", "TemporaryFileSystem")
 # The directives that need a namespace of this kind.
 _NAMESPACES = {
     "mnt": (
         *("PrivateDevices", "PrivateTmp", "ProtectControlGroups", "ProtectHome", "ProtectKernelLogs"),
         *("ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem", "ProcSubset"),
-        *("PrivateMounts", "ReadOnlyPaths", "InaccessiblePaths", "NoExecPaths", "TemporaryFileSystem"),
+        *("PrivateMounts", *_PATHS),
     ),
     "uts": ("ProtectHostname",),
     "net": ("PrivateNetwork",),
@@ -59,55 +58,82 @@ _SYSTEM_CALLS = (
     *("RestrictRealtime", "RestrictSUIDSGID", "LockPersonality", "MemoryDenyWriteExecute"),
 )
 
+CHECKED = {
+    *("OOMScoreAdjust", "Nice", "IPAddressDeny", *_FILES, *_SYSTEM_CALLS),
+    *(name for names in _NAMESPACES.values() for name in names),
+}  # and each Limit…
+# The process gets these directives and no others, as it is root's: for another user, systemd can't filter system calls
+# in every container. Those that name files, programs or variables could have it run what the application can write.
+_ASKED = re.compile("|".join((*CHECKED, "OOMPolicy", "SystemCallErrorNumber", "Limit[A-Z]+")))
+# What it gets instead of a directive's own value: limits with which it can answer, no path, and not the service's
+# exceptions (IPAddressAllow).
+_INSTEAD = {
+    **dict.fromkeys(("MemoryMax", "MemoryHigh", "MemorySwapMax"), "512M"),
+    "IPAddressDeny": "any",
+}
+
 Facts = Mapping[str, Any]  # of effects_program.py
 
 
 def without_effect(instances: list[Instance]) -> dict[str, list[str]]:
     """By the services' names, what has no effect, each in a sentence."""
-    return probe.for_each(instances, _question, _look)
+    if not instances:
+        return {}
+    # Not of this process: Ansible may be in a sandbox.
+    own = _ask([])
+    answers = probe.for_each(
+        instances, lambda instance: "\n".join(properties(instance)), lambda group: _ask(properties(group[0]))
+    )
+    return {instance["name"]: _understood(instance, answers[instance["name"]], own) for instance in instances}
 
 
-def _question(instance: Instance) -> str:
-    options = [instance[name] for name in (*_LIMITS, "oom_policy", "oom_score_adj", "sandbox", "user")]
-    return json.dumps(options, sort_keys=True)
-
-
-def _look(group: list[Instance]) -> list[str]:
-    # In root's name and without a word of the application, so that the answer is to be trusted.
-    command = ["/usr/bin/python3", "-I", "-c", _SOURCE]
-    result = transient.run("evenkeel-effects", command, properties(group[0]), SECONDS)
-    try:
-        facts = json.loads(result.output)
-    except ValueError:
-        why = printable(result.error.strip()) or f"{result.outcome} {result.status}".strip()
-        return [f"it could not be checked which limits and sandbox directives have an effect on this host: {why}."]
-    return list(sentences(instance=group[0], facts=facts, own=effects_program.look()))
+def _ask(asked: list[str]) -> transient.Result:
+    command = ["/usr/bin/python3", "-IS", "-c", _SOURCE]
+    return transient.run(f"{probe.units()}-effects", command, asked, SECONDS)
 
 
 def properties(instance: Instance) -> list[str]:
-    """What is asked about, as systemd-run takes it."""
-    asked = {*_LIMITS.values(), "OOMPolicy", "OOMScoreAdjust"}
-    wanted = [
-        (name, _ENOUGH if name in _LIMITS.values() and name not in instance["sandbox"] and value else value)
-        for name, value in systemd_unit.sections(instance)["Service"]
-        if name in asked or (name in instance["sandbox"] and not _SUPERVISION.fullmatch(name))
+    """What is asked about, as systemd-run takes it. Services of which it is the same have the same answer."""
+    wanted = dict(
+        _asked(name, value) for name, value in systemd_unit.sections(instance)["Service"] if _ASKED.fullmatch(name)
+    )
+    return [line.rstrip("\n").replace("%%", "%") for line in unit_text.lines(sorted(wanted.items()))]
+
+
+def _asked(name: str, value: Any) -> tuple[str, Any]:
+    if value in (None, "", "infinity"):
+        return name, value
+    return ("PrivateMounts", True) if name in _PATHS else (name, _INSTEAD.get(name, value))
+
+
+def _understood(instance: Instance, result: transient.Result, own: transient.Result) -> list[str]:
+    try:
+        return list(sentences(instance, json.loads(result.output), json.loads(own.output)))
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        # It is no answer, or not all of it.
+        why = printable(probe.why_ended(own if own.status else result)).rstrip(".")
+    return [
+        "it could not be checked which limits and sandbox directives have an effect on this host, as a process with"
+        f" them gave no answer: {why}."
     ]
-    return [line.rstrip("\n").replace("%%", "%") for line in unit_text.lines(wanted)]
 
 
 def sentences(instance: Instance, facts: Facts, own: Facts) -> Iterator[str]:
-    """What has no effect. facts: of a process with the service's directives; own: of one without them."""
+    """What has no effect. facts: of a process with the service's directives; own: of one without them.
+
+    Raises all kinds of errors if these are no facts.
+    """
     wanted = {name: value for name, value in instance["sandbox"].items() if value is not False and value is not None}
     yield from _memory(instance, facts)
     yield from _control_groups(wanted, facts)
     yield from _numbers(instance, wanted, facts)
+    yield from _limits(wanted, facts, own)
     yield from _namespaces(instance, wanted, facts, own)
     filtered = facts["status"].get("Seccomp_filters", 1) > own["status"].get("Seccomp_filters", 0)
     calls = [name for name in _SYSTEM_CALLS if name in wanted]
     if calls and not (filtered and facts["status"].get("Seccomp") == 2):
         yield f"sandbox: {_and(calls)} will have no effect, as this host's kernel can't filter system calls (seccomp)."
-    denied = str(wanted.get("IPAddressDeny", ""))
-    if ("any" in denied or "localhost" in denied) and "IPAddressAllow" not in wanted and facts["local"]:
+    if wanted.get("IPAddressDeny") and facts["local"]:
         yield (
             "sandbox: IPAddressDeny will have no effect, as systemd can't filter addresses on this host (BPF). If it is"
             " a container, give it the capabilities BPF and NET_ADMIN."
@@ -143,7 +169,7 @@ def _control_groups(wanted: Mapping[str, Any], facts: Facts) -> Iterator[str]:
     if idle:
         yield (
             f"sandbox: {_and(idle)} will have no effect, as the services of this host have no such controller of cgroup"
-            f" v{facts['cgroup']}. If it is a container, delegate it; else use cgroup v2."
+            f" v{1 if facts['cgroup'] == 1 else 2}. If it is a container, delegate it; else use cgroup v2."
         )
 
 
@@ -156,26 +182,38 @@ def _shows(name: str, facts: Facts) -> bool:
 def _numbers(instance: Instance, wanted: Mapping[str, Any], facts: Facts) -> Iterator[str]:
     adjusted = wanted.get("OOMScoreAdjust", instance["oom_score_adj"])
     option = "sandbox: OOMScoreAdjust" if "OOMScoreAdjust" in wanted else "oom_score_adj"
-    asked = [
-        (option, adjusted, [str(adjusted)], [facts["oom_score_adj"]], "SYS_RESOURCE"),
-        ("sandbox: Nice", wanted.get("Nice"), [str(wanted.get("Nice"))], [facts["nice"]], "SYS_NICE"),
-    ]
+    for name, value, has, capability in (
+        (option, adjusted, facts["oom_score_adj"], "SYS_RESOURCE"),
+        ("sandbox: Nice", wanted.get("Nice"), facts["nice"], "SYS_NICE"),
+    ):
+        if re.fullmatch(r"[+-]?\d+", str(value)) and int(value) != has:
+            yield _other(name, value, has, f"If it is a container, give it the capability {capability}.")
+
+
+def _limits(wanted: Mapping[str, Any], facts: Facts, own: Facts) -> Iterator[str]:
     for name, value in wanted.items():
-        limits = facts["limits"].get(name[len("Limit") :]) if name.startswith("Limit") else None
-        asked.append((f"sandbox: {name}", value, _limits(value), limits or [], "SYS_RESOURCE"))
-    for name, value, numbers, there, capability in asked:
-        others = [has for wish, has in zip(numbers, there) if re.fullmatch(r"[+-]?\d+", wish) and int(wish) != has]
-        if others:
-            yield (
-                f"{name} {value} will have no effect: on this host, its processes have {others[0]}. If it is a"
-                f" container, give it the capability {capability}."
-            )
+        if not name.startswith("Limit"):
+            continue
+        soft, colon, hard = str(value).partition(":")
+        for wish, has in zip((soft, hard if colon else soft), facts["limits"].get(name[len("Limit") :], ())):
+            if _has_limit(name, wish, has, own):
+                continue
+            remedy = "If it is a container, give it the capability SYS_RESOURCE."
+            if name == "LimitNOFILE" and wish.isdecimal() and int(wish) > own["nr_open"]:
+                remedy = f"The kernel allows {own['nr_open']}: ask for less, or raise the sysctl fs.nr_open."
+            yield _other(f"sandbox: {name}", value, has, remedy)
+            break
 
 
-def _limits(value: Any) -> list[str]:
-    """The soft and the hard limit."""
-    soft, colon, hard = str(value).partition(":")
-    return ["-1" if each == "infinity" else each for each in (soft, hard if colon else soft)]
+def _has_limit(name: str, wish: str, has: int, own: Facts) -> bool:
+    if wish != "infinity":
+        return not wish.isdecimal() or int(wish) == has  # with a unit, or a nice level: not understood
+    # The kernel has no unlimited number of files, so systemd sets the highest that it can.
+    return has == -1 or (name == "LimitNOFILE" and (has >= own["nr_open"] or has == own["limits"]["NOFILE"][1]))
+
+
+def _other(name: str, value: Any, has: int, remedy: str) -> str:
+    return f"{name} {value} will have no effect: on this host, its processes have {has:d}. {remedy}"
 
 
 def _namespaces(instance: Instance, wanted: Mapping[str, Any], facts: Facts, own: Facts) -> Iterator[str]:

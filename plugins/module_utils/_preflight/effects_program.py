@@ -7,6 +7,7 @@ Prints a JSON object:
   cgroup: the version of its control group, 1 or 2
   files: what this control group's files say, by their names
   limits: its soft and hard resource limits by systemd's names, such as NOFILE; -1: none
+  nr_open: the kernel's highest limit of open files; null if it can't be read
   namespaces: its namespaces by their kinds, such as mnt
   status: lines of /proc/self/status
   nice, oom_score_adj: its numbers
@@ -54,6 +55,12 @@ def limits():
     return {name[len("RLIMIT_") :]: resource.getrlimit(getattr(resource, name)) for name in kinds}
 
 
+def nr_open():
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/sys/fs/nr_open").read_text())
+    return None
+
+
 def status():
     pairs = (line.partition(":") for line in Path("/proc/self/status").read_text().splitlines())
     return {name: int(value) for name, _colon, value in pairs if name in STATUS}
@@ -75,9 +82,10 @@ def look():
         "cgroup": 2 if (CGROUPS / "cgroup.controllers").exists() else 1,
         "files": files(),
         "limits": limits(),
+        "nr_open": nr_open(),
         "namespaces": {kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in NAMESPACES},
         "status": status(),
-        "nice": os.nice(0),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "oom_score_adj": int(Path("/proc/self/oom_score_adj").read_text()),
         "local": can_send(),
     }

@@ -232,7 +232,7 @@ def _understood(result: transient.Result, instance: Instance) -> Answer:
     except answer.AnswerError:
         return {"forged": True}
     if not {"directory", "executable", "failed", "child"} & set(found):
-        found[_ending(result, instance)] = answer.shown(_why(result), instance)
+        found[_ending(result, instance)] = answer.shown(why_ended(result), instance)
     return found
 
 
@@ -253,7 +253,8 @@ def _ending(result: transient.Result, instance: Instance) -> str:
     return next((name for name, applies in endings.items() if applies), "not_loaded")
 
 
-def _why(result: transient.Result) -> str:
+def why_ended(result: transient.Result) -> str:
+    """Why a process did not answer."""
     if result.outcome == "exit-code" and result.status in _NOT_PREPARED:
         return systemd.why_not_prepared(result.unit)
     if result.outcome in ("signal", "core-dump", "oom-kill"):

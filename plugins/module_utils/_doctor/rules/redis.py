@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..._common.quantities import format_size
-from ..findings import HINT, WARNING, Service, Trap
+from ..findings import HINT, WARNING, Service, Trap, some
 
 _ALMOST_FULL = 0.9
 _MANY = 100  # values of others
@@ -80,7 +80,7 @@ def cache_beside_queues(service: Service) -> Iterator[Trap]:
     redis = service.facts["redis"]
     if redis.get("caches"):
         yield Trap(
-            f"Django's cache {', '.join(redis['caches'])} is in the broker's database. cache.clear() empties the whole"
+            f"Django's cache {some(redis['caches'])} is in the broker's database. cache.clear() empties the whole"
             " database, with all queues and the messages that are being executed.",
             "In the application's settings, give the LOCATION of the cache another database, such as"
             " redis://127.0.0.1:6379/1, or better another Redis.",

@@ -127,7 +127,7 @@ class App:
 @pytest.fixture
 def tell(monkeypatch):
     """What a section tells NOW."""
-    monkeypatch.setattr(broker_program, "time", SimpleNamespace(time=NOW.timestamp))
+    monkeypatch.setattr(broker_program, "time", SimpleNamespace(time=NOW.timestamp, monotonic=lambda: 0))
 
     def told(section, app, redis=None, asks=True):
         monkeypatch.setitem(sys.modules, "redis", SimpleNamespace(Redis=lambda connection_pool: redis))
@@ -253,7 +253,7 @@ def test_of_many_queues_no_more_than_some_megabytes_are_read(tell):
 
 def test_a_slow_server_is_not_asked_for_long(tell, monkeypatch):
     monkeypatch.setattr(broker_program, "READING", -1)
-    redis = Redis(lists={"celery": [message(600)]}, received=[(time.time(), message(600))])
+    redis = Redis(lists={"celery": [message(600)]}, received=[(NOW.timestamp(), message(600))])
     assert not tell("etas", App(), redis)
     assert not redis.read
 

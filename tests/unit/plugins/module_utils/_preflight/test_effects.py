@@ -3,9 +3,9 @@
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
+from ansible_collections.evenkeel.celery.plugins.module_utils._common import transient
 from ansible_collections.evenkeel.celery.plugins.module_utils._preflight import effects, effects_program
 from workers import beat, worker
 
@@ -31,13 +31,15 @@ def found(instance, cgroup=2, files=V2, own_namespaces=(), filters=3, **facts):
     outside = {
         "namespaces": {kind: f"{kind}:[1]" for kind in NAMESPACES},
         "status": {"Seccomp": 2, "Seccomp_filters": 1},
+        "nr_open": 1000000,
+        "limits": {"NOFILE": [1024, 30000]},
     }
     inside = {
         "cgroup": cgroup,
         "files": files,
         "namespaces": {kind: f"{kind}:[{1 if kind in own_namespaces else 2}]" for kind in NAMESPACES},
         "status": {"Seccomp": 2, "Seccomp_filters": filters},
-        "limits": {"CORE": [0, 0], "NOFILE": [20000, 20000]},
+        "limits": {"CORE": [0, 0], "NICE": [0, 0], "MEMLOCK": [8192, 8192], "NOFILE": [20000, 20000]},
         "nice": 0,
         "oom_score_adj": 0,
         "local": True,
@@ -102,8 +104,15 @@ def test_nothing_is_said_of_what_has_its_effect():
         ({}, {"sandbox": {"Nice": -5}}, "sandbox: Nice -5 will have no effect: on this host, its processes have 0."),
         ({}, {"sandbox": {"LimitNOFILE": 99999}}, "sandbox: LimitNOFILE 99999 will have no effect: on this host, its"),
         (
+            {"limits": {"NOFILE": [1000000, 1000000]}},
+            {"sandbox": {"LimitNOFILE": 2000000}},
+            "sandbox: LimitNOFILE 2000000 will have no effect: on this host, its processes have 1000000. The kernel",
+        ),
+        ({}, {"sandbox": {"LimitNOFILE": "20000:infinity"}}, "sandbox: LimitNOFILE 20000:infinity will have no effect"),
+        ({}, {"sandbox": {"LimitMEMLOCK": "infinity"}}, "sandbox: LimitMEMLOCK infinity will have no effect"),
+        (
             {},
-            {"sandbox": {"IPAddressDeny": "any"}},
+            {"sandbox": {"IPAddressDeny": "any", "IPAddressAllow": "localhost"}},
             "sandbox: IPAddressDeny will have no effect, as systemd can't filt",
         ),
     ],
@@ -121,9 +130,13 @@ def test_what_has_no_effect_is_said_with_the_reason(host, options, sentence):
         ({}, {"TasksMax": "infinity"}),
         ({}, {"PrivateNetwork": False}),
         ({}, {"LimitNOFILE": "20K"}),  # not understood, so nothing is said of it
+        ({}, {"LimitNICE": "-5"}),
+        ({"limits": {"NOFILE": [30000, 30000]}}, {"LimitNOFILE": "infinity"}),  # the container's highest
+        ({"limits": {"NOFILE": [1000000, 1000000]}}, {"LimitNOFILE": "infinity"}),  # the kernel's
+        ({"limits": {"MEMLOCK": [-1, -1]}}, {"LimitMEMLOCK": "infinity"}),
         ({"local": False}, {"IPAddressDeny": "any"}),
         ({"local": None}, {"IPAddressDeny": "any"}),
-        ({}, {"IPAddressDeny": "any", "IPAddressAllow": "localhost"}),
+        ({}, {"IPAddressDeny": "", "IPAddressAllow": "localhost"}),
     ],
 )
 def test_nothing_is_guessed(facts, sandbox):
@@ -140,15 +153,60 @@ def test_the_process_gets_the_directives_and_limits_with_which_it_can_answer():
     assert sorted(effects.properties(service)) == asked
 
 
-def test_services_that_ask_the_same_share_an_answer(monkeypatch):
-    asked = []
-    answer = SimpleNamespace(output="", error="no bus", outcome="", status=1)
-    monkeypatch.setattr(effects.transient, "run", lambda *arguments: asked.append(arguments) or answer)
-    said = effects.without_effect([worker(), worker(name="x"), worker(name="y", oom_policy="kill")])
-    assert len(asked) == 2
-    assert {*map(tuple, said.values())} == {
-        ("it could not be checked which limits and sandbox directives have an effect on this host: no bus.",)
-    }
+def test_no_directive_has_the_process_run_what_the_application_can_write():
+    names = ("BindPaths", "BindReadOnlyPaths", "RootDirectory", "RootImage", "ExtensionDirectories", "Environment")
+    others = ("PAMName", "LoadCredential", "IPIngressFilterPath", "WorkingDirectory", "TemporaryFileSystem")
+    paths = dict.fromkeys((*names, *others, "ReadOnlyPaths"), "/srv/shop/lib:/usr/lib/python3/dist-packages")
+    asked = effects.properties({**worker(), "sandbox": paths})
+    assert asked == ["OOMPolicy=continue", "PrivateMounts=yes"]
+
+
+def test_an_address_is_denied_without_the_services_exceptions():
+    sandbox = {"IPAddressDeny": "10.0.0.0/8", "IPAddressAllow": "localhost"}
+    assert "IPAddressDeny=any" in effects.properties({**worker(), "sandbox": sandbox})
+    assert "IPAddressAllow" not in str(effects.properties({**worker(), "sandbox": sandbox}))
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Has the process end as said; returns what is asked of systemd."""
+
+    def answer(outcome="exit-code", **ended):
+        arguments = []
+        result = transient.Result(**{"unit": "x", "status": 1, "output": "", "error": "", "outcome": outcome, **ended})
+        monkeypatch.setattr(effects.transient, "run", lambda *said: arguments.append(said) or result)
+        return arguments
+
+    return answer
+
+
+def test_services_of_which_the_same_is_asked_share_an_answer(asked):
+    runs = asked(error="no bus", outcome="")
+    others = [worker(name="x", memory_max="2G", user="other"), worker(name="y", oom_policy="kill")]
+    effects.without_effect([worker(memory_max="1G"), *others, worker(name="z", memory_max="3G")])
+    assert len(runs) == 3, "two, and a process without directives"
+    assert runs[0][2] == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "why"),
+    [
+        ({"outcome": "", "error": "Failed to connect to bus: no bus"}, "Failed to connect to bus: no bus."),
+        ({"outcome": "signal", "signal": "SYS"}, "signal SYS."),
+        (
+            {"error": "Traceback (most recent call last):\n  File x\nPermissionError: no /proc"},
+            "PermissionError: no /proc.",
+        ),
+        ({"outcome": "success", "status": 0, "output": "{}"}, "it ended with exit code 0."),
+        ({"outcome": "success", "status": 0, "output": "[" * 100000}, "it ended with exit code 0."),
+        ({"outcome": "success", "status": 0, "output": '{"files": 3, "cgroup": "x"}'}, "it ended with exit code 0."),
+    ],
+)
+def test_without_an_answer_one_sentence_says_why(asked, ended, why):
+    asked(**ended)
+    (sentence,) = effects.without_effect([worker()])["w"]
+    assert sentence.startswith("it could not be checked which limits and sandbox directives have an effect on this")
+    assert sentence.endswith(f"gave no answer: {why}")
 
 
 def test_the_program_tells_what_a_process_has():
