@@ -30,6 +30,7 @@ PATIENCE = 5.0  # seconds for a child to end when it is asked to
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # as systemd has it
 _CRASH = "crash"  # the key of the last message of a child that has met an error
 _DIE_WITH_PARENT, _ADOPT_ORPHANS = 1, 36  # PR_SET_PDEATHSIG and PR_SET_CHILD_SUBREAPER of prctl(2)
+_MOST_HEAPS = -8  # M_ARENA_MAX of mallopt(3)
 
 Send = Callable[[Any], None]
 
@@ -192,6 +193,8 @@ def _leave_root(pipe: int, identity: Identity, memory: int, parent: int) -> None
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     _soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = used + memory
+    with contextlib.suppress(AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).mallopt(_MOST_HEAPS, 1)  # each further one, of a thread, takes 64 MiB of the limit
     resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
     users.become(identity)
     # After that, as the kernel forgets it when the user changes.

@@ -81,7 +81,7 @@ class CeleryClient:
                 cwd="/",  # until Python and Celery have imported their own modules
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **self._variables},
                 umask=0o022,  # as systemd has it for services
-                preexec_fn=lift_memory_limit,  # noqa: PLW1509 -- we have no threads
+                preexec_fn=lift_memory_limit,  # noqa: PLW1509 -- no thread runs: that of a record ends with its run
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

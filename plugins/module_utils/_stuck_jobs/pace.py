@@ -15,9 +15,14 @@ from .engines.base import Refused, Session
 
 FIRST = 100.0  # rows of the first batch; later ones have as many as can be written in Session.hold
 LEAST, MOST = 20, 10_000
+LONGEST_WAIT = 0.05  # seconds for which a transaction may be held for something else
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
+
+
+class NotReady(Exception):
+    """Something that a commit needs takes longer than a transaction may be held: it has to be waited for outside."""
 
 
 class Pace:
@@ -47,11 +52,27 @@ class Pace:
             self._jobs, self._rows = len(batch), rows
             yield batch
 
+    @property
+    def _hold(self) -> float:
+        """Seconds for which a transaction may hold the database.
+
+        At least twice the time of a commit where syncing is slow, so that not most of the time is syncing.
+        """
+        return max(self._session.hold, 2 * self._least_commit)
+
+    @property
+    def patience(self) -> float:
+        """Seconds from its beginning after which a transaction is no longer held for something else than its writes."""
+        return min(self._hold, LONGEST_WAIT)
+
     @contextlib.contextmanager
-    def transaction(self, jobs: Sequence[Any], before_commit: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def transaction(
+        self, jobs: Sequence[Any], is_ready: Callable[[float], bool] = lambda _seconds: True
+    ) -> Iterator[None]:
         """A transaction that writes these jobs: a batch or a part of one. Before it, other processes can write.
 
-        before_commit: waits for what has to be done by then.
+        is_ready: whether what has to be done before the commit is done, after at most these seconds. If it is not, the
+        transaction is rolled back. Raises NotReady.
         """
         self.in_doubt = False
         self._session.begin()
@@ -59,24 +80,23 @@ class Pace:
         try:
             yield
             written = time.monotonic()
-            before_commit()
+            if not is_ready(max(0.0, begun + self.patience - written)):
+                raise NotReady
             ready = time.monotonic()
             self.in_doubt = True
             self._session.commit()
         finally:
             if self._session.roll_back():
                 self.in_doubt = False
-        ended = time.monotonic()
-        self.locked += ended - begun
-        self.longest = max(self.longest, ended - begun)
+            ended = time.monotonic()
+            self.locked += ended - begun
+            self.longest = max(self.longest, ended - begun)
         commit = ended - ready
         took = written - begun + commit
         self._least_commit = min(self._least_commit, commit)
-        # Approaches the number of rows that can be written in that time, or in twice the time of a commit where syncing
-        # is slow, so that not most of the time is syncing. Parts and small batches are not representative.
+        # Approaches the number of rows that can be written in that time. Parts and small batches are not representative.
         if len(jobs) == self._jobs and self._rows >= self._size / 2:
-            hold = max(self._session.hold, 2 * self._least_commit)
-            self._size = min(max(self._size * min(2.0, hold / max(took, 1e-4)), LEAST), self._most)
+            self._size = min(max(self._size * min(2.0, self._hold / max(took, 1e-4)), LEAST), self._most)
 
 
 def in_parts(jobs: Sequence[_T], attempt: Callable[[Sequence[_T]], _R]) -> Iterator[tuple[Sequence[_T], _R | str]]:

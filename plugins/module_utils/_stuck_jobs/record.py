@@ -13,9 +13,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import math
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,7 +31,6 @@ from .change import Change, Recorded, Shape
 from .options import Database, StuckJobsError
 
 PART = ".part"
-LONGEST_SYNC = 10.0  # seconds
 LONGEST_HEAD = 65_536  # bytes
 
 
@@ -95,9 +96,11 @@ class Record:
         self._in_doubt = 0  # jobs of the last batch, until it is done
         self._is_sent = True  # the tasks of the last batch, if any are to be sent
         self._sync: _Sync | None = None  # of the last batch
+        self.sync_time = math.inf  # seconds that the last sync took, as far as it is known
 
     def intend(self, batch: Sequence[Change]) -> None:
-        """Records what is going to be written. Nothing of it may be committed before synced() has returned."""
+        """Records what is going to be written. Nothing of it may be committed unless it is synced()."""
+        self.synced()  # the batch before, if none of it was to be committed
         rows = []
         for number, change in enumerate(batch):
             for row in change.flat():
@@ -106,10 +109,14 @@ class Record:
         self._in_doubt, self._is_sent = len(batch), not self.database.requeue
         self._sync = _Sync(self._open_file())
 
-    def synced(self) -> None:
-        """Returns when the last batch is synced to the disk. Raises OSError."""
-        if self._sync:
-            self._sync.end()
+    def synced(self, seconds: float | None = None) -> bool:
+        """Whether the last batch is synced to the disk; waits for that, at most these seconds. Raises OSError."""
+        if not self._sync:
+            return True
+        if not self._sync.has_ended(seconds):
+            return False
+        self.sync_time = self._sync.seconds
+        return True
 
     def done(self, left: Sequence[int]) -> None:
         """Records that the last batch is written, without these jobs of it, by their numbers."""
@@ -178,21 +185,29 @@ class _Sync(threading.Thread):
         super().__init__(daemon=True)
         self._number = file.fileno()
         self._error: OSError | None = None
-        self.start()
+        self.seconds = math.inf
+        try:
+            self.start()
+        except RuntimeError:  # no memory is left for a thread, or no more of them are allowed
+            self.run()
 
     def run(self) -> None:
+        begun = time.monotonic()
         try:
             os.fdatasync(self._number)
         except OSError as error:
             self._error = error
+        self.seconds = time.monotonic() - begun
 
-    def end(self) -> None:
-        """Waits for it, but not for a disk that hangs, as others wait for the batch. Raises OSError."""
-        self.join(LONGEST_SYNC)
+    def has_ended(self, seconds: float | None) -> bool:
+        """Waits for it, at most these seconds. Raises OSError if it failed."""
+        if self.ident:  # it was started
+            self.join(seconds)
         if self.is_alive():
-            raise TimeoutError(f"the disk with the record has not synced it after {LONGEST_SYNC:g} s")
+            return False
         if self._error:
             raise self._error
+        return True
 
 
 def finish(part: Path) -> None:

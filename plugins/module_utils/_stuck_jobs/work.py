@@ -20,7 +20,7 @@ from .change import Change, Note, Recorded, size_of
 from .engines.base import Engine, Refused, Session
 from .messages import Told
 from .options import Database, StuckJobsError
-from .pace import Pace, in_parts
+from .pace import NotReady, Pace, in_parts
 from .plan import Plan
 from .record import Record
 from .report import Report
@@ -157,6 +157,8 @@ class _Run:
 
     def _write(self, batch: Sequence[Change]) -> None:
         self.record.intend(batch)
+        if self.record.sync_time > self.pace.patience:
+            self.record.synced()  # not within the transaction, for which others wait
         done: list[Change] = []
         refused: dict[tuple[Any, ...], str] = {}
         try:
@@ -181,8 +183,12 @@ class _Run:
             self.report.add(done)
 
     def _attempt(self, batch: Sequence[Change]) -> tuple[list[Change], dict[tuple[Any, ...], str]]:
-        with self.pace.transaction(batch, self.record.synced):
-            result = self.session.write(batch, self.plan.unharmed)
+        try:
+            with self.pace.transaction(batch, self.record.synced):
+                result = self.session.write(batch, self.plan.unharmed)
+        except NotReady:
+            self.record.synced()  # others can write meanwhile
+            return self._attempt(batch)
         self.report.batches += 1
         return result
 

@@ -29,8 +29,9 @@ _OURS = {
 }
 _SET_OURS = "; ".join(f"SET LOCAL {name} = {value}" for name, value in _OURS.items())
 _SET_THEIRS = "; ".join(f"SET LOCAL {name} TO DEFAULT" for name in _OURS)
-_LIMITS = """SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {limit};
-SET LOCAL idle_in_transaction_session_timeout = {limit}; SET LOCAL jit = off"""
+# These are ours for writes, too. Without array_nulls, a NULL in an array of ours would be a text.
+_ALWAYS = """SET LOCAL lock_timeout = {wait}; SET LOCAL statement_timeout = {limit};
+SET LOCAL idle_in_transaction_session_timeout = {limit}; SET LOCAL jit = off; SET LOCAL array_nulls = on"""
 # What the database refuses for one row: a value, a constraint, a trigger, WITH CHECK OPTION.
 _REFUSALS = ("22", "23", "P0", "44")
 # What concerns more than one part of a transaction: the connection, the transaction, a rollback, resources, locks, an
@@ -51,7 +52,7 @@ class Access:
 
     def __init__(self, database: PostgreSQLDatabase, parameters: Mapping[str, str]) -> None:
         self.database = database
-        self._limits = _LIMITS.format(
+        self._always = _ALWAYS.format(
             wait=_milliseconds(database.busy_timeout), limit=_milliseconds(database.time_limit)
         )
         self._is_open = self._is_committing = False  # a transaction
@@ -74,7 +75,7 @@ class Access:
         mode = "WRITE" if write else "ONLY"
         self._is_open, self._is_committing, self._has_ours = True, False, True
         try:
-            self._run(f"BEGIN ISOLATION LEVEL READ COMMITTED, READ {mode}; {self._limits}; {_SET_OURS}")
+            self._run(f"BEGIN ISOLATION LEVEL READ COMMITTED, READ {mode}; {self._always}; {_SET_OURS}")
         except BaseException:
             self.roll_back()
             raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import pace as module
-from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.pace import LEAST, Pace
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.pace import LEAST, NotReady, Pace
 
 ROW = 0.00001  # seconds to write one
 
@@ -15,15 +17,18 @@ def pace(monkeypatch):
 
     class Session:
         hold, commit_takes, now = 0.015, 0.0, 1000.0
+        is_open = False
 
         def begin(self):
-            pass
+            self.is_open = True
 
         def commit(self):
             self.now += self.commit_takes
+            self.is_open = False
 
         def roll_back(self):
-            return False
+            was_open, self.is_open = self.is_open, False
+            return was_open
 
         def give_way(self):
             pass
@@ -64,9 +69,35 @@ def test_a_commit_that_once_waited_for_a_reader_makes_no_larger_batches(pace):
     assert sizes(pace, 20_000)[-1] == LEAST
 
 
-def test_waiting_before_a_commit_makes_no_smaller_batches(pace):
-    def wait():
+@pytest.mark.parametrize("commit_takes", [0, 0.5])
+def test_a_transaction_that_has_to_wait_is_held_no_longer_than_others_and_rolled_back(pace, commit_takes):
+    pace.session.commit_takes = commit_takes
+    sizes(pace, 50_000)
+    pace.longest, begun = 0.0, pace.session.now
+
+    def wait(seconds):
+        pace.session.now += seconds
+        return False
+
+    with pytest.raises(NotReady), pace.transaction(range(10), wait):
+        pace.session.now += 0.001
+    assert not pace.session.is_open
+    assert not pace.in_doubt
+    most = module.LONGEST_WAIT if commit_takes else pace.session.hold
+    assert pace.longest == pace.session.now - begun == pytest.approx(most)
+
+
+def test_a_transaction_that_has_taken_long_does_not_wait(pace):
+    waits = []
+    with suppress(NotReady), pace.transaction(range(10), waits.append):
         pace.session.now += 1
+    assert waits == [0]
+
+
+def test_waiting_before_a_commit_makes_no_smaller_batches(pace):
+    def wait(_seconds):
+        pace.session.now += 1
+        return True
 
     before = sizes(pace, 50_000)[-1]
     for batch in pace.batches(range(before), lambda _job: 1):

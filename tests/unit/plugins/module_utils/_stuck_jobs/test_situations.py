@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import threading
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.api import engine_of, read_database
@@ -89,6 +90,46 @@ def test_nothing_is_committed_unless_its_record_is_on_the_disk(jobs, monkeypatch
     report = jobs.run(now=NOW)
     assert "Input/output error" in report.error
     assert statuses(jobs) == ["processing"] * 6
+
+
+def test_nobody_waits_for_the_disk_with_the_record(jobs, monkeypatch):
+    """Its first sync is fast. Each later one ends when another process has written the rows that the run is writing."""
+    monkeypatch.setattr(importlib.import_module(f"{Plan.__module__.rpartition('.')[0]}.pace"), "FIRST", 2)
+    is_writing, syncs, errors = threading.Event(), [], []
+    unharmed = Plan.unharmed
+
+    def within_the_transaction(plan, changes):
+        is_writing.set()
+        return unharmed(plan, changes)
+
+    def sync(file):
+        syncs.append(file)
+        if len(syncs) > 1:
+            is_writing.clear()
+            is_writing.wait(0.2)  # not set where the run syncs before it writes
+            try:
+                jobs.sql("UPDATE jobs SET queue = 'video'")
+            except Exception as error:
+                errors.append(error)
+
+    monkeypatch.setattr(Plan, "unharmed", within_the_transaction)
+    monkeypatch.setattr(os, "fdatasync", sync)
+    assert not jobs.run(now=NOW).error
+    assert not errors
+    assert len(syncs) > 1
+    assert statuses(jobs) == ["pending"] * 6
+
+
+def test_a_record_is_synced_without_a_thread_if_none_can_be_started(jobs, monkeypatch):
+    def fail(_thread):
+        raise RuntimeError("can't start new thread")
+
+    synced = []
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    assert not jobs.run(now=NOW).error
+    assert synced
+    assert statuses(jobs) == ["pending"] * 6
 
 
 def test_a_worker_that_ends_a_job_just_before_the_write_wins(jobs, monkeypatch):

@@ -219,6 +219,21 @@ def test_a_trigger_that_ignores_a_removal_is_told(jobs):
     assert jobs.sql("SELECT id FROM jobs") == [(3,)]
 
 
+def test_a_null_is_no_text_where_the_role_has_array_nulls_off(jobs):
+    jobs.sql("ALTER TABLE jobs ADD note text")
+    before = jobs.rows()
+    jobs.sql(f"ALTER ROLE app IN DATABASE {jobs.login['login_db']} SET array_nulls = off")
+    report = jobs.run(reset_set={"note": "again"})
+    assert report.counts == {"jobs": {"reset": 5}}
+    assert jobs.undo(report).back == 5
+    assert jobs.rows() == before
+    with jobs.api.engine_of(jobs.api.read_database(jobs.options())).connect(True, {}) as session:
+        access = session._access
+        access.begin()
+        access.use_settings(ours=False)
+        assert access.run("SELECT %s::text[]", [["NULL", None]]) == [(["NULL", None],)]
+
+
 def test_a_trigger_that_writes_other_columns_disturbs_neither_a_run_nor_its_undo(jobs):
     jobs.sql(LINKS.format(DEFERRED))
     trigger(jobs, "NEW.updated_at = now(); RETURN NEW;")
