@@ -89,8 +89,17 @@ class CeleryClient:
             os.set_blocking(self._process.stderr.fileno(), False)
             os.set_blocking(self._process.stdin.fileno(), False)
             self._broken = ""
-            setup = {option: getattr(celery, option) for option in ("app", "directory", "python", "pool", "timeout")}
-            self._write({**setup, "settings": dict(celery.settings), "workers": list(celery.workers)})
+            self._write(
+                {
+                    "app": celery.app,
+                    "directory": celery.directory,
+                    "python": celery.python,
+                    "pool": celery.pool,
+                    "settings": dict(celery.settings),
+                    "timeout": celery.timeout,
+                    "workers": list(celery.workers),
+                }
+            )
 
     def stop(self) -> None:
         if self._process:

@@ -22,8 +22,7 @@ from .._common.quantities import parse_duration
 FOLDER = "evenkeel"  # of our programs, among the exported files
 PROGRAMS = f"/{FOLDER}"  # where they are in a container
 HEARTBEAT = "/tmp/evenkeel.heartbeat"  # noqa: S108 -- in the container's own /tmp
-# Variables that a service can't have of its own: the probe relies on them, and NOTIFY_SOCKET would be systemd's.
-RESERVED = ("EVENKEEL_HEARTBEAT", "WATCHDOG_USEC", "NOTIFY_SOCKET")
+RESERVED = ("EVENKEEL_HEARTBEAT",)  # variables that a service can't have of its own, as the probe relies on them
 # Where a container may write anyway.
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108
 PROBE_INTERVAL = 15  # seconds between two looks at the heartbeat

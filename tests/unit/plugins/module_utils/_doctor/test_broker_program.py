@@ -14,11 +14,12 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._doctor import bro
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import celery_helper
 
 SEP = "\x06\x16"
+NOW = datetime(2026, 1, 18, 12, tzinfo=timezone.utc)
 
 
 def message(seconds=None, task="shop.make", queue="celery", zone=timezone.utc):
     """A message that is due in so many seconds."""
-    eta = seconds and (datetime.now(zone) + timedelta(seconds=seconds)).isoformat()
+    eta = seconds and (NOW.astimezone(zone) + timedelta(seconds=seconds)).isoformat()
     return {"headers": {"task": task, "eta": eta}, "properties": {"delivery_info": {"routing_key": queue}}}
 
 
@@ -180,10 +181,13 @@ def test_too_many_queues_are_not_told(tell, bound):
         ([b"not JSON", b"[]", {"headers": None}, {"headers": {"eta": "soon"}}, message(60)], [], 60),
     ],
 )
-def test_the_longest_eta_is_that_after_which_a_worker_received_it_or_could(tell, waiting, received, seconds):
-    received = [(time.time() - ago, each) for ago, each in received]
+def test_the_longest_eta_is_that_after_which_a_worker_received_it_or_could(
+    tell, waiting, received, seconds, monkeypatch
+):
+    monkeypatch.setattr(broker_program.time, "time", NOW.timestamp)
+    received = [(NOW.timestamp() - ago, each) for ago, each in received]
     longest = tell("etas", App(), Redis(lists={"celery": waiting}, received=received))["longest"]
-    assert longest["seconds"] == pytest.approx(seconds, abs=60)
+    assert longest["seconds"] == seconds
     assert (longest["task"], longest["queue"]) == ("shop.make", "celery")
 
 

@@ -152,8 +152,15 @@ def test_paths_that_can_not_be_volumes_are_refused(paths, says):
     assert says in error
 
 
-@pytest.mark.parametrize("variable", ["EVENKEEL_HEARTBEAT", "WATCHDOG_USEC", "NOTIFY_SOCKET"])
-def test_what_the_probe_relies_on_can_not_be_set(variable):
+@pytest.mark.parametrize(
+    ("variable", "why"),
+    [
+        ("EVENKEEL_HEARTBEAT", "set by the export"),
+        ("WATCHDOG_USEC", "systemd's own, for each start another one"),
+        ("NOTIFY_SOCKET", "systemd's own, for each start another one"),
+    ],
+)
+def test_what_the_probe_relies_on_can_not_be_set(variable, why):
     assert refused("compose", worker(environment={variable: "1"})) == [
-        f"w: environment: {variable} is set by the export. Remove it."
+        f"w: environment: {variable} is {why}. Remove it."
     ]

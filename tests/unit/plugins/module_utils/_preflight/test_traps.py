@@ -15,8 +15,8 @@ UNKNOWN = {"CPUUsageNSec": str(2**64 - 1), "ActiveEnterTimestampMonotonic": "0"}
 def known(monkeypatch):
     """What is known of a service, from what it told and its unit's properties."""
 
-    def look(instance, times=UNKNOWN, **answer):
-        monkeypatch.setattr(traps.systemd, "show", lambda names, _properties: dict.fromkeys(names, times))
+    def look(instance, times=None, **answer):
+        monkeypatch.setattr(traps.systemd, "show", lambda names, _properties: dict.fromkeys(names, times or UNKNOWN))
         (service,) = traps.services([instance], {instance["name"]: {"facts": read({"settings": TOLD}), **answer}})
         of_host = service.facts["service"]
         assert all(FORMS["service"][name](value) for name, value in of_host.items())
