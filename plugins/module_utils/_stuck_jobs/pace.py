@@ -94,7 +94,7 @@ class Pace:
         commit = ended - ready
         took = written - begun + commit
         self._least_commit = min(self._least_commit, commit)
-        # Approaches the number of rows that can be written in that time. Parts and small batches are not representative.
+        # Approaches the number of rows that can be written in that time. Parts and small batches do not represent it.
         if len(jobs) == self._jobs and self._rows >= self._size / 2:
             self._size = min(max(self._size * min(2.0, self._hold / max(took, 1e-4)), LEAST), self._most)
 
