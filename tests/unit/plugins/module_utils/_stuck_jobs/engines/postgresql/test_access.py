@@ -110,10 +110,10 @@ def test_what_the_server_refused_to_commit_is_known_to_be_rolled_back(jobs, acce
 
 
 def test_a_transaction_that_fails_at_its_beginning_is_rolled_back(access):
-    access._limits = "SET LOCAL lock_timeout = nonsense"
+    access._always = "SET LOCAL lock_timeout = nonsense"
     with pytest.raises(module.Refused, match="lock_timeout"):
         access.begin()
-    access._limits = "SET LOCAL lock_timeout = 1"
+    access._always = "SET LOCAL lock_timeout = 1"
     assert access.run("SELECT 1") == [(1,)]
 
 
