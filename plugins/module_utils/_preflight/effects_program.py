@@ -19,6 +19,7 @@ import json
 import os
 import resource
 import socket
+import sys
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -92,4 +93,4 @@ def look():
 
 
 if __name__ == "__main__":
-    print(json.dumps(look()))
+    sys.stdout.write(json.dumps(look()))

@@ -26,7 +26,7 @@ def without(files, *names):
     return {name: value for name, value in files.items() if name not in names}
 
 
-def found(instance, cgroup=2, files=V2, own_namespaces=(), filters=3, **facts):
+def found(instance, cgroup=2, files=None, own_namespaces=(), filters=3, **facts):
     """The sentences about a service on a host; by default, all has its effect there."""
     outside = {
         "namespaces": {kind: f"{kind}:[1]" for kind in NAMESPACES},
@@ -36,7 +36,7 @@ def found(instance, cgroup=2, files=V2, own_namespaces=(), filters=3, **facts):
     }
     inside = {
         "cgroup": cgroup,
-        "files": files,
+        "files": V2 if files is None else files,
         "namespaces": {kind: f"{kind}:[{1 if kind in own_namespaces else 2}]" for kind in NAMESPACES},
         "status": {"Seccomp": 2, "Seccomp_filters": filters},
         "limits": {"CORE": [0, 0], "NICE": [0, 0], "MEMLOCK": [8192, 8192], "NOFILE": [20000, 20000]},
