@@ -22,8 +22,11 @@ def services(instances: Collection[Instance], answers: Mapping[str, Answer]) -> 
     """Those that told facts, with what the host knows of them."""
     told = [instance for instance in instances if "facts" in answers.get(instance["name"], {})]
     times = systemd.show([instance["name"] for instance in told], _TIMES) if told else {}
+    processors = machine.look().processors if told else 0
     return [
-        Service(instance, {**answer["facts"], "service": _of_host(instance, answer, times[instance["name"]])})
+        Service(
+            instance, {**answer["facts"], "service": _of_host(instance, answer, times[instance["name"]], processors)}
+        )
         for instance in told
         for answer in [answers[instance["name"]]]
     ]
@@ -34,9 +37,9 @@ def findings(found: Collection[Service], ignored: Collection[str]) -> list[Findi
     return of_services(RULES, found, ignored)
 
 
-def _of_host(instance: Instance, answer: Answer, times: Mapping[str, str]) -> dict[str, Any]:
+def _of_host(instance: Instance, answer: Answer, times: Mapping[str, str], processors: int) -> dict[str, Any]:
     settings = answer["facts"]["settings"]
-    known: dict[str, Any] = {"processors": machine.look().processors}
+    known: dict[str, Any] = {"processors": processors}
     used, since = (times.get(name, "") for name in _TIMES)
     if used.isdigit() and since.isdigit() and int(since) and int(used) < 2**63:  # systemd's word for unknown
         known["cpu"], known["up"] = int(used) / 1e9, time.monotonic() - int(since) / 1e6
