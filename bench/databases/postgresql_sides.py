@@ -19,6 +19,7 @@ from every_2_ms import every_2_ms
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins"))
 from module_utils._stuck_jobs.api import clean_up, engine_of, read_database
+from module_utils._stuck_jobs.batches import Batches
 from module_utils._stuck_jobs.engines.postgresql import login
 from module_utils._stuck_jobs.engines.postgresql.access import Access
 from module_utils._stuck_jobs.engines.postgresql.rows import BATCH, PAGE
@@ -53,7 +54,7 @@ def floor(options) -> None:
     )
     pace, last = Pace(Session(access), BATCH), None
     while (page := access.run(READ.replace("%s", f"%s::{key}"), [last, last])[0])[0]:
-        for numbers in pace.batches(range(len(page[0])), lambda _number: 1):
+        for numbers in Batches(pace, [range(len(page[0]))], lambda _number: 1):
             with pace.transaction(numbers):
                 batch = [column[numbers[0] : numbers[-1] + 1] for column in page]
                 ((held,),) = access.run(HOLD.format(key=key), batch)

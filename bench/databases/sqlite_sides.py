@@ -16,6 +16,7 @@ from every_2_ms import every_2_ms
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugins"))
 from module_utils._stuck_jobs.api import clean_up, engine_of, read_database
+from module_utils._stuck_jobs.batches import Batches
 from module_utils._stuck_jobs.engines.sqlite.access import connect
 from module_utils._stuck_jobs.engines.sqlite.write import Session
 from module_utils._stuck_jobs.pace import Pace
@@ -45,7 +46,7 @@ def floor(path: str, index: str) -> None:
     with connect(database, write=True) as connection:
         pace = Pace(Session(connection, database))
         ((last,),) = connection.execute("SELECT max(rowid) FROM jobs")
-        for ranges in pace.batches(range(0, last, RANGE), lambda _start: RANGE // 10):
+        for ranges in Batches(pace, [range(0, last, RANGE)], lambda _start: RANGE // 10):
             with pace.transaction(ranges):
                 connection.execute(sql, (ranges[0], ranges[-1] + RANGE))
 

@@ -17,7 +17,8 @@ tasks    the tasks of jobs that were reset    fills          the values of each 
 history  a column of errors                   work           what the owner's process does
 report   what was done                        environment    an application's environment file
 run      each owner's process, and reports    undo           the reversal of a run
-journal  what a run tells the journal
+journal  what a run tells the journal             batches        what one transaction each writes
+aside    other work while the database is busy
 
 Root opens no database. A process that is a database's owner for good does all the work on it, with limits on time and
 memory, and what it reports is checked.

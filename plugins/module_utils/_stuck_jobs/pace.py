@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Callable, TypeVar
 
 from .engines.base import Refused, Session
@@ -26,7 +26,7 @@ class NotReady(Exception):
 
 
 class Pace:
-    """Batches with as many rows as can be written in the time for which the database may be held."""
+    """Finds out how many rows can be written in the time for which the database may be held."""
 
     def __init__(self, session: Session, most: int = MOST) -> None:
         self._session, self._most = session, most
@@ -37,20 +37,14 @@ class Pace:
         self.locked = 0.0  # seconds, in all
         self.longest = 0.0  # seconds
 
-    def batches(self, jobs: Iterable[_T], rows_of: Callable[[_T], int]) -> Iterator[Sequence[_T]]:
-        """The jobs in batches. While the next batch is planned, other processes can write."""
-        batch, rows = [], 0
-        for job in jobs:
-            batch.append(job)
-            rows += rows_of(job)
-            if rows >= self._size:
-                self._jobs, self._rows = len(batch), rows
-                yield batch
-                self._session.give_way()
-                batch, rows = [], 0
-        if batch:
-            self._jobs, self._rows = len(batch), rows
-            yield batch
+    @property
+    def size(self) -> float:
+        """Rows that the next batch should have."""
+        return self._size
+
+    def expect(self, jobs: int, rows: int) -> None:
+        """The batch that is written next, possibly in parts, has so many jobs and rows."""
+        self._jobs, self._rows = jobs, rows
 
     @property
     def _hold(self) -> float:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Callable
 
@@ -44,6 +45,8 @@ class Plan:
         self._most_attempts = database.max_attempts if database.action.in_the_end else 0
         self._by_age = database.respect_age or not database.jobs
         self._shapes: dict[tuple[str, str], Shape] = {}
+        self._source = self._found()
+        self._read: deque[Row] = deque()  # rows that are not judged yet
         self._at = self.rows.at
         self._time_at = self._at[database.time_column]
         self._heartbeat_at = self._at[database.heartbeat_column] if database.heartbeat_column else None
@@ -58,9 +61,30 @@ class Plan:
 
     def pages(self) -> Iterator[list[Change]]:
         """All changes, in the order of the table, in small pages, as other processes write meanwhile."""
-        for rows in [self._given()] if self.database.jobs else self.rows.stuck():
-            for start in range(0, len(rows), FEW):
-                yield self._judged(rows[start : start + FEW])
+        while self._read_on(1):
+            yield self._judged([self._read.popleft() for _ in range(min(FEW, len(self._read)))])
+
+    def read_ahead(self, rows: float) -> None:
+        """Reads on if fewer rows than these are left to be judged, unless that needs queries anyway."""
+        if self._judges_alone:
+            self._read_on(rows)
+
+    def is_read(self) -> bool:
+        """Whether the next page of changes needs no query."""
+        return self._judges_alone and bool(self._read)
+
+    @property
+    def _judges_alone(self) -> bool:
+        return not self.database.children and not self.rows.referrers
+
+    def _read_on(self, rows: float) -> bool:
+        """Reads at most one page. False if no rows are left."""
+        page = next(self._source, None) if len(self._read) < rows else ()
+        self._read.extend(page or ())
+        return page is not None or bool(self._read)
+
+    def _found(self) -> Iterator[list[Row]]:
+        yield from [self._given()] if self.database.jobs else self.rows.stuck()
 
     def _judged(self, rows: Sequence[Row]) -> list[Change]:
         changes = [change for change in map(self._judge, rows) if change]

@@ -16,10 +16,9 @@ import json
 import math
 import os
 import tempfile
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Callable
 
@@ -27,6 +26,7 @@ from .._common import files, locks
 from .._common.ownership import is_roots
 from .._common.users import Identity
 from .actions import ACTIONS
+from .aside import Aside
 from .change import Change, Recorded, Shape
 from .options import Database, StuckJobsError
 
@@ -92,22 +92,32 @@ class Record:
         self.path = ""
         self._file: IO[str] | None = None
         self._shapes: dict[Shape, int] = {}
+        self._heads: list[str] = []  # lines of shapes, to be written
         self._written = 0  # jobs that were changed
         self._in_doubt = 0  # jobs of the last batch, until it is done
         self._is_sent = True  # the tasks of the last batch, if any are to be sent
-        self._sync: _Sync | None = None  # of the last batch
+        self._sync: Aside | None = None  # of the last batch
+        self._prepared: tuple[Sequence[Change], str] = ((), "")  # a batch, and its line
         self.sync_time = math.inf  # seconds that the last sync took, as far as it is known
 
     def intend(self, batch: Sequence[Change]) -> None:
         """Records what is going to be written. Nothing of it may be committed unless it is synced()."""
         self.synced()  # the batch before, if none of it was to be committed
+        if self._prepared[0] is not batch:
+            self.prepare(batch)
+        for line in (*self._heads, self._prepared[1]):
+            self._write(line)
+        self._heads, self._prepared = [], ((), "")
+        self._in_doubt, self._is_sent = len(batch), not self.database.requeue
+        self._sync = Aside(partial(os.fdatasync, self._open_file().fileno()))
+
+    def prepare(self, batch: Sequence[Change]) -> None:
+        """What takes time of intend(), for the batch that is intended next. Writes nothing."""
         rows = []
         for number, change in enumerate(batch):
             for row in change.flat():
                 rows.append((number, self._shape(row.shape), row.before, row.after))
-        self._line({"rows": rows})
-        self._in_doubt, self._is_sent = len(batch), not self.database.requeue
-        self._sync = _Sync(self._open_file())
+        self._prepared = batch, _encode({"rows": rows})
 
     def synced(self, seconds: float | None = None) -> bool:
         """Whether the last batch is synced to the disk; waits for that, at most these seconds. Raises OSError."""
@@ -115,6 +125,7 @@ class Record:
             return True
         if not self._sync.has_ended(seconds):
             return False
+        self._sync.result()
         self.sync_time = self._sync.seconds
         return True
 
@@ -156,8 +167,8 @@ class Record:
 
     def _shape(self, shape: Shape) -> int:
         if shape not in self._shapes:
+            self._heads.append(_encode({"shape": len(self._shapes), **_head(shape)}))
             self._shapes[shape] = len(self._shapes)
-            self._line({"shape": self._shapes[shape], **_head(shape)})
         return self._shapes[shape]
 
     def _open_file(self) -> IO[str]:
@@ -172,42 +183,13 @@ class Record:
         return self._file
 
     def _line(self, data: dict[str, Any]) -> None:
+        self._write(_encode(data))
+
+    def _write(self, line: str) -> None:
         file = self._open_file()
-        file.write(_encode(data))  # not joined first, as it may be large
+        file.write(line)  # not joined first, as it may be large
         file.write("\n")
         file.flush()
-
-
-class _Sync(threading.Thread):
-    """Syncs a file to the disk, while the database writes."""
-
-    def __init__(self, file: IO[str]) -> None:
-        super().__init__(daemon=True)
-        self._number = file.fileno()
-        self._error: OSError | None = None
-        self.seconds = math.inf
-        try:
-            self.start()
-        except RuntimeError:  # no memory is left for a thread, or no more of them are allowed
-            self.run()
-
-    def run(self) -> None:
-        begun = time.monotonic()
-        try:
-            os.fdatasync(self._number)
-        except OSError as error:
-            self._error = error
-        self.seconds = time.monotonic() - begun
-
-    def has_ended(self, seconds: float | None) -> bool:
-        """Waits for it, at most these seconds. Raises OSError if it failed."""
-        if self.ident:  # it was started
-            self.join(seconds)
-        if self.is_alive():
-            return False
-        if self._error:
-            raise self._error
-        return True
 
 
 def finish(part: Path) -> None:

@@ -20,6 +20,7 @@ from .._common.ownership import Unsafe, file_of_one_user
 from .._common.texts import printable
 from .._common.users import Identity, owner_identity, user_name
 from . import environment, record
+from .batches import Batches
 from .change import Recorded
 from .engines.base import Engine, NotOwner, Session
 from .messages import SENTENCE
@@ -131,7 +132,7 @@ def _undo(
                 return [len(job) for job in jobs if session.put_back_whole(job)]
 
         for batch in batches:
-            for jobs in pace.batches(batch.jobs, len):
+            for jobs in Batches(pace, [batch.jobs], len):
                 for part, result in in_parts(jobs, attempt):
                     done = [] if isinstance(result, str) else result
                     back += sum(done)

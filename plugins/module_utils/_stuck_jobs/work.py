@@ -15,6 +15,7 @@ from .._common.child import Send
 from .._common.quantities import format_size
 from . import record
 from .applications import Application, Applications
+from .batches import Ahead, Batches
 from .celery_client import ActiveTasks
 from .change import Change, Note, Recorded, size_of
 from .engines.base import Engine, Refused, Session
@@ -145,9 +146,13 @@ class _Run:
         self.pace = Pace(session, plan.rows.page_size)
 
     def go(self, pages: Iterable[Sequence[Change]]) -> None:
+        batches = Batches(
+            self.pace, pages, _rows_of, Ahead(self.plan.read_ahead, self.plan.is_read, self.record.prepare)
+        )
         try:
             self._finish_what_was_cut_short()
-            for batch in self.pace.batches(chain.from_iterable(pages), _rows_of):
+            for batch in batches:
+                self.session.meanwhile = batches.start_next()
                 self._write(batch)
                 self.report.record = self.record.part
                 self.told.tell()

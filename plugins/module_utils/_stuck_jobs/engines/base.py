@@ -92,6 +92,7 @@ class Session(ABC):
     """An open database."""
 
     hold: float  # seconds for which one transaction may hold it
+    meanwhile: Callable[[], bool] | None = None  # other work while the database is busy, for aside.beside
 
     def now(self) -> float:
         """The database's own clock, in epoch seconds."""
@@ -116,10 +117,6 @@ class Session(ABC):
     @abstractmethod
     def roll_back(self) -> bool:
         """Rolls the current transaction back; False if there is none."""
-
-    @abstractmethod
-    def give_way(self) -> None:
-        """Called between transactions, while the next is planned: other processes may write. Must not wait."""
 
     @abstractmethod
     def write(

@@ -103,7 +103,10 @@ def _texts(values: Iterable[Any]) -> Iterator[str]:
 
 def _array(values: Sequence[Any]) -> str:
     """As PostgreSQL writes it. The drivers take forty times as long, as they look for the type of each value."""
-    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+    text = '","'.join([str(value) for value in values])
+    if "\\" in text or text.count('"') > 2 * (len(values) - 1) or None in values:
+        return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+    return '{"' + text + '"}'
 
 
 def _quoted(value: Any) -> str:

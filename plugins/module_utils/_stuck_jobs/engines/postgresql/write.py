@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Callable
 
+from ...aside import beside
 from ...change import Change, Recorded, Shape
 from .. import base
 from ..base import Refused
@@ -53,9 +55,6 @@ class Session(base.Session):
 
     def roll_back(self) -> bool:
         return self._access.roll_back()
-
-    def give_way(self) -> None:
-        """Nobody waits for a database as a whole."""
 
     # Changes
 
@@ -126,7 +125,8 @@ class Session(base.Session):
             if shape not in self._statements:
                 self._statements[shape] = Statements(shape)
             sql, values = getattr(self._statements[shape], what)(groups[shape])
-            done.update((shape.table.table, place) for place in self._access.run(sql, values))
+            found = beside(partial(self._access.run, sql, values), self.meanwhile)
+            done.update((shape.table.table, place) for place in found)
         return done
 
     # Restoring

@@ -11,8 +11,10 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Callable
 
+from ...aside import beside
 from ...change import Change, Recorded, Shape
 from ...options import Database
 from .. import base
@@ -43,7 +45,7 @@ class Session(base.Session):
         self.hold = HOLD_WAL if in_wal_mode(connection) else HOLD
         self._statements: dict[Shape, Statements] = {}
         self._let_go = 0.0  # when our last transaction ended
-        self._version = connection.data_version()  # at that time
+        self._version = connection.data_version()  # when it began
         self._company = time.monotonic() + COMPANY  # until when other writers are expected
 
     def rows(self) -> Rows:
@@ -60,10 +62,11 @@ class Session(base.Session):
         with explained(self._database):
             self._wait()
             self._connection.execute("BEGIN IMMEDIATE")
+            self._version = self._connection.data_version()
 
     def commit(self) -> None:
         with explained(self._database):
-            self._connection.execute("COMMIT")
+            beside(partial(self._connection.execute, "COMMIT"), self.meanwhile)
         self._let_go = time.monotonic()
 
     def roll_back(self) -> bool:
@@ -72,9 +75,6 @@ class Session(base.Session):
         self._connection.execute("ROLLBACK")
         self._let_go = time.monotonic()
         return True
-
-    def give_way(self) -> None:
-        self._version = self._connection.data_version()
 
     def _wait(self) -> None:
         """Waits until another process has written or the pause is over. If none has for a while, the pause is short."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs import pace as module
+from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.batches import Batches
 from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.pace import LEAST, NotReady, Pace
 
 ROW = 0.00001  # seconds to write one
@@ -30,9 +31,6 @@ def pace(monkeypatch):
             was_open, self.is_open = self.is_open, False
             return was_open
 
-        def give_way(self):
-            pass
-
         def monotonic(self):
             return self.now
 
@@ -46,7 +44,7 @@ def pace(monkeypatch):
 def sizes(pace, jobs):
     """The sizes of the batches, but the last one's, which has what is left."""
     found = []
-    for batch in pace.batches(range(jobs), lambda _job: 1):
+    for batch in Batches(pace, [range(jobs)], lambda _job: 1):
         with pace.transaction(batch):
             pace.session.now += ROW * len(batch)
         found.append(len(batch))
@@ -100,7 +98,7 @@ def test_waiting_before_a_commit_makes_no_smaller_batches(pace):
         return True
 
     before = sizes(pace, 50_000)[-1]
-    for batch in pace.batches(range(before), lambda _job: 1):
+    for batch in Batches(pace, [range(before)], lambda _job: 1):
         with pace.transaction(batch, wait):
             pace.session.now += ROW * len(batch)
     assert sizes(pace, 50_000)[0] == pytest.approx(before, abs=2)
@@ -108,7 +106,7 @@ def test_waiting_before_a_commit_makes_no_smaller_batches(pace):
 
 def test_a_part_of_a_batch_changes_no_size(pace):
     before = sizes(pace, 50_000)[-1]
-    for batch in pace.batches(range(before), lambda _job: 1):
+    for batch in Batches(pace, [range(before)], lambda _job: 1):
         for part in (batch[:10], batch[10:]):
             with pace.transaction(part):
                 pace.session.now += 1
