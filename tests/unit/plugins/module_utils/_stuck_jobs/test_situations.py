@@ -120,6 +120,72 @@ def test_nobody_waits_for_the_disk_with_the_record(jobs, monkeypatch):
     assert statuses(jobs) == ["pending"] * 6
 
 
+@pytest.fixture
+def planned_ahead(monkeypatch):
+    """Which jobs are judged while the database is busy, in pairs, as many as can be."""
+    plan, pace = (importlib.import_module(f"{Plan.__module__.rpartition('.')[0]}.{name}") for name in ("plan", "pace"))
+    monkeypatch.setattr(plan, "FEW", 2)
+    monkeypatch.setattr(pace, "FIRST", 2)
+    judged, is_busy, judge = [], [], Plan._judged
+
+    def spy(plan, rows):
+        judged.extend(row[0] for row in rows if is_busy)
+        return judge(plan, rows)
+
+    def beside(call, meanwhile):
+        is_busy.append(True)
+        while meanwhile and meanwhile():
+            pass
+        is_busy.clear()
+        return call()
+
+    monkeypatch.setattr(Plan, "_judged", spy)
+    for engine in ("sqlite", "postgresql"):
+        monkeypatch.setattr(importlib.import_module(f"{ENGINES}.{engine}.write"), "beside", beside)
+    return judged
+
+
+def test_jobs_are_judged_while_those_before_them_are_written(jobs, planned_ahead):
+    report = jobs.run(now=NOW)
+    assert report.counts == {"jobs": {"reset": 6}}
+    assert planned_ahead == [3, 4, 5, 6]
+    assert statuses(jobs) == ["pending"] * 6
+    assert jobs.undo(report).back == 6
+    assert statuses(jobs) == ["processing"] * 6
+
+
+def test_a_job_that_changes_after_it_was_judged_is_left_alone(jobs, planned_ahead, monkeypatch):
+    intend = Record.intend
+
+    def and_then_a_job_ends(record, batch):
+        intend(record, batch)
+        if 4 in planned_ahead:
+            jobs.sql("UPDATE jobs SET status = 'completed' WHERE id = 4")
+
+    monkeypatch.setattr(Record, "intend", and_then_a_job_ends)
+    assert [note.id for note in jobs.run(now=NOW).moved_on] == ["4"]
+    assert statuses(jobs) == ["pending"] * 3 + ["completed"] + ["pending"] * 2
+
+
+def test_an_error_in_judging_the_next_jobs_leaves_those_that_are_being_written_complete(
+    jobs, planned_ahead, monkeypatch
+):
+    judge = Plan._judge
+
+    def fail_for_the_third(plan, row):
+        if row[0] == 3:
+            assert planned_ahead == [3, 4]
+            raise OSError("boom")
+        return judge(plan, row)
+
+    monkeypatch.setattr(Plan, "_judge", fail_for_the_third)
+    report = jobs.run(now=NOW)
+    assert "boom" in report.error
+    assert report.counts == {"jobs": {"reset": 2}}
+    assert statuses(jobs) == ["pending"] * 2 + ["processing"] * 4
+    assert jobs.undo(report).back == 2
+
+
 def test_a_record_is_synced_without_a_thread_if_none_can_be_started(jobs, monkeypatch):
     def fail(_thread):
         raise RuntimeError("can't start new thread")
