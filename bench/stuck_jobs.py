@@ -48,6 +48,9 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, help="where the databases are created; by default a temporary one")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="evenkeel-bench-", dir=args.directory) as directory:
+        # As on a server, no program is compiled again.
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = str(Path(directory, "bytecode"))
         for kind in [args.kind] if args.kind else KINDS:
             print(f"{kind}, {args.rows:,} rows, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}\n")
             compare(KINDS[kind](Path(directory), args.rows), args.only, args.rounds)

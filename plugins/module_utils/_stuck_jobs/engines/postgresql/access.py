@@ -16,7 +16,7 @@ from typing import Any
 
 from ...options import StuckJobsError
 from ..base import Refused
-from .driver import Connection, ServerError, Unfit
+from .driver import Connection, Result, ServerError, Unfit
 from .options import PostgreSQLDatabase
 
 OLDEST = 13  # version of the server that is tested
@@ -96,13 +96,13 @@ class Access:
             self._run("ROLLBACK")  # does nothing if it has been committed
         return not self._is_committing
 
-    def run(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Raises Refused for what concerns one row, and StuckJobsError."""
+    def run(self, sql: str, values: Sequence[Any] = (), expected: Result = ()) -> Result:
+        """Raises Refused for what concerns one row, and StuckJobsError. expected: see driver.Connection.run."""
         if self._is_open:
-            return self._run(sql, values)
+            return self._run(sql, values, expected)
         self.begin(write=False)
         try:
-            rows = self._run(sql, values)
+            rows = self._run(sql, values, expected)
             self._run("COMMIT")
         except BaseException:
             self.roll_back()
@@ -141,9 +141,9 @@ class Access:
         with contextlib.suppress(ServerError):
             self._connection.close()
 
-    def _run(self, sql: str, values: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+    def _run(self, sql: str, values: Sequence[Any] | None = None, expected: Result = ()) -> Result:
         try:
-            return self._connection.run(sql, values)
+            return self._connection.run(sql, values, expected)
         except ServerError as error:
             if error.state and not error.is_lost:
                 self._is_committing = False  # the server says that it has not committed

@@ -14,6 +14,8 @@ from ...options import StuckJobsError
 PACKAGES = "python3-psycopg or python3-psycopg2"
 LONGEST = 80  # characters of a value that an error shows
 
+Result = Sequence[tuple[Any, ...]]
+
 
 class ServerError(Exception):
     """What the server or the connection to it reports, on one line."""
@@ -43,14 +45,17 @@ class Connection:
         self._connection.autocommit = True
         self._cursor = self._connection.cursor()
 
-    def run(self, sql: str, values: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+    def run(self, sql: str, values: Sequence[Any] | None = None, expected: Result = ()) -> Result:
         """The rows of a statement with these values for its %s, or of several statements without any.
 
         A list is the text of an array, which the statement casts to the array's type.
+        expected: the rows that it probably has: if there are as many, these are returned, and none is read.
         Raises ServerError; Unfit; and UnicodeDecodeError for a value of the database's that is not UTF-8.
         """
         try:
             self._cursor.execute(sql, values and [_array(v) if isinstance(v, list) else v for v in values])
+            if expected and self._cursor.rowcount == len(expected):
+                return expected
             return self._cursor.fetchall() if self._cursor.description else []
         except (self._module.Error, ValueError) as error:
             for text in _texts(values or ()):

@@ -6,7 +6,7 @@
 # ruff: noqa: S608 -- every identifier in our SQL was looked up in the database first and is quoted; values are bound.
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Callable
 
@@ -81,8 +81,7 @@ class Session(base.Session):
         """Raises _Partly if a row was not written although it is held."""
         # Locked first: then no other process can change a row of a family, or add one that a foreign key ties to it.
         held = unharmed(self._held(changes))
-        written = self._run("write", held)
-        if len(_whole(held, written)) < len(held):
+        if self._run("write", held):
             raise _Partly
         return held
 
@@ -102,32 +101,38 @@ class Session(base.Session):
 
     def _write_one(self, change: Change) -> None:
         """A row that is gone, or changed, by a trigger of the application's counts as written."""
-        written = self._run("write", [change])
-        others = [row for row in change.flat() if (row.shape.table.table, row.place) not in written]
-        if any(self._held([row._replace(children=())]) for row in others):
+        ignored = self._run("write", [change])
+        rows = [row._replace(children=()) for row in change.flat() if (row.shape.table.table, row.place) in ignored]
+        if any(self._held([row]) for row in rows):
             raise Refused("a trigger ignored the change")
 
     def _held(self, changes: Sequence[Change]) -> Sequence[Change]:
         """Those all of whose rows are as they were read, locked until the transaction ends."""
-        return _whole(changes, self._run("hold", changes))
+        left = self._run("hold", changes)
+        if not left:
+            return changes
+        return [change for change in changes if not any((r.shape.table.table, r.place) in left for r in change.flat())]
 
     def _run(self, what: str, changes: Sequence[Change]) -> set[tuple[str, Any]]:
-        """Runs a statement for each shape. Returns the tables and places of the rows that it was done to."""
+        """Runs a statement for each shape. Returns the tables and places of the rows that it was not done to."""
         self._access.use_settings(ours=what == "hold")
         groups: dict[Shape, list[Change]] = {}
         for change in changes:
             for row in change.flat():
                 groups.setdefault(row.shape, []).append(row)
         order = [table.table for table in self._database.family()]
-        done: set[tuple[str, Any]] = set()
+        left: set[tuple[str, Any]] = set()
         # Parents are locked before their children, and written after them, because of foreign keys.
         for shape in sorted(groups, key=lambda shape: order.index(shape.table.table), reverse=what == "write"):
             if shape not in self._statements:
                 self._statements[shape] = Statements(shape)
-            sql, values = getattr(self._statements[shape], what)(groups[shape])
-            found = beside(partial(self._access.run, sql, values), self.meanwhile)
-            done.update((shape.table.table, place) for place in found)
-        return done
+            rows = groups[shape]
+            sql, values = getattr(self._statements[shape], what)(rows)
+            places = [row.place for row in rows]
+            done = beside(partial(self._access.run, sql, values, places), self.meanwhile)
+            if done is not places:
+                left.update((shape.table.table, place) for place in set(places).difference(done))
+        return left
 
     # Restoring
 
@@ -221,13 +226,6 @@ class _Partly(Exception):
 
 class _ChangedSince(Exception):
     """A row is no longer as the run left it."""
-
-
-def _whole(changes: Sequence[Change], done: Collection[tuple[str, Any]]) -> Sequence[Change]:
-    """Those of which each row was done; quickly, if that is all of them."""
-    if sum(len(change.flat()) for change in changes) == len(done):
-        return changes
-    return [change for change in changes if all((row.shape.table.table, row.place) in done for row in change.flat())]
 
 
 def _rows(columns: Sequence[tuple[str, str]]) -> str:

@@ -42,7 +42,7 @@ def access(jobs, driver):
 def test_an_interrupt_during_a_commit_leaves_a_record_that_undoes_it(jobs, monkeypatch, driver, is_committed):
     real = Connection.run
 
-    def run(self, sql, values=None):
+    def run(self, sql, values=None, expected=()):
         self.is_writing = "READ WRITE" in sql or (self.is_writing and sql != "ROLLBACK")
         if sql == "COMMIT" and self.is_writing:
             if is_committed:
@@ -137,7 +137,7 @@ def test_a_temporary_table_or_type_hides_none_of_postgresqls_own(access):
 def test_a_server_that_is_too_old_is_told_so_although_it_knows_no_setting_of_ours(jobs, monkeypatch):
     real = Connection.run
 
-    def run(self, sql, values=None):
+    def run(self, sql, values=None, expected=()):
         if "jit" in sql:
             raise ServerError('unrecognized configuration parameter "jit"', "42704", is_lost=False)
         return real(self, sql, values)

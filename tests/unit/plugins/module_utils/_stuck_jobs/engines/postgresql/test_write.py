@@ -147,7 +147,7 @@ def test_what_was_committed_before_the_connection_was_lost_is_recorded(jobs, mon
 def test_whether_a_commit_without_an_answer_has_happened_is_found_out_by_the_undo(jobs, monkeypatch, is_committed):
     real = Connection.run
 
-    def run(self, sql, values=None):
+    def run(self, sql, values=None, expected=()):
         if sql == "COMMIT" and self.is_writing:
             if is_committed:
                 real(self, sql)
