@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The evenkeel developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jobs in batches of as many rows as a transaction may write, the next one made while the database writes the last."""
+"""Jobs in batches of as many rows as a transaction may write, the next of which is made while one is written."""
 
 from __future__ import annotations
 

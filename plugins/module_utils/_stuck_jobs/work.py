@@ -152,7 +152,8 @@ class _Run:
         try:
             self._finish_what_was_cut_short()
             for batch in batches:
-                self.session.meanwhile = batches.start_next()
+                if self.session.is_remote:
+                    self.session.meanwhile = batches.start_next()
                 self._write(batch)
                 self.report.record = self.record.part
                 self.told.tell()

@@ -92,7 +92,8 @@ class Session(ABC):
     """An open database."""
 
     hold: float  # seconds for which one transaction may hold it
-    meanwhile: Callable[[], bool] | None = None  # other work while the database is busy, for aside.beside
+    is_remote = False  # whether another process does the work, so that there is time for ours
+    meanwhile: Callable[[], bool] | None = None  # our work in that time, for aside.beside
 
     def now(self) -> float:
         """The database's own clock, in epoch seconds."""

@@ -29,6 +29,7 @@ class Session(base.Session):
     """
 
     hold = HOLD
+    is_remote = True
 
     def __init__(self, access: Access) -> None:
         self._access, self._database = access, access.database

@@ -82,8 +82,7 @@ def _open(database: SQLiteDatabase, write: bool) -> Connection:
     mode = "ro&immutable=1" if frozen else "rw" if write or _is_idle_wal(database) or _is_hot(database) else "ro"
     path = "/" + database.path.lstrip("/")  # after two slashes SQLite expects a host name
     uri = f"file:{quote(path)}?mode={mode}"
-    how = {"timeout": 0, "isolation_level": None, "check_same_thread": False}  # one after the other: see aside.beside
-    connection = sqlite3.connect(uri, uri=True, factory=Connection, **how)
+    connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, factory=Connection)
     connection.patience = database.busy_timeout
     return connection
 

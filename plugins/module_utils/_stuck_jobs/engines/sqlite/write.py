@@ -11,10 +11,8 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Callable
 
-from ...aside import beside
 from ...change import Change, Recorded, Shape
 from ...options import Database
 from .. import base
@@ -66,7 +64,7 @@ class Session(base.Session):
 
     def commit(self) -> None:
         with explained(self._database):
-            beside(partial(self._connection.execute, "COMMIT"), self.meanwhile)
+            self._connection.execute("COMMIT")
         self._let_go = time.monotonic()
 
     def roll_back(self) -> bool:
