@@ -6,13 +6,18 @@ MEBI = 2**20
 TOO_MUCH = 400  # MiB
 
 
+@pytest.fixture(scope="module")
+def held(server):
+    """Each worker executes a task that ends when a test releases it."""
+    server.hold("other-", "continue", "stop", "kill")
+
+
 @pytest.fixture
-def out_of_memory(server, failure):
+def out_of_memory(server, held):
     """Has one of a worker's two children exceed memory_max while the other executes a task; returns the run before."""
 
     def exceed(worker):
         before = server.run_of(worker)
-        server.hold("other-", worker)
         server.call("eat", "glutton-", worker, arguments=[TOO_MUCH])
         return before
 
