@@ -27,10 +27,11 @@ import results
 LOGS = Path(".cache/scenarios")
 RECORDERS = Path(__file__).parent / "recorders"
 AT_A_TIME = 3  # keep two cores busy: a scenario waits for a third of its time, or more
-# These take longest, so they are started first.
+# By how long they take, as the longest are started first.
 SLOWEST = (
-    *("attacks", "restart", "monitoring", "beat", "default", "deploy", "export", "photo_album", "watchdog"),
-    *("celery_worker", "cgroup2", "job_cleanup", "imagineer", "report"),
+    *("attacks", "restart", "monitoring", "swap", "default", "deploy", "photo_album", "watchdog", "beat", "sandbox"),
+    *("versions", "celery_worker", "postgresql", "cgroup2", "job_cleanup", "imagineer", "peakops", "servers"),
+    *("export", "memory", "doctor", "report"),
 )
 # Scenarios that this machine can't run, and why.
 NOT_HERE = (

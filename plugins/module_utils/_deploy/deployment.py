@@ -152,9 +152,9 @@ class Deployment:
             if leaves:
                 units.forget_state(self.name)
         put()
+        if change.enabled:  # which needs no reload of its own
+            systemd.run("systemctl", "enable", "--quiet", "--no-reload", service)
         systemd.run("systemctl", "daemon-reload")
-        if change.enabled:
-            systemd.run("systemctl", "enable", "--quiet", service)
         units.forget_failures(self.units)
         if change.run:
             units.restart(self.units, self.warn)
