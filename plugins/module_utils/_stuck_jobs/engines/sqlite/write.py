@@ -17,13 +17,13 @@ from ...change import Change, Recorded, Shape
 from ...options import Database
 from .. import base
 from ..base import Refused
-from .access import explained, in_wal_mode
+from .access import explained
 from .compile import check
 from .connection import LOOK, Connection
 from .rows import Rows
 from .schema import marks, or_abort, q
 
-HOLD_WAL, HOLD = 0.01, 0.015  # seconds
+HOLD = 0.015  # seconds
 PAUSE = 0.025  # seconds for other writers between two transactions
 COMPANY, ALONE = 1.0, 0.001  # seconds without another writer after which there is none, and the pause then
 
@@ -33,14 +33,14 @@ class Session(base.Session):
 
     A process that waits for SQLite's lock tries again when it has waited for 1, 3, 8, 18, 33, 53, 78 and 103 ms, then
     less often. So a pause of 25 ms is enough for a process that has waited for at most 100 ms; we notice its write and
-    continue at once. With a rollback journal, each batch syncs the disk four times and invalidates all caches, so there
-    are fewer and longer batches. They end before its attempt at 18 ms; if it then meets a query of ours, which lets it
-    begin but not commit, there is the one at 33 ms.
+    continue at once. Our transactions end before its attempt at 18 ms; if it then meets a query of ours, which with a
+    rollback journal lets it begin but not commit, there is the one at 33 ms.
     """
+
+    hold = HOLD
 
     def __init__(self, connection: Connection, database: Database) -> None:
         self._connection, self._database = connection, database
-        self.hold = HOLD_WAL if in_wal_mode(connection) else HOLD
         self._statements: dict[Shape, Statements] = {}
         self._let_go = 0.0  # when our last transaction ended
         self._version = connection.data_version()  # when it began
