@@ -37,6 +37,7 @@ class Batches(Generic[_T]):
         self._batch: list[_T] = []  # the next one, as far as it is made
         self._rows = 0  # of it
         self._is_prepared = False
+        self._has_large = False  # the last one, so that there is no room for another
         self._error: Exception | None = None  # after which no more can be read, to be raised in its turn
 
     def __iter__(self) -> Iterator[Sequence[_T]]:
@@ -49,6 +50,7 @@ class Batches(Generic[_T]):
             raise StopIteration
         batch, rows = self._batch, self._rows
         self._batch, self._rows, self._is_prepared = [], 0, False
+        self._has_large = rows > len(batch)
         self._pace.expect(len(batch), rows)
         return batch
 
@@ -57,7 +59,7 @@ class Batches(Generic[_T]):
 
         None if there is nothing to do.
         """
-        if not self._ahead:
+        if not self._ahead or self._has_large:
             return None
         try:
             self._ahead.read(self._pace.size)

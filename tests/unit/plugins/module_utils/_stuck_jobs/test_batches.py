@@ -8,7 +8,7 @@ from ansible_collections.evenkeel.celery.plugins.module_utils._stuck_jobs.pace i
 from hypothesis import given
 from hypothesis import strategies as st
 
-PAGES = st.lists(st.lists(st.integers(1, 4), max_size=6), max_size=8)  # the rows of each job
+PAGES = st.lists(st.lists(st.sampled_from((1, 1, 1, 4)), max_size=6), max_size=8)  # the rows of each job
 
 
 class Source:
@@ -83,6 +83,17 @@ def test_what_is_given_as_a_whole_has_nothing_to_be_made_ahead():
     assert next(batches) == [1, 1]
     assert batches.start_next() is None
     assert list(batches) == [[1]]
+
+
+def test_beside_large_jobs_there_is_room_for_no_others():
+    source = Source([[9], [1], [1]])
+    batches = Batches(pace(1), source, lambda rows: rows, source.ahead)
+    assert next(batches) == [9]
+    queries = source.queries
+    assert batches.start_next() is None
+    assert source.queries == queries
+    assert next(batches) == [1]
+    assert batches.start_next()
 
 
 def test_a_whole_batch_is_prepared_once():
