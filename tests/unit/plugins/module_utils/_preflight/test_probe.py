@@ -210,12 +210,15 @@ def test_an_interrupted_run_ends_its_units_and_removes_its_files(monkeypatch, tm
 
     monkeypatch.setattr(transient, "run", run)
     monkeypatch.setattr(transient, "kill", lambda units: fnmatch(f"{started[0]}-1", units) and killed.set())
-    before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt):
-        probe.ask_each([worker(user="shop"), worker(name="other", user="other")])
+    before = signal.signal(number, signal.SIG_DFL)  # nohup ignores SIGHUP
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            probe.ask_each([worker(user="shop"), worker(name="other", user="other")])
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
     assert len(started) == 1
     assert not list(tmp_path.iterdir())
-    assert signal.getsignal(number) is before
 
 
 def test_a_signal_that_is_ignored_stays_ignored():
