@@ -62,7 +62,7 @@ class Plan:
     def pages(self) -> Iterator[list[Change]]:
         """All changes, in the order of the table, in small pages, as other processes write meanwhile."""
         while self._read_on(1):
-            yield self._judged([self._read.popleft() for _ in range(min(FEW, len(self._read)))])
+            yield self._judged([self._read.popleft() for _row in range(min(FEW, len(self._read)))])
 
     def read_ahead(self, rows: float) -> None:
         """Reads on if fewer rows than these are left to be judged, unless that needs queries anyway."""
