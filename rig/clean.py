@@ -67,8 +67,10 @@ def clean() -> None:
             remove_containers(label)
             remove_networks_and_volumes(label)
         restore_swappiness()
-        for image in [image for name in IMAGES for image in engine.images.list(name)]:
-            engine.images.remove(image.id, force=True)
+        for tag in [tag for name in IMAGES for image in engine.images.list(name) for tag in image.tags]:
+            engine.images.remove(tag, force=True)
+        # Earlier ones, whose names others have by now.
+        engine.images.prune(filters={"dangling": True, "label": "recipe"})
     for cache in [*CACHES, *bytecode()]:
         shutil.rmtree(cache, ignore_errors=True)
 
