@@ -30,17 +30,12 @@ class Pace:
 
     def __init__(self, session: Session, most: int = MOST) -> None:
         self._session, self._most = session, most
-        self._size = min(FIRST, most)
+        self.size = min(FIRST, most)  # rows that the next batch should have
         self._jobs = self._rows = 0  # of the last batch
         self._least_commit = math.inf  # seconds, however few rows it has
         self.in_doubt = False  # after an exception: whether the last transaction may have been committed
         self.locked = 0.0  # seconds, in all
         self.longest = 0.0  # seconds
-
-    @property
-    def size(self) -> float:
-        """Rows that the next batch should have."""
-        return self._size
 
     def expect(self, jobs: int, rows: int) -> None:
         """The batch that is written next, possibly in parts, has so many jobs and rows."""
@@ -89,8 +84,8 @@ class Pace:
         took = written - begun + commit
         self._least_commit = min(self._least_commit, commit)
         # Approaches the number of rows that can be written in that time. Parts and small batches do not represent it.
-        if len(jobs) == self._jobs and self._rows >= self._size / 2:
-            self._size = min(max(self._size * min(2.0, self._hold / max(took, 1e-4)), LEAST), self._most)
+        if len(jobs) == self._jobs and self._rows >= self.size / 2:
+            self.size = min(max(self.size * min(2.0, self._hold / max(took, 1e-4)), LEAST), self._most)
 
 
 def in_parts(jobs: Sequence[_T], attempt: Callable[[Sequence[_T]], _R]) -> Iterator[tuple[Sequence[_T], _R | str]]:
